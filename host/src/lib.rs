@@ -1,0 +1,17 @@
+//! The cacheismo host: a memcache server whose keys can be calls of sandboxed wasm objects.
+//!
+//! One request passes through the rooms in this order, and no room knows one to its left:
+//!
+//! - [`server`]: sockets, tokio, signals, options; feeds bytes in and takes bytes out.
+//! - [`cache`]: executes commands, holds transactions of object calls.
+//! - [`runtime`]: wasm modules, instances, limits. The only user of wasmtime.
+//! - [`store`]: bytes in memory, exact size, true LRU. Time is an argument.
+//! - [`protocol`]: bytes to commands, replies to bytes.
+//! - [`stats`]: counters and histograms, and how they are printed.
+
+pub mod cache;
+pub mod protocol;
+pub mod runtime;
+pub mod server;
+pub mod stats;
+pub mod store;

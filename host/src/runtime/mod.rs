@@ -1,0 +1,5 @@
+//! Wasm modules, their instances and limits. The only room that uses wasmtime.
+
+mod world;
+
+pub use world::*;

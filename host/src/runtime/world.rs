@@ -1,0 +1,78 @@
+//! What an object call may do to the world, and how it can be stopped. The cache implements it.
+
+/// An object opened by a call. 0 is the call's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle(pub u32);
+
+/// Why a host function ends the call. Nothing of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Another call or client was faster, or the object left: run the call again.
+    Conflict,
+    /// What it wants may take long: run the call again on a thread that may wait.
+    NeedsLane,
+    /// A limit was reached; the text goes to the client.
+    Limit(String),
+    /// The guest broke a rule (write in a read-only function, unknown handle ...); the text goes to the client.
+    Misuse(&'static str),
+}
+
+/// State as seen by one call. Reads see the call's own writes; writes are kept only by a commit after it.
+pub trait World: Send + 'static {
+    /// Opens another object.
+    fn open(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop>;
+    /// Does it exist?
+    fn exists(&mut self, h: Handle) -> Result<bool, Stop>;
+    /// Creates it empty; false when it was there.
+    fn create(&mut self, h: Handle) -> Result<bool, Stop>;
+    /// Deletes it; false when it was not there.
+    fn delete(&mut self, h: Handle) -> Result<bool, Stop>;
+    /// Milliseconds left, `abi::TTL_NEVER` or `abi::TTL_ABSENT`.
+    fn ttl_ms(&mut self, h: Handle) -> Result<i64, Stop>;
+    /// Sets it; false when the object does not exist.
+    fn set_ttl_ms(&mut self, h: Handle, ms: i64) -> Result<bool, Stop>;
+    /// Copies the opaque value from `offset` into `out`; returns its full length.
+    fn value_get(&mut self, h: Handle, offset: usize, out: &mut [u8]) -> Result<Option<usize>, Stop>;
+    /// Sets the opaque value.
+    fn value_set(&mut self, h: Handle, value: &[u8]) -> Result<(), Stop>;
+    /// Copies what fits of the field's value into `out`; returns its full length.
+    fn field_get(&mut self, h: Handle, field: &[u8], out: &mut [u8]) -> Result<Option<usize>, Stop>;
+    /// Sets a field; true when it is new.
+    fn field_put(&mut self, h: Handle, field: &[u8], value: &[u8]) -> Result<bool, Stop>;
+    /// Deletes a field; true when it was there.
+    fn field_delete(&mut self, h: Handle, field: &[u8]) -> Result<bool, Stop>;
+    /// Number of fields.
+    fn field_count(&mut self, h: Handle) -> Result<u64, Stop>;
+    /// Fills `out` with whole entries as `abi::SCAN_ENTRY_HEAD` says. `Filled(0)` is the end.
+    fn field_scan(&mut self, h: Handle, from: &[u8], flags: i32, out: &mut [u8]) -> Result<Scan, Stop>;
+    /// Deletes every field.
+    fn field_clear(&mut self, h: Handle) -> Result<(), Stop>;
+    /// Milliseconds since 1970, the same during the whole call.
+    fn now_ms(&self) -> i64;
+    /// Offset of local time from UTC at that second.
+    fn utc_offset_s(&self, unix_s: i64) -> i32;
+    /// 64 random bits.
+    fn random(&mut self) -> u64;
+
+    /// Items capability: `u32 flags, i64 expiry unix ms or -1, data` appended to `out`; false on a miss.
+    fn item_get(&mut self, key: &[u8], out: &mut Vec<u8>) -> Result<bool, Stop>;
+    /// Items capability.
+    fn item_put(&mut self, key: &[u8], flags: u32, expiry_ms: i64, data: &[u8]) -> Result<(), Stop>;
+    /// Items capability; true when it was there.
+    fn item_delete(&mut self, key: &[u8]) -> Result<bool, Stop>;
+    /// Items capability: evicts from the tail at commit.
+    fn item_delete_lru(&mut self, bytes: u64) -> Result<(), Stop>;
+    /// Items capability: keys with the prefix, as `abi::imports::ITEMS` packs them.
+    fn item_keys(&mut self, prefix: &[u8], out: &mut Vec<u8>) -> Result<(), Stop>;
+    /// Peers capability: see `peer_get` of the ABI.
+    fn peer_get(&mut self, requests: &[u8], out: &mut Vec<u8>) -> Result<(), Stop>;
+}
+
+/// Result of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// Bytes filled.
+    Filled(usize),
+    /// The first entry needs this many bytes.
+    Needs(usize),
+}
