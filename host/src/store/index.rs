@@ -251,12 +251,12 @@ impl<'m> Bucket<'m> {
 
     /// An address that may well be the one for `tag`; racy, for prefetching.
     pub(super) fn guess(&self, tag: u8) -> Addr {
-        let hits = zero_bytes(self.arena.load(self.line + 6) ^ u64::from(tag) * LOW_BYTES);
+        let hits = zero_bytes(self.arena.load(self.line + 6) ^ (u64::from(tag) * LOW_BYTES));
         if hits != 0 {
             return self.half(self.line, hits.trailing_zeros() as usize / 8);
         }
         let hits =
-            zero_bytes(self.arena.load(self.line + 7) ^ u64::from(tag) * LOW_BYTES) & 0xffff_ffff;
+            zero_bytes(self.arena.load(self.line + 7) ^ (u64::from(tag) * LOW_BYTES)) & 0xffff_ffff;
         if hits != 0 {
             self.half(self.line, 8 + hits.trailing_zeros() as usize / 8)
         } else {
