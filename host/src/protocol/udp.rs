@@ -1,0 +1,1 @@
+//! The frame header of UDP datagrams.
