@@ -4,6 +4,7 @@
 //! handed in run under a lock: they copy and decide, and never block.
 
 mod api;
+pub mod fields;
 
 pub use api::*;
 
