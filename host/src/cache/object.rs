@@ -105,7 +105,7 @@ impl Object {
         self.opened = true;
         self.base = found;
         match found {
-            None => small::init(&mut self.small),
+            None => self.small.clear(),
             Some(info) => {
                 self.present = true;
                 self.expiry = info.expiry;
@@ -145,7 +145,7 @@ impl Object {
         self.expiry = Expiry(None);
         self.touched = Touched::State;
         self.large = None;
-        small::init(&mut self.small);
+        self.small.clear();
         was
     }
 
@@ -277,7 +277,7 @@ impl Object {
         self.touched = Touched::State;
         match &mut self.large {
             None => {
-                small::set_value(&mut self.small, value);
+                small::set_value(&mut self.small, Some(value));
                 self.outgrow();
             }
             Some(changes) => changes.value = Some(value.to_vec()),
@@ -299,7 +299,7 @@ impl Object {
             value: state.value().map(<[u8]>::to_vec),
             fields,
         }));
-        small::init(&mut self.small);
+        self.small.clear();
     }
 
     /// Fills `out` with whole entries from `from` on.

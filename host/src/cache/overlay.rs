@@ -59,7 +59,7 @@ fn own_from<'c>(changes: &'c Changes, from: &[u8], after: bool, reverse: bool) -
     let bound = if after { Bound::Excluded(from) } else { Bound::Included(from) };
     let all = Bound::Unbounded;
     let entry = |(field, value): (&'c Vec<u8>, &'c Option<Vec<u8>>)| (field.as_slice(), value.as_deref());
-    let own: Box<dyn Iterator<Item = _>> = match (reverse, from.is_empty()) {
+    let own: Box<dyn Iterator<Item = _>> = match (reverse, from.is_empty() && !after) {
         (false, _) => Box::new(changes.fields.range::<[u8], _>((bound, all)).map(entry)),
         (true, true) => Box::new(changes.fields.iter().rev().map(entry)),
         (true, false) => Box::new(changes.fields.range::<[u8], _>((all, bound)).rev().map(entry)),

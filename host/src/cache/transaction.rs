@@ -32,6 +32,8 @@ pub struct Transaction {
     now: Now,
     /// This thread may wait for locks and peers.
     lane: bool,
+    /// Nothing of this call has been committed yet, so it may start again.
+    restartable: bool,
     locks: LockSet,
     /// The first `used` are this call's; handle 0 is its own object.
     objects: Vec<Object>,
@@ -48,6 +50,7 @@ impl Transaction {
             shared,
             now: Now { unix_s: 0, millis: 0 },
             lane: false,
+            restartable: true,
             locks: LockSet::default(),
             objects: Vec::new(),
             used: 0,
@@ -69,6 +72,7 @@ impl Transaction {
     ) {
         self.now = now;
         self.lane = lane;
+        self.restartable = true;
         self.used = 0;
         self.locks.begin(writes);
         let own = self.add(type_name, key);
@@ -138,6 +142,11 @@ impl Transaction {
             own.set_expiry(expiry);
         }
         Ok(())
+    }
+
+    /// Whether a run that was disturbed may simply be done again.
+    pub(super) fn restartable(&self) -> bool {
+        self.restartable
     }
 
     fn add(&mut self, type_name: &[u8], key: &[u8]) -> usize {
@@ -380,6 +389,7 @@ impl World for Transaction {
         })?;
         self.items.clear();
         self.evict_bytes = 0;
+        self.restartable = false;
         let answered = self.shared.peers.get(requests, out);
         self.objects[..self.used].iter_mut().for_each(Object::forget);
         self.now = self.shared.clock.now();
