@@ -197,21 +197,7 @@ impl World for Transaction {
         if !self.shared.registry.load().is_type(type_name) {
             return Err(Stop::Misuse("no such object type"));
         }
-        if key.is_empty() || type_name.len() + 1 + key.len() > OBJECT_NAME_BYTES_MAX {
-            return Err(Stop::Misuse("object key is empty or too long"));
-        }
-        let index = self.add(type_name, key);
-        let (new, before) = self.objects[..self.used].split_last().expect("just added");
-        if let Some(known) = before.iter().position(|object| object.name == new.name) {
-            self.used -= 1;
-            return Ok(Handle(known as u32));
-        }
-        if index >= OBJECTS_MAX {
-            return Err(Stop::Limit(format!("a call may open {OBJECTS_MAX} objects")));
-        }
-        let hash = new.hash;
-        self.join(hash)?;
-        Ok(Handle(index as u32))
+        self.open_object(type_name, key)
     }
 
     fn exists(&mut self, h: Handle) -> Result<bool, Stop> {
@@ -405,4 +391,25 @@ impl Transaction {
         }
         Ok(self.shared.store.key(key))
     }
+
+    fn open_object(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop> {
+        if key.is_empty() || type_name.len() + 1 + key.len() > OBJECT_NAME_BYTES_MAX {
+            return Err(Stop::Misuse("object key is empty or too long"));
+        }
+        let index = self.add(type_name, key);
+        let (new, before) = self.objects[..self.used].split_last().expect("just added");
+        if let Some(known) = before.iter().position(|object| object.name == new.name) {
+            self.used -= 1;
+            return Ok(Handle(known as u32));
+        }
+        if index >= OBJECTS_MAX {
+            return Err(Stop::Limit(format!("a call may open {OBJECTS_MAX} objects")));
+        }
+        let hash = new.hash;
+        self.join(hash)?;
+        Ok(Handle(index as u32))
+    }
 }
+
+#[cfg(test)]
+mod tests;
