@@ -24,6 +24,8 @@ pub(super) struct Call<'a> {
     virtual_key: VirtualKey<'a>,
     /// `None` is the host's own help.
     function: Option<FunctionRef>,
+    /// Its calls have been slow of late.
+    on_lane: bool,
 }
 
 /// Why a call has no reply.
@@ -74,12 +76,13 @@ impl Worker {
     pub(super) fn virtual_key<'a>(&mut self, key: &'a [u8]) -> Option<Call<'a>> {
         memchr::memchr(b':', key)?;
         let virtual_key = VirtualKey::parse(key)?;
-        let registry = self.registry.load();
-        if let Some(function) = registry.lookup(virtual_key.type_name, virtual_key.function) {
-            return Some(Call { virtual_key, function: Some(function) });
+        let types = self.types.types();
+        if let Some(function) = types.find(virtual_key.type_name, virtual_key.function) {
+            let on_lane = types.of(function).wants_lane(function);
+            return Some(Call { virtual_key, function: Some(function), on_lane });
         }
-        let help = virtual_key.type_name == HELP && !registry.is_empty();
-        help.then_some(Call { virtual_key, function: None })
+        let help = virtual_key.type_name == HELP && types.iter().next().is_some();
+        help.then_some(Call { virtual_key, function: None, on_lane: false })
     }
 
     /// Runs the call, its reply left in `self.reply`.
@@ -109,29 +112,37 @@ impl Worker {
         let Some(args) = call.args(data) else {
             return self.refuse(format!("{}: too many arguments", call.name()));
         };
+        if call.on_lane {
+            return CallOutcome::Lane(self.job(call, function, &args, touch));
+        }
+        let writes = self.types.types().of(function).function(function).is_some_and(|f| f.writes);
         let mut transaction = self.transaction.take().expect("put back after every call");
-        transaction.begin(self.now, call.virtual_key.type_name, &args[0], function.writes(), false);
-        let (transaction, result) = run(
-            &mut self.instances,
-            transaction,
-            function,
-            &args,
-            touch,
-            self.shared.inline_budget,
-            &mut self.reply,
-        );
+        transaction.begin(self.now, call.virtual_key.type_name, args[0], writes, false);
+        let budget = self.shared.inline_budget;
+        let (transaction, result) =
+            run(&mut self.instances, transaction, function, &args, touch, budget, &mut self.reply);
         self.transaction = Some(transaction);
         match result {
             Ok(()) => CallOutcome::Reply,
             Err(Failure::Text(text)) => self.refuse(format!("{}: {text}", call.name())),
-            Err(Failure::Lane) => CallOutcome::Lane(LaneJob {
-                shared: Arc::clone(&self.shared),
-                function,
-                type_name: call.virtual_key.type_name.to_vec(),
-                name: call.name(),
-                args: args.iter().map(|argument| argument.to_vec()).collect(),
-                touch,
-            }),
+            Err(Failure::Lane) => CallOutcome::Lane(self.job(call, function, &args, touch)),
+        }
+    }
+
+    fn job(
+        &self,
+        call: &Call<'_>,
+        function: FunctionRef,
+        args: &[&[u8]],
+        touch: Option<Expiry>,
+    ) -> LaneJob {
+        LaneJob {
+            shared: Arc::clone(&self.shared),
+            function,
+            type_name: call.virtual_key.type_name.to_vec(),
+            name: call.name(),
+            args: args.iter().map(|argument| argument.to_vec()).collect(),
+            touch,
         }
     }
 
@@ -142,7 +153,7 @@ impl Worker {
 
     /// `help:objects`, `help:<type>`.
     fn help(&mut self, topic: &[u8]) -> CallOutcome {
-        let text = self.registry.load().help(topic);
+        let text = help::topic(self.types.types(), topic);
         match text {
             Some(text) => {
                 self.reply.extend_from_slice(text.as_bytes());
@@ -199,7 +210,7 @@ fn run(
         let result;
         (transaction, result) = instances.call(function, args, transaction, budget, reply);
         let result = result.and_then(|()| match touch {
-            Some(expiry) => transaction.touch_own(expiry).map_err(CallError::Stop),
+            Some(expiry) => transaction.touch_own(expiry).map_err(|_| CallError::Conflict),
             None => Ok(()),
         });
         let ended = match result {
@@ -208,8 +219,8 @@ fn run(
                 Err(CommitError::Gone) => None,
                 Err(CommitError::TooLarge) => Some("out of memory storing object".to_owned()),
             },
-            Err(CallError::Stop(Stop::Conflict)) => None,
-            Err(CallError::Stop(Stop::NeedsLane) | CallError::Slow) => {
+            Err(CallError::Conflict) => None,
+            Err(CallError::NeedsLane | CallError::Slow) => {
                 transaction.abandon();
                 return (transaction, Err(Failure::Lane));
             }
@@ -233,7 +244,8 @@ impl LaneJob {
     /// Runs the call to its end; may block for its deadline and for locks and peers.
     pub fn run(self) -> LaneResult {
         let (mut instances, mut transaction) = self.shared.lanes.take(&self.shared);
-        transaction.begin(self.shared.clock.now(), &self.type_name, &self.args[0], self.function.writes(), true);
+        let writes = self.shared.registry.types().of(self.function).function(self.function).is_some_and(|f| f.writes);
+        transaction.begin(self.shared.clock.now(), &self.type_name, &self.args[0], writes, true);
         let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
         let mut reply = Vec::new();
         let result;
@@ -243,7 +255,7 @@ impl LaneJob {
             self.function,
             &args,
             self.touch,
-            self.shared.lane_budget,
+            Budget::Full,
             &mut reply,
         );
         self.shared.lanes.give_back(instances, transaction);

@@ -23,8 +23,6 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
 pub use admin::MEMCACHED_VERSION;
 pub use calls::{LaneJob, LaneResult};
 pub use host::{Host, Standalone};
@@ -32,7 +30,7 @@ pub use shared::Shared;
 pub use worker::{Connection, Progress, Worker};
 
 use crate::protocol::Limits;
-use crate::runtime::{Budget, Registry};
+use crate::runtime::{Budget, Log, Registry};
 use crate::store::{self, Store};
 
 /// Expired items and other deferred work the maintenance does in one step.
@@ -45,8 +43,6 @@ pub struct Config {
     pub store: store::Config,
     /// For a call on a worker, in whose way all its connections are.
     pub inline_budget: Budget,
-    /// For a call on a lane thread.
-    pub lane_budget: Budget,
     /// For all questions of one `peer_get`.
     pub peer_time_max: Duration,
 }
@@ -58,12 +54,13 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// An empty cache with the object types of `registry`, living in `host`.
-    pub fn new(config: &Config, registry: Arc<ArcSwap<Registry>>, host: Arc<dyn Host>) -> Cache {
+    /// An empty cache with the object types of `registry`, living in `host`; guests and their troubles speak to `log`.
+    pub fn new(config: &Config, registry: Arc<Registry>, host: Arc<dyn Host>, log: Arc<dyn Log>) -> Cache {
         let item_bytes_max = config.store.item_bytes_max;
         let shared = Shared {
             store: Store::new(&config.store),
             registry,
+            log,
             locks: locks::ObjectLocks::new(),
             clock: clock::Clock::new(),
             peers: peers::Peers::new(config.peer_time_max, item_bytes_max),
@@ -71,7 +68,6 @@ impl Cache {
             protocol_limits: Limits { value_bytes_max: item_bytes_max, ..Limits::default() },
             item_bytes_max,
             inline_budget: config.inline_budget,
-            lane_budget: config.lane_budget,
             counters: parking_lot::Mutex::default(),
             counters_base: parking_lot::Mutex::default(),
             host,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::clock::Clock;
@@ -11,14 +10,14 @@ use super::locks::ObjectLocks;
 use super::peers::Peers;
 use super::transaction::Transaction;
 use crate::protocol::Limits;
-use crate::runtime::{Budget, Instances, Registry};
+use crate::runtime::{Budget, Instances, Log, Registry};
 use crate::store::Store;
 
 /// The parts of a server that all its threads use.
-#[derive(Debug)]
 pub struct Shared {
     pub(crate) store: Store,
-    pub(crate) registry: Arc<ArcSwap<Registry>>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) log: Arc<dyn Log>,
     pub(super) locks: ObjectLocks,
     pub(super) clock: Clock,
     pub(super) peers: Peers,
@@ -27,7 +26,6 @@ pub struct Shared {
     /// `-I`, in bytes.
     pub(super) item_bytes_max: usize,
     pub(super) inline_budget: Budget,
-    pub(super) lane_budget: Budget,
     /// Of every worker there has been.
     pub(super) counters: Mutex<Vec<Arc<Counters>>>,
     /// Totals at the last `stats reset`.
@@ -35,11 +33,17 @@ pub struct Shared {
     pub(super) host: Arc<dyn super::Host>,
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
 impl Shared {
     /// Whether the key is the name under which an object of a native type keeps its state.
     pub(super) fn is_object_name(&self, key: &[u8]) -> bool {
         memchr::memchr(b'$', key)
-            .is_some_and(|dollar| self.registry.load().protects(&key[..dollar]))
+            .is_some_and(|dollar| self.registry.types().named(&key[..dollar]).is_some())
     }
 
     pub(super) fn totals(&self) -> Totals {
@@ -65,7 +69,8 @@ impl Lanes {
     pub(super) fn take(&self, shared: &Arc<Shared>) -> (Instances<Transaction>, Transaction) {
         let idle = self.idle.lock().pop();
         idle.unwrap_or_else(|| {
-            (Instances::new(Arc::clone(&shared.registry)), Transaction::new(Arc::clone(shared)))
+            let instances = Instances::new(&shared.registry, Arc::clone(&shared.log));
+            (instances, Transaction::new(Arc::clone(shared)))
         })
     }
 

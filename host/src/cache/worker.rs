@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
 
 use super::calls::{LaneJob, LaneResult};
@@ -11,7 +10,7 @@ use super::shared::Shared;
 use super::text::{OUT_BYTES_MAX, RestOfGet};
 use super::transaction::Transaction;
 use crate::protocol::{self, Command, Parsed, parse_text};
-use crate::runtime::{Instances, Registry};
+use crate::runtime::{Instances, TypesReader};
 use crate::store::Now;
 
 /// Commands parsed ahead, so that their keys are looked up together.
@@ -23,7 +22,7 @@ const BINARY_MAGIC: u8 = 0x80;
 #[derive(Debug)]
 pub struct Worker {
     pub(super) shared: Arc<Shared>,
-    pub(super) registry: arc_swap::Cache<Arc<ArcSwap<Registry>>, Arc<Registry>>,
+    pub(super) types: TypesReader,
     pub(super) instances: Instances<Transaction>,
     /// Always there between calls.
     pub(super) transaction: Option<Transaction>,
@@ -125,8 +124,8 @@ impl Worker {
         let counters = Arc::new(Counters::default());
         shared.counters.lock().push(Arc::clone(&counters));
         Worker {
-            registry: arc_swap::Cache::new(Arc::clone(&shared.registry)),
-            instances: Instances::new(Arc::clone(&shared.registry)),
+            types: shared.registry.reader(),
+            instances: Instances::new(&shared.registry, Arc::clone(&shared.log)),
             transaction: Some(Transaction::new(Arc::clone(&shared))),
             now: shared.clock.now(),
             reply: Vec::new(),

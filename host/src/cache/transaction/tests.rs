@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use proptest::prelude::*;
 
 use super::*;
 use crate::cache::{Cache, Config, Standalone};
-use crate::runtime::{Budget, Registry};
+use crate::runtime::{Budget, Engine, EngineOptions, LimitsTable, NoLog, Registry};
 use crate::store::{Config as StoreConfig, Eviction};
 use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_REVERSE};
 
@@ -24,11 +23,12 @@ pub(in crate::cache) fn cache() -> Cache {
             eviction: Eviction::Lru,
             hash_seed: 1,
         },
-        inline_budget: Budget::default(),
-        lane_budget: Budget::default(),
+        inline_budget: Budget::INLINE,
         peer_time_max: Duration::from_secs(1),
     };
-    Cache::new(&config, Arc::new(ArcSwap::from_pointee(Registry::default())), Arc::new(Standalone))
+    let engine = Engine::new(&EngineOptions::default()).unwrap();
+    let registry = Arc::new(Registry::new(engine, LimitsTable::default()));
+    Cache::new(&config, registry, Arc::new(Standalone), Arc::new(NoLog))
 }
 
 /// What an object should hold.
