@@ -9,6 +9,8 @@ mod line;
 mod meta;
 mod number;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use super::{Command, Limits, Parsed, StoreVerb, Tokens};
