@@ -4,10 +4,10 @@ use std::fmt::Display;
 
 use super::clock::expiry;
 use super::worker::Worker;
+use crate::protocol::reply::{self, ItemFacts};
 use crate::protocol::{Command, LruCrawler, Slabs, Tokens};
 use crate::store::{Expiry, Now};
 
-const OK: &[u8] = b"OK\r\n";
 const MIB: u64 = 1024 * 1024;
 /// Version in `VERSION` and `stats`: clients compare it with memcached's to know what they may ask for.
 pub const MEMCACHED_VERSION: &str = "1.6.45";
@@ -16,14 +16,12 @@ impl Worker {
     pub(super) fn admin(&mut self, command: &Command<'_>, out: &mut Vec<u8>) {
         let mut ok_unless = |noreply: bool| {
             if !noreply {
-                out.extend_from_slice(OK);
+                out.extend_from_slice(reply::OK.as_bytes());
             }
         };
         match command {
             Command::FlushAll { delay, noreply } => self.flush_all(*delay, *noreply, out),
-            Command::Version => {
-                out.extend_from_slice(format!("VERSION {MEMCACHED_VERSION}\r\n").as_bytes());
-            }
+            Command::Version => reply::version(out, MEMCACHED_VERSION),
             Command::Verbosity { level, noreply } => {
                 self.shared.host.set_verbosity(*level);
                 ok_unless(*noreply);
@@ -33,34 +31,36 @@ impl Worker {
             }
             Command::Shutdown { graceful } => {
                 if !self.shared.host.shutdown(*graceful) {
-                    out.extend_from_slice(b"ERROR: shutdown not enabled\r\n");
+                    out.extend_from_slice(reply::SHUTDOWN_NOT_ENABLED.as_bytes());
                 }
             }
             Command::RefreshCerts => match self.shared.host.refresh_certs() {
-                Ok(()) => out.extend_from_slice(OK),
-                Err(why) => out.extend_from_slice(format!("SERVER_ERROR {why}\r\n").as_bytes()),
+                Ok(()) => out.extend_from_slice(reply::OK.as_bytes()),
+                Err(why) => reply::server_error(out, &why),
             },
             Command::LruCrawler(crawler) => self.crawler(crawler, out),
             // There are no segments to tune and no slabs to move: accepted, without effect.
-            Command::Lru { .. } | Command::Slabs(Slabs::Automove(_)) => out.extend_from_slice(OK),
+            Command::Lru { .. } | Command::Slabs(Slabs::Automove(_)) => {
+                out.extend_from_slice(reply::OK.as_bytes())
+            }
             Command::Slabs(Slabs::Reassign { .. }) => {
                 out.extend_from_slice(b"CLIENT_ERROR slab reassignment disabled\r\n");
             }
             Command::Stats { args } => self.stats(*args, out),
-            _ => out.extend_from_slice(b"ERROR\r\n"),
+            _ => out.extend_from_slice(reply::ERROR.as_bytes()),
         }
     }
 
     fn flush_all(&mut self, delay: Option<i64>, noreply: bool, out: &mut Vec<u8>) {
         if !self.shared.host.flush_enabled() {
             if !noreply {
-                out.extend_from_slice(b"CLIENT_ERROR flush_all not allowed\r\n");
+                out.extend_from_slice(reply::FLUSH_NOT_ALLOWED.as_bytes());
             }
             return;
         }
         self.flush_after(delay);
         if !noreply {
-            out.extend_from_slice(OK);
+            out.extend_from_slice(reply::OK.as_bytes());
         }
     }
 
@@ -68,23 +68,26 @@ impl Worker {
     pub(super) fn flush_after(&mut self, delay: Option<i64>) {
         self.counters.cmd_flush.bump();
         let at = match delay.map_or(Expiry(None), |delay| expiry(delay, self.now)) {
-            Expiry(Some(ms)) if ms > 0 => {
-                Now { unix_s: u32::try_from(ms / 1000).unwrap_or(u32::MAX), millis: 0 }
-            }
+            Expiry(Some(ms)) if ms > 0 => Now {
+                unix_s: u32::try_from(ms / 1000).unwrap_or(u32::MAX),
+                millis: 0,
+            },
             _ => self.now,
         };
         self.shared.store.flush_all(self.now, at);
     }
 
     fn memory_limit(&mut self, megabytes: u32, noreply: bool, out: &mut Vec<u8>) {
-        let line: &[u8] = if megabytes == 0 {
-            b"MEMLIMIT_TOO_SMALL cannot set maxbytes to 0\r\n"
+        let line = if megabytes == 0 {
+            "MEMLIMIT_TOO_SMALL cannot set maxbytes to 0\r\n"
         } else {
-            self.shared.store.set_memory_limit((u64::from(megabytes) * MIB) as usize);
-            OK
+            self.shared
+                .store
+                .set_memory_limit((u64::from(megabytes) * MIB) as usize);
+            reply::OK
         };
         if !noreply {
-            out.extend_from_slice(line);
+            out.extend_from_slice(line.as_bytes());
         }
     }
 
@@ -93,7 +96,7 @@ impl Worker {
             LruCrawler::Metadump(_) => self.dump(out, true),
             LruCrawler::Mgdump(_) => self.dump(out, false),
             // Expired items leave by themselves, oldest first: nothing to switch on.
-            _ => out.extend_from_slice(OK),
+            _ => out.extend_from_slice(reply::OK.as_bytes()),
         }
     }
 
@@ -104,47 +107,46 @@ impl Worker {
         while let Some(at) = cursor {
             cursor = self.shared.store.scan(now, at, &mut |key, info, value| {
                 if !details {
-                    out.extend_from_slice(b"mg ");
-                    out.extend_from_slice(key);
-                    out.extend_from_slice(b"\r\n");
-                    return;
+                    return reply::mgdump_line(out, key);
                 }
-                out.extend_from_slice(b"key=");
-                uri_encode(key, out);
-                let exp = info.expiry.0.map_or(-1, |at| (at / 1000) as i64);
-                let accessed = i64::from(now.unix_s) - i64::from(info.idle_s);
-                let fetched = if info.fetched { "yes" } else { "no" };
-                let size = key.len() + value.len();
-                let line = format!(
-                    " exp={exp} la={accessed} cas={} fetch={fetched} cls=1 size={size} flags={}\n",
-                    info.cas, info.flags
-                );
-                out.extend_from_slice(line.as_bytes());
+                let facts = ItemFacts {
+                    expiry: info.expiry.0.map(|at| at / 1000),
+                    accessed: u64::from(now.unix_s.saturating_sub(info.idle_s)),
+                    cas: info.cas,
+                    fetched: info.fetched,
+                    size: (key.len() + value.len()) as u64,
+                    flags: info.flags,
+                };
+                reply::metadump_line(out, key, &facts);
             });
         }
-        out.extend_from_slice(if details { b"END\r\n" } else { b"EN\r\n" });
+        out.extend_from_slice(if details { reply::END } else { reply::EN }.as_bytes());
     }
 
     fn stats(&mut self, mut args: Tokens<'_>, out: &mut Vec<u8>) {
         let group = args.next().unwrap_or(b"");
         if group == b"reset" {
-            self.shared.reset_totals();
-            self.shared.host.reset_stats();
-            out.extend_from_slice(b"RESET\r\n");
+            self.reset_stats();
+            out.extend_from_slice(reply::RESET.as_bytes());
             return;
         }
         if group == b"detail" {
-            out.extend_from_slice(OK);
+            out.extend_from_slice(reply::OK.as_bytes());
             return;
         }
         let mut line = |name: &str, value: &dyn Display| {
-            out.extend_from_slice(format!("STAT {name} {value}\r\n").as_bytes());
+            reply::stat(out, name, value);
         };
         if !self.stat_lines(group, &mut line) {
-            out.extend_from_slice(b"ERROR\r\n");
+            out.extend_from_slice(reply::ERROR.as_bytes());
             return;
         }
-        out.extend_from_slice(b"END\r\n");
+        out.extend_from_slice(reply::END.as_bytes());
+    }
+
+    pub(super) fn reset_stats(&self) {
+        self.shared.reset_totals();
+        self.shared.host.reset_stats();
     }
 
     /// Calls `line` for each statistic of a group; false when there is no such group.
@@ -160,11 +162,35 @@ impl Worker {
             b"slabs" => self.slab_stats(line),
             b"sizes" => self.size_stats(line),
             b"conns" => self.shared.host.connections(line),
-            b"objects" => self.registry.load().stats(&mut *line),
+            b"objects" => self.object_stats(line),
             b"cachedump" => self.cachedump(line),
             _ => return false,
         }
         true
+    }
+
+    /// What each type has done, by `type:`.
+    fn object_stats(&mut self, line: &mut dyn FnMut(&str, &dyn Display)) {
+        for object in self.types.types().iter() {
+            let name = &object.metadata().type_name;
+            line(&format!("{name}:version"), &object.metadata().version);
+            let s = object.stats();
+            for (property, value) in [
+                ("calls", s.calls),
+                ("errors", s.errors),
+                ("traps", s.traps),
+                ("deadline_stops", s.deadline_stops),
+                ("limit_stops", s.limit_stops),
+                ("retries", s.retries),
+                ("total_ns", s.total_ns),
+                ("p50_ns", s.p50_ns),
+                ("p99_ns", s.p99_ns),
+                ("instances_made", s.instances_made),
+                ("memory_bytes", s.memory_bytes),
+            ] {
+                line(&format!("{name}:{property}"), &value);
+            }
+        }
     }
 
     fn general_stats(&mut self, line: &mut dyn FnMut(&str, &dyn Display)) {
@@ -177,7 +203,10 @@ impl Worker {
         self.shared.host.stats(line);
         let t = self.shared.totals();
         for (name, value) in [
-            ("cmd_get", t.cmd_get + t.cmd_meta - t.cmd_meta.min(t.cmd_set)),
+            (
+                "cmd_get",
+                t.cmd_get + t.cmd_meta - t.cmd_meta.min(t.cmd_set),
+            ),
             ("cmd_set", t.cmd_set),
             ("cmd_flush", t.cmd_flush),
             ("cmd_touch", t.cmd_touch),
@@ -258,7 +287,14 @@ impl Worker {
         line("slab_reassign", &"no");
         line("slab_automove", &0);
         line("hash_algorithm", &"rapidhash");
-        line("flush_enabled", if self.shared.host.flush_enabled() { &"yes" } else { &"no" });
+        line(
+            "flush_enabled",
+            if self.shared.host.flush_enabled() {
+                &"yes"
+            } else {
+                &"no"
+            },
+        );
         self.shared.host.settings(line);
     }
 
@@ -318,10 +354,14 @@ impl Worker {
         let mut cursor = Some(0);
         while let Some(at) = cursor {
             cursor = self.shared.store.scan(self.now, at, &mut |key, _, value| {
-                *sizes.entry((key.len() + value.len()).div_ceil(STEP) * STEP).or_default() += 1;
+                *sizes
+                    .entry((key.len() + value.len()).div_ceil(STEP) * STEP)
+                    .or_default() += 1;
             });
         }
-        sizes.iter().for_each(|(size, count)| line(&size.to_string(), count));
+        sizes
+            .iter()
+            .for_each(|(size, count)| line(&size.to_string(), count));
     }
 
     /// Some keys, for browsers that ask for `stats cachedump`.
@@ -330,23 +370,15 @@ impl Worker {
         let mut left = KEYS_MAX;
         let mut cursor = Some(0);
         while let (Some(at), 1..) = (cursor, left) {
-            cursor = self.shared.store.scan(self.now, at, &mut |key, info, value| {
-                left = left.saturating_sub(1);
-                let exp = info.expiry.0.map_or(0, |at| at / 1000);
-                let text = format!("[{} b; {exp} s]", value.len());
-                line(&String::from_utf8_lossy(key), &text);
-            });
-        }
-    }
-}
-
-/// Percent-encodes what metadump must not print as it is.
-fn uri_encode(key: &[u8], out: &mut Vec<u8>) {
-    for &byte in key {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            cursor = self
+                .shared
+                .store
+                .scan(self.now, at, &mut |key, info, value| {
+                    left = left.saturating_sub(1);
+                    let exp = info.expiry.0.map_or(0, |at| at / 1000);
+                    let text = format!("[{} b; {exp} s]", value.len());
+                    line(&String::from_utf8_lossy(key), &text);
+                });
         }
     }
 }

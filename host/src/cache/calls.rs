@@ -8,7 +8,7 @@ use super::shared::Shared;
 use super::transaction::Transaction;
 use super::worker::{CallOutcome, Worker};
 use crate::protocol::VirtualKey;
-use crate::runtime::{Budget, CallError, FunctionRef, Instances, Stop};
+use crate::runtime::{Budget, CallError, FunctionRef, Instances, Stop, help};
 use crate::store::{CommitError, Expiry, Key};
 
 /// Arguments of a call, the object's key included. More than a key of 250 bytes can hold.
@@ -66,7 +66,11 @@ impl Call<'_> {
     /// `type:function`, as error lines name it.
     fn name(&self) -> String {
         let lossy = String::from_utf8_lossy;
-        format!("{}:{}", lossy(self.virtual_key.type_name), lossy(self.virtual_key.function))
+        format!(
+            "{}:{}",
+            lossy(self.virtual_key.type_name),
+            lossy(self.virtual_key.function)
+        )
     }
 }
 
@@ -79,10 +83,18 @@ impl Worker {
         let types = self.types.types();
         if let Some(function) = types.find(virtual_key.type_name, virtual_key.function) {
             let on_lane = types.of(function).wants_lane(function);
-            return Some(Call { virtual_key, function: Some(function), on_lane });
+            return Some(Call {
+                virtual_key,
+                function: Some(function),
+                on_lane,
+            });
         }
         let help = virtual_key.type_name == HELP && types.iter().next().is_some();
-        help.then_some(Call { virtual_key, function: None, on_lane: false })
+        help.then_some(Call {
+            virtual_key,
+            function: None,
+            on_lane: false,
+        })
     }
 
     /// Runs the call, its reply left in `self.reply`.
@@ -115,12 +127,24 @@ impl Worker {
         if call.on_lane {
             return CallOutcome::Lane(self.job(call, function, &args, touch));
         }
-        let writes = self.types.types().of(function).function(function).is_some_and(|f| f.writes);
+        let writes = self
+            .types
+            .types()
+            .of(function)
+            .function(function)
+            .is_some_and(|f| f.writes);
         let mut transaction = self.transaction.take().expect("put back after every call");
         transaction.begin(self.now, call.virtual_key.type_name, args[0], writes, false);
         let budget = self.shared.inline_budget;
-        let (transaction, result) =
-            run(&mut self.instances, transaction, function, &args, touch, budget, &mut self.reply);
+        let (transaction, result) = run(
+            &mut self.instances,
+            transaction,
+            function,
+            &args,
+            touch,
+            budget,
+            &mut self.reply,
+        );
         self.transaction = Some(transaction);
         match result {
             Ok(()) => CallOutcome::Reply,
@@ -153,7 +177,13 @@ impl Worker {
 
     /// `help:objects`, `help:<type>`.
     fn help(&mut self, topic: &[u8]) -> CallOutcome {
-        let text = help::topic(self.types.types(), topic);
+        let types = self.types.types();
+        let text = match topic {
+            b"objects" => Some(help::objects(types)),
+            name => types
+                .named(name)
+                .map(|object| help::object(object.metadata())),
+        };
         match text {
             Some(text) => {
                 self.reply.extend_from_slice(text.as_bytes());
@@ -172,7 +202,11 @@ impl Worker {
         self.reply.clear();
         let found = loop {
             transaction.lock();
-            match super::export::write(&mut transaction, self.shared.item_bytes_max, &mut self.reply) {
+            match super::export::write(
+                &mut transaction,
+                self.shared.item_bytes_max,
+                &mut self.reply,
+            ) {
                 Err(Stop::Conflict) => {
                     self.reply.clear();
                     transaction.abandon();
@@ -210,7 +244,9 @@ fn run(
         let result;
         (transaction, result) = instances.call(function, args, transaction, budget, reply);
         let result = result.and_then(|()| match touch {
-            Some(expiry) => transaction.touch_own(expiry).map_err(|_| CallError::Conflict),
+            Some(expiry) => transaction
+                .touch_own(expiry)
+                .map_err(|_| CallError::Conflict),
             None => Ok(()),
         });
         let ended = match result {
@@ -233,19 +269,39 @@ fn run(
         }
         if !transaction.restartable() {
             transaction.abandon();
-            return (transaction, Err(Failure::Text("disturbed after asking a peer".to_owned())));
+            return (
+                transaction,
+                Err(Failure::Text("disturbed after asking a peer".to_owned())),
+            );
         }
         transaction.abandon();
     }
-    (transaction, Err(Failure::Text("disturbed by other calls too often".to_owned())))
+    (
+        transaction,
+        Err(Failure::Text(
+            "disturbed by other calls too often".to_owned(),
+        )),
+    )
 }
 
 impl LaneJob {
     /// Runs the call to its end; may block for its deadline and for locks and peers.
     pub fn run(self) -> LaneResult {
         let (mut instances, mut transaction) = self.shared.lanes.take(&self.shared);
-        let writes = self.shared.registry.types().of(self.function).function(self.function).is_some_and(|f| f.writes);
-        transaction.begin(self.shared.clock.now(), &self.type_name, &self.args[0], writes, true);
+        let writes = self
+            .shared
+            .registry
+            .types()
+            .of(self.function)
+            .function(self.function)
+            .is_some_and(|f| f.writes);
+        transaction.begin(
+            self.shared.clock.now(),
+            &self.type_name,
+            &self.args[0],
+            writes,
+            true,
+        );
         let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
         let mut reply = Vec::new();
         let result;
@@ -266,4 +322,3 @@ impl LaneJob {
         })
     }
 }
-

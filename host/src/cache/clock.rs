@@ -17,11 +17,16 @@ pub(super) struct Clock {
 impl Clock {
     /// The zone is `TZ`'s, or the system's.
     pub(super) fn new() -> Clock {
-        Clock { started: Instant::now(), zone: TimeZone::system() }
+        Clock {
+            started: Instant::now(),
+            zone: TimeZone::system(),
+        }
     }
 
     pub(super) fn now(&self) -> Now {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         Now {
             unix_s: u32::try_from(since.as_secs()).unwrap_or(u32::MAX),
             millis: since.subsec_millis() as u16,

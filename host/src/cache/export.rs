@@ -57,7 +57,8 @@ pub(super) fn write(
 /// First entry of a scanned batch, and what follows.
 fn entry(batch: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (head, rest) = batch.split_first_chunk::<SCAN_ENTRY_HEAD>()?;
-    let number = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes")) as usize;
+    let number =
+        |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes")) as usize;
     let (field, rest) = rest.split_at_checked(number(0))?;
     let (value, rest) = rest.split_at_checked(number(4))?;
     Some((field, value, rest))

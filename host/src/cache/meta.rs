@@ -3,77 +3,60 @@
 use super::clock::expiry;
 use super::text::{OBJECT_NAME, arith_line};
 use super::worker::{CallOutcome, Flow, Worker};
-use crate::protocol::{KeyBuffer, Meta, MetaFlags, MetaKey, Mode, reply};
+use crate::protocol::reply::{self, ItemFacts, MetaCode, MetaReply};
+use crate::protocol::{KeyBuffer, Meta, MetaFlags, MetaKey, Mode};
 use crate::store::{
     Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, GetOptions, ItemInfo, Now, SetMode,
     SetOutcome, Write,
 };
 
-/// Appends ` <letter><number>`.
-fn number(out: &mut Vec<u8>, letter: u8, n: u64) {
-    out.extend_from_slice(&[b' ', letter]);
-    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
-}
-
-/// ` t<seconds left>`, -1 for an item that stays.
-fn ttl(out: &mut Vec<u8>, expiry: Expiry, now: Now) {
-    match expiry.0 {
-        None => out.extend_from_slice(b" t-1"),
-        Some(at) => number(out, b't', (at / 1000).saturating_sub(u64::from(now.unix_s))),
-    }
-}
-
-/// The flags that only echo the request: opaque and key. They follow misses too.
-fn echo(out: &mut Vec<u8>, meta: &Meta<'_>) {
-    for (flag, argument) in meta.flags.in_order() {
-        echo_one(out, meta.key, flag, argument);
-    }
-}
-
-fn echo_one(out: &mut Vec<u8>, key: MetaKey<'_>, flag: u8, argument: &[u8]) {
+/// A flag that only echoes the request: opaque and key. They follow misses too.
+fn echo(reply: &mut MetaReply<'_>, key: MetaKey<'_>, flag: u8, argument: &[u8]) {
     match flag {
-        b'O' => {
-            out.extend_from_slice(b" O");
-            out.extend_from_slice(argument);
-        }
-        b'k' => {
-            out.extend_from_slice(b" k");
-            out.extend_from_slice(key.token);
-        }
-        b'b' => out.extend_from_slice(b" b"),
+        b'O' => reply.opaque(argument),
+        b'k' => reply.key(key),
         _ => {}
     }
 }
 
 /// Return flags of a hit, in the order of the request, then what the item says of itself.
-fn return_flags(out: &mut Vec<u8>, meta: &Meta<'_>, info: &ItemInfo, now: Now) {
+fn return_flags(reply: &mut MetaReply<'_>, meta: &Meta<'_>, info: &ItemInfo, now: Now) {
     for (flag, argument) in meta.flags.in_order() {
         match flag {
-            b's' => number(out, b's', u64::from(info.len)),
-            b'f' => number(out, b'f', u64::from(info.flags)),
-            b'c' => number(out, b'c', info.cas),
-            b'h' => number(out, b'h', u64::from(info.fetched)),
-            b'l' => number(out, b'l', u64::from(info.idle_s)),
-            b't' => ttl(out, info.expiry, now),
-            _ => echo_one(out, meta.key, flag, argument),
+            b's' => reply.number(b's', u64::from(info.len)),
+            b'f' => reply.number(b'f', u64::from(info.flags)),
+            b'c' => reply.number(b'c', info.cas),
+            b'h' => reply.number(b'h', u64::from(info.fetched)),
+            b'l' => reply.number(b'l', u64::from(info.idle_s)),
+            b't' => reply.ttl(seconds_left(info, now)),
+            _ => echo(reply, meta.key, flag, argument),
         }
     }
-    if info.token_sent {
-        out.extend_from_slice(b" Z");
-    }
-    if info.stale {
-        out.extend_from_slice(b" X");
-    }
-    if info.won {
-        out.extend_from_slice(b" W");
+    for (flag, set) in [
+        (b'Z', info.token_sent),
+        (b'X', info.stale),
+        (b'W', info.won),
+    ] {
+        if set {
+            reply.flag(flag);
+        }
     }
 }
 
-/// A status word with the echoed flags.
-fn status(out: &mut Vec<u8>, word: &[u8; 2], meta: &Meta<'_>) {
-    out.extend_from_slice(word);
-    echo(out, meta);
-    out.extend_from_slice(b"\r\n");
+/// Until it expires; `None` when it never does.
+fn seconds_left(info: &ItemInfo, now: Now) -> Option<u64> {
+    info.expiry
+        .0
+        .map(|at| (at / 1000).saturating_sub(u64::from(now.unix_s)))
+}
+
+/// A code with the echoed flags.
+fn status(out: &mut Vec<u8>, code: MetaCode, meta: &Meta<'_>) {
+    let mut reply = MetaReply::new(out, code);
+    for (flag, argument) in meta.flags.in_order() {
+        echo(&mut reply, meta.key, flag, argument);
+    }
+    reply.end();
 }
 
 fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
@@ -99,7 +82,9 @@ impl Worker {
                 CallOutcome::Reply => {
                     let info = result_info(self.reply.len());
                     let now = self.now;
-                    hit(out, meta, &info, now, |out| out.extend_from_slice(&self.reply));
+                    hit(out, meta, &info, now, |out| {
+                        out.extend_from_slice(&self.reply)
+                    });
                     Flow::Next
                 }
                 CallOutcome::Error(text) => {
@@ -120,10 +105,14 @@ impl Worker {
                 return Some(*info);
             }
             // A client that has this very version needs no value.
-            if meta.flags.cas_compare.is_some_and(|cas| cas == info.cas && cas != 0) {
-                out.extend_from_slice(b"HD");
-                return_flags(out, meta, info, now);
-                out.extend_from_slice(b"\r\n");
+            if meta
+                .flags
+                .cas_compare
+                .is_some_and(|cas| cas == info.cas && cas != 0)
+            {
+                let mut reply = MetaReply::new(out, MetaCode::Done);
+                return_flags(&mut reply, meta, info, now);
+                reply.end();
             } else {
                 hit(out, meta, info, now, |out| value.append_to(out));
             }
@@ -133,7 +122,7 @@ impl Worker {
             None => {
                 self.counters.get_misses.bump();
                 if !meta.flags.quiet() {
-                    status(out, b"EN", meta);
+                    status(out, MetaCode::Miss, meta);
                 }
             }
             Some(object) => {
@@ -141,8 +130,13 @@ impl Worker {
                 if let Some(info) = object
                     && self.export(key).is_some()
                 {
-                    let info = ItemInfo { len: self.reply.len() as u32, ..info };
-                    hit(out, meta, &info, now, |out| out.extend_from_slice(&self.reply));
+                    let info = ItemInfo {
+                        len: self.reply.len() as u32,
+                        ..info
+                    };
+                    hit(out, meta, &info, now, |out| {
+                        out.extend_from_slice(&self.reply)
+                    });
                 }
             }
         }
@@ -159,7 +153,7 @@ impl Worker {
         if let Some(call) = self.virtual_key(key.bytes) {
             match self.call(&call, &[value], None) {
                 CallOutcome::Reply if flags.quiet() => {}
-                CallOutcome::Reply => status(out, b"HD", meta),
+                CallOutcome::Reply => status(out, MetaCode::Done, meta),
                 CallOutcome::Error(text) => reply::server_error(out, &text),
                 CallOutcome::Lane(job) => return Flow::Lane(job),
             }
@@ -187,14 +181,14 @@ impl Worker {
             vivify: flags.vivify.map(|exptime| expiry(exptime, self.now)),
         };
         let outcome = self.shared.store.set(key, self.now, &write);
-        let (word, cas) = match outcome {
-            SetOutcome::Stored { cas } => (b"HD", cas),
-            SetOutcome::NotStored => (b"NS", 0),
-            SetOutcome::Exists => (b"EX", 0),
-            SetOutcome::NotFound => (b"NF", 0),
+        let (code, cas) = match outcome {
+            SetOutcome::Stored { cas } => (MetaCode::Done, cas),
+            SetOutcome::NotStored => (MetaCode::NotStored, 0),
+            SetOutcome::Exists => (MetaCode::Exists, 0),
+            SetOutcome::NotFound => (MetaCode::NotFound, 0),
             SetOutcome::TooLarge => {
                 self.counters.store_no_memory.bump();
-                out.extend_from_slice(b"SERVER_ERROR out of memory storing object\r\n");
+                out.extend_from_slice(reply::OUT_OF_MEMORY_STORING.as_bytes());
                 return Flow::Next;
             }
             SetOutcome::IsObject => {
@@ -202,18 +196,18 @@ impl Worker {
                 return Flow::Next;
             }
         };
-        if word == b"HD" && flags.quiet() {
+        if code == MetaCode::Done && flags.quiet() {
             return Flow::Next;
         }
-        out.extend_from_slice(word);
+        let mut reply = MetaReply::new(out, code);
         for (flag, argument) in flags.in_order() {
             match flag {
-                b'c' => number(out, b'c', cas),
-                b's' => number(out, b's', value.len() as u64),
-                _ => echo_one(out, meta.key, flag, argument),
+                b'c' => reply.number(b'c', cas),
+                b's' => reply.number(b's', value.len() as u64),
+                _ => echo(&mut reply, meta.key, flag, argument),
             }
         }
-        out.extend_from_slice(b"\r\n");
+        reply.end();
         Flow::Next
     }
 
@@ -234,14 +228,14 @@ impl Worker {
             DeleteOutcome::Done => {
                 self.counters.delete_hits.bump();
                 if !flags.quiet() {
-                    status(out, b"HD", meta);
+                    status(out, MetaCode::Done, meta);
                 }
             }
             DeleteOutcome::NotFound => {
                 self.counters.delete_misses.bump();
-                status(out, b"NF", meta);
+                status(out, MetaCode::NotFound, meta);
             }
-            DeleteOutcome::Exists => status(out, b"EX", meta),
+            DeleteOutcome::Exists => status(out, MetaCode::Exists, meta),
         }
     }
 
@@ -259,7 +253,9 @@ impl Worker {
         let request = Arith {
             delta: flags.delta,
             decrement,
-            vivify: flags.vivify.map(|exptime| (flags.initial, expiry(exptime, self.now))),
+            vivify: flags
+                .vivify
+                .map(|exptime| (flags.initial, expiry(exptime, self.now))),
             touch: flags.ttl.map(|exptime| expiry(exptime, self.now)),
             cas_compare: flags.cas_compare,
             cas_override: flags.cas_override,
@@ -272,23 +268,20 @@ impl Worker {
             ArithOutcome::Done { value, info, .. } => {
                 let mut digits = itoa::Buffer::new();
                 let digits = digits.format(value);
-                if flags.has(b'v') {
-                    out.extend_from_slice(b"VA ");
-                    out.extend_from_slice(itoa::Buffer::new().format(digits.len()).as_bytes());
-                } else {
-                    out.extend_from_slice(b"HD");
-                }
-                let plain = ItemInfo { token_sent: false, stale: false, won: false, ..info };
-                return_flags(out, meta, &plain, self.now);
-                out.extend_from_slice(b"\r\n");
-                if flags.has(b'v') {
-                    out.extend_from_slice(digits.as_bytes());
-                    out.extend_from_slice(b"\r\n");
-                }
+                let plain = ItemInfo {
+                    len: digits.len() as u32,
+                    token_sent: false,
+                    stale: false,
+                    won: false,
+                    ..info
+                };
+                hit(out, meta, &plain, self.now, |out| {
+                    out.extend_from_slice(digits.as_bytes())
+                });
             }
-            ArithOutcome::NotFound => status(out, b"NF", meta),
-            ArithOutcome::Exists => status(out, b"EX", meta),
-            ArithOutcome::TooLarge => status(out, b"NS", meta),
+            ArithOutcome::NotFound => status(out, MetaCode::NotFound, meta),
+            ArithOutcome::Exists => status(out, MetaCode::Exists, meta),
+            ArithOutcome::TooLarge => status(out, MetaCode::NotStored, meta),
             other => out.extend_from_slice(arith_line(&other).as_bytes()),
         }
     }
@@ -298,25 +291,24 @@ impl Worker {
         self.counters.cmd_meta.bump();
         let mut buffer = KeyBuffer::default();
         let bytes = self.shared.store.key(key.bytes(&mut buffer));
-        let options = GetOptions { no_bump: true, ..GetOptions::default() };
+        let options = GetOptions {
+            no_bump: true,
+            ..GetOptions::default()
+        };
         let now = self.now;
         let found = self.shared.store.get(bytes, now, &options, |info, value| {
-            let exp = match info.expiry.0 {
-                None => -1,
-                Some(at) => (at / 1000) as i64 - i64::from(now.unix_s),
+            let facts = ItemFacts {
+                expiry: seconds_left(info, now),
+                accessed: u64::from(info.idle_s),
+                cas: info.cas,
+                fetched: info.fetched,
+                size: (bytes.bytes.len() + value.len()) as u64,
+                flags: info.flags,
             };
-            let fetched = if info.fetched { "yes" } else { "no" };
-            out.extend_from_slice(b"ME ");
-            out.extend_from_slice(key.token);
-            let size = value.len() + bytes.bytes.len();
-            let rest = format!(
-                " exp={exp} la={} cas={} fetch={fetched} cls=1 size={size}\r\n",
-                info.idle_s, info.cas
-            );
-            out.extend_from_slice(rest.as_bytes());
+            reply::meta_debug(out, key, &facts);
         });
         if found.is_none() {
-            out.extend_from_slice(b"EN\r\n");
+            out.extend_from_slice(reply::EN.as_bytes());
         }
     }
 }
@@ -330,17 +322,15 @@ fn hit(
     value: impl FnOnce(&mut Vec<u8>),
 ) {
     let wanted = meta.flags.has(b'v');
-    if wanted {
-        out.extend_from_slice(b"VA ");
-        out.extend_from_slice(itoa::Buffer::new().format(info.len).as_bytes());
-    } else {
-        out.extend_from_slice(b"HD");
-    }
-    return_flags(out, meta, info, now);
-    out.extend_from_slice(b"\r\n");
+    let mut reply = match wanted {
+        true => MetaReply::value(out, info.len as usize),
+        false => MetaReply::new(out, MetaCode::Done),
+    };
+    return_flags(&mut reply, meta, info, now);
+    reply.end();
     if wanted {
         value(out);
-        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(reply::VALUE_END.as_bytes());
     }
 }
 

@@ -5,6 +5,7 @@
 //! work on a [`transaction::Transaction`].
 
 mod admin;
+mod binary;
 mod calls;
 mod clock;
 mod counters;
@@ -55,7 +56,12 @@ pub struct Cache {
 
 impl Cache {
     /// An empty cache with the object types of `registry`, living in `host`; guests and their troubles speak to `log`.
-    pub fn new(config: &Config, registry: Arc<Registry>, host: Arc<dyn Host>, log: Arc<dyn Log>) -> Cache {
+    pub fn new(
+        config: &Config,
+        registry: Arc<Registry>,
+        host: Arc<dyn Host>,
+        log: Arc<dyn Log>,
+    ) -> Cache {
         let item_bytes_max = config.store.item_bytes_max;
         let shared = Shared {
             store: Store::new(&config.store),
@@ -65,14 +71,19 @@ impl Cache {
             clock: clock::Clock::new(),
             peers: peers::Peers::new(config.peer_time_max, item_bytes_max),
             lanes: shared::Lanes::default(),
-            protocol_limits: Limits { value_bytes_max: item_bytes_max, ..Limits::default() },
+            protocol_limits: Limits {
+                value_bytes_max: item_bytes_max,
+                ..Limits::default()
+            },
             item_bytes_max,
             inline_budget: config.inline_budget,
             counters: parking_lot::Mutex::default(),
             counters_base: parking_lot::Mutex::default(),
             host,
         };
-        Cache { shared: Arc::new(shared) }
+        Cache {
+            shared: Arc::new(shared),
+        }
     }
 
     /// A worker's part; one for each thread.
@@ -82,6 +93,9 @@ impl Cache {
 
     /// A step of the work that nobody waits for: expired items, memory given back. True when there is more to do at once.
     pub fn maintain(&self) -> bool {
-        self.shared.store.maintain(self.shared.clock.now(), MAINTAIN_STEP) >= MAINTAIN_STEP
+        self.shared
+            .store
+            .maintain(self.shared.clock.now(), MAINTAIN_STEP)
+            >= MAINTAIN_STEP
     }
 }

@@ -40,17 +40,25 @@ struct Question<'a> {
 
 impl Peers {
     pub(super) fn new(time_max: Duration, value_bytes_max: usize) -> Peers {
-        Peers { idle: Mutex::default(), time_max, value_bytes_max }
+        Peers {
+            idle: Mutex::default(),
+            time_max,
+            value_bytes_max,
+        }
     }
 
     /// Asks as `requests` says (see `peer_get` of the ABI) and appends the hits to `out`.
     pub(super) fn get(&self, requests: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         let questions = parse(requests).ok_or(Malformed)?;
         let deadline = Instant::now() + self.time_max;
-        let asked: Vec<_> =
-            questions.iter().map(|question| self.ask(question, deadline)).collect();
+        let asked: Vec<_> = questions
+            .iter()
+            .map(|question| self.ask(question, deadline))
+            .collect();
         for (index, (question, connection)) in questions.iter().zip(asked).enumerate() {
-            let Some(connection) = connection else { continue };
+            let Some(connection) = connection else {
+                continue;
+            };
             self.read(index as u32, question, connection, deadline, out);
         }
         Ok(())
@@ -110,7 +118,10 @@ impl Peers {
         loop {
             line.clear();
             wait_until(connection.get_ref(), deadline)?;
-            connection.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).ok()?;
+            connection
+                .take(LINE_BYTES_MAX)
+                .read_until(b'\n', &mut line)
+                .ok()?;
             let text = line.strip_suffix(b"\r\n")?;
             if text == b"END" {
                 return Some(());
@@ -144,7 +155,9 @@ fn usable(connection: &BufReader<TcpStream>) -> bool {
 }
 
 fn connect(server: &str, deadline: Instant) -> Option<TcpStream> {
-    let left = deadline.checked_duration_since(Instant::now())?.min(CONNECT_TIME_MAX);
+    let left = deadline
+        .checked_duration_since(Instant::now())?
+        .min(CONNECT_TIME_MAX);
     let address = server.to_socket_addrs().ok()?.next()?;
     let stream = TcpStream::connect_timeout(&address, left).ok()?;
     stream.set_nodelay(true).ok()?;
@@ -153,7 +166,9 @@ fn connect(server: &str, deadline: Instant) -> Option<TcpStream> {
 }
 
 fn wait_until(stream: &TcpStream, deadline: Instant) -> Option<()> {
-    let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+    let left = deadline
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())?;
     stream.set_read_timeout(Some(left)).ok()
 }
 

@@ -48,13 +48,19 @@ impl Shared {
 
     pub(super) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.counters.lock().iter().for_each(|worker| totals.add(worker));
+        self.counters
+            .lock()
+            .iter()
+            .for_each(|worker| totals.add(worker));
         totals.since(&self.counters_base.lock())
     }
 
     pub(super) fn reset_totals(&self) {
         let mut totals = Totals::default();
-        self.counters.lock().iter().for_each(|worker| totals.add(worker));
+        self.counters
+            .lock()
+            .iter()
+            .for_each(|worker| totals.add(worker));
         *self.counters_base.lock() = totals;
     }
 }

@@ -23,11 +23,19 @@ pub(super) struct RestOfGet {
 
 impl RestOfGet {
     fn new(get: &Get<'_>, keys: &[u8]) -> RestOfGet {
-        RestOfGet { keys: keys.to_vec(), cas: get.cas, touch: get.touch }
+        RestOfGet {
+            keys: keys.to_vec(),
+            cas: get.cas,
+            touch: get.touch,
+        }
     }
 
     pub(super) fn get(&self) -> Get<'_> {
-        Get { keys: Tokens::new(&self.keys), cas: self.cas, touch: self.touch }
+        Get {
+            keys: Tokens::new(&self.keys),
+            cas: self.cas,
+            touch: self.touch,
+        }
     }
 }
 
@@ -49,7 +57,7 @@ impl Worker {
                 self.shared.store.prefetch(&hashes);
             }
             if batch.is_empty() {
-                out.extend_from_slice(b"END\r\n");
+                out.extend_from_slice(reply::END.as_bytes());
                 return (Flow::Next, None);
             }
             for (key, here) in &batch {
@@ -67,18 +75,12 @@ impl Worker {
     }
 
     /// One key of a `get`.
-    fn value(
-        &mut self,
-        key: Key<'_>,
-        cas: bool,
-        touch: Option<Expiry>,
-        out: &mut Vec<u8>,
-    ) -> Flow {
+    fn value(&mut self, key: Key<'_>, cas: bool, touch: Option<Expiry>, out: &mut Vec<u8>) -> Flow {
         if let Some(call) = self.virtual_key(key.bytes) {
             return match self.call(&call, &[], touch) {
                 CallOutcome::Reply => {
                     self.counters.get_hits.bump();
-                    reply::value(out, key.bytes, 0, &self.reply, cas.then_some(0));
+                    value_block(out, key.bytes, &self.reply, cas);
                     Flow::Next
                 }
                 CallOutcome::Error(text) => {
@@ -88,21 +90,39 @@ impl Worker {
                 CallOutcome::Lane(job) => Flow::Lane(job),
             };
         }
-        let options = GetOptions { want_cas: cas, touch, ..GetOptions::default() };
-        let found = self.shared.store.get(key, self.now, &options, |info, value| {
-            if info.object {
-                return false;
-            }
-            reply::value_head(out, key.bytes, info.flags, value.len(), cas.then_some(info.cas));
-            value.append_to(out);
-            out.extend_from_slice(b"\r\n");
-            true
-        });
+        let options = GetOptions {
+            want_cas: cas,
+            touch,
+            ..GetOptions::default()
+        };
+        let found = self
+            .shared
+            .store
+            .get(key, self.now, &options, |info, value| {
+                if info.object {
+                    return false;
+                }
+                reply::value_header(
+                    out,
+                    key.bytes,
+                    info.flags,
+                    value.len(),
+                    cas.then_some(info.cas),
+                );
+                value.append_to(out);
+                out.extend_from_slice(reply::VALUE_END.as_bytes());
+                true
+            });
         self.counters.cmd_get.bump();
         if touch.is_some() {
             self.counters.cmd_touch.bump();
             let hits = &self.counters;
-            if found.is_some() { &hits.touch_hits } else { &hits.touch_misses }.bump();
+            if found.is_some() {
+                &hits.touch_hits
+            } else {
+                &hits.touch_misses
+            }
+            .bump();
         }
         let Some(plain) = found else {
             self.counters.get_misses.bump();
@@ -110,7 +130,7 @@ impl Worker {
         };
         self.counters.get_hits.bump();
         if !plain && self.export(key).is_some() {
-            reply::value(out, key.bytes, 0, &self.reply, cas.then_some(0));
+            value_block(out, key.bytes, &self.reply, cas);
         }
         Flow::Next
     }
@@ -129,7 +149,7 @@ impl Worker {
                 return Flow::Next;
             }
             match self.call(&call, &[store.value], None) {
-                CallOutcome::Reply => say("STORED\r\n"),
+                CallOutcome::Reply => say(reply::STORED),
                 CallOutcome::Error(text) => reply::server_error(out, &text),
                 CallOutcome::Lane(job) => return Flow::Lane(job),
             }
@@ -158,7 +178,10 @@ impl Worker {
             want_cas: false,
             vivify: None,
         };
-        let outcome = self.shared.store.set(self.shared.store.key(store.key), self.now, &write);
+        let outcome = self
+            .shared
+            .store
+            .set(self.shared.store.key(store.key), self.now, &write);
         if cas_compare.is_some() {
             match outcome {
                 SetOutcome::Stored { .. } => self.counters.cas_hits.bump(),
@@ -193,8 +216,7 @@ impl Worker {
         }
         match outcome {
             ArithOutcome::Done { value, .. } => {
-                out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-                out.extend_from_slice(b"\r\n");
+                reply::number_line(out, value);
             }
             other => out.extend_from_slice(arith_line(&other).as_bytes()),
         }
@@ -218,14 +240,18 @@ impl Worker {
     /// `delete`.
     pub(super) fn delete(&mut self, key: &[u8], noreply: bool, out: &mut Vec<u8>) {
         let key = self.shared.store.key(key);
-        let line = match self.shared.store.delete(key, self.now, &DeleteOptions::default()) {
+        let line = match self
+            .shared
+            .store
+            .delete(key, self.now, &DeleteOptions::default())
+        {
             DeleteOutcome::NotFound => {
                 self.counters.delete_misses.bump();
-                "NOT_FOUND\r\n"
+                reply::NOT_FOUND
             }
             DeleteOutcome::Done | DeleteOutcome::Exists => {
                 self.counters.delete_hits.bump();
-                "DELETED\r\n"
+                reply::DELETED
             }
         };
         if !noreply {
@@ -237,14 +263,18 @@ impl Worker {
     pub(super) fn touch(&mut self, key: &[u8], exptime: i64, noreply: bool, out: &mut Vec<u8>) {
         self.counters.cmd_touch.bump();
         let key = self.shared.store.key(key);
-        let line = match self.shared.store.touch(key, self.now, expiry(exptime, self.now)) {
+        let line = match self
+            .shared
+            .store
+            .touch(key, self.now, expiry(exptime, self.now))
+        {
             DeleteOutcome::Done => {
                 self.counters.touch_hits.bump();
-                "TOUCHED\r\n"
+                reply::TOUCHED
             }
             DeleteOutcome::NotFound | DeleteOutcome::Exists => {
                 self.counters.touch_misses.bump();
-                "NOT_FOUND\r\n"
+                reply::NOT_FOUND
             }
         };
         if !noreply {
@@ -257,13 +287,20 @@ impl Worker {
 pub(super) const OBJECT_NAME: &str =
     "CLIENT_ERROR the state of an object is written by its functions only\r\n";
 
+/// The result of a call as `get` shows it.
+fn value_block(out: &mut Vec<u8>, key: &[u8], value: &[u8], cas: bool) {
+    reply::value_header(out, key, 0, value.len(), cas.then_some(0));
+    out.extend_from_slice(value);
+    out.extend_from_slice(reply::VALUE_END.as_bytes());
+}
+
 fn set_line(outcome: SetOutcome) -> &'static str {
     match outcome {
-        SetOutcome::Stored { .. } => "STORED\r\n",
-        SetOutcome::NotStored => "NOT_STORED\r\n",
-        SetOutcome::Exists => "EXISTS\r\n",
-        SetOutcome::NotFound => "NOT_FOUND\r\n",
-        SetOutcome::TooLarge => "SERVER_ERROR out of memory storing object\r\n",
+        SetOutcome::Stored { .. } => reply::STORED,
+        SetOutcome::NotStored => reply::NOT_STORED,
+        SetOutcome::Exists => reply::EXISTS,
+        SetOutcome::NotFound => reply::NOT_FOUND,
+        SetOutcome::TooLarge => reply::OUT_OF_MEMORY_STORING,
         SetOutcome::IsObject => OBJECT_NAME,
     }
 }
@@ -272,12 +309,10 @@ fn set_line(outcome: SetOutcome) -> &'static str {
 pub(super) fn arith_line(outcome: &ArithOutcome) -> &'static str {
     match outcome {
         ArithOutcome::Done { .. } => "",
-        ArithOutcome::NotFound => "NOT_FOUND\r\n",
-        ArithOutcome::NonNumeric => {
-            "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
-        }
-        ArithOutcome::Exists => "EXISTS\r\n",
+        ArithOutcome::NotFound => reply::NOT_FOUND,
+        ArithOutcome::NonNumeric => reply::NON_NUMERIC,
+        ArithOutcome::Exists => reply::EXISTS,
         ArithOutcome::IsObject => OBJECT_NAME,
-        ArithOutcome::TooLarge => "SERVER_ERROR out of memory in incr\r\n",
+        ArithOutcome::TooLarge => reply::OUT_OF_MEMORY,
     }
 }

@@ -148,13 +148,22 @@ impl Worker {
         {
             return progress;
         }
-        let skipped = usize::try_from(connection.swallow).unwrap_or(usize::MAX).min(input.len());
+        let skipped = usize::try_from(connection.swallow)
+            .unwrap_or(usize::MAX)
+            .min(input.len());
         connection.swallow -= skipped as u64;
         if connection.swallow > 0 || skipped == input.len() {
-            let needed = usize::try_from(connection.swallow).unwrap_or(usize::MAX).clamp(1, OUT_BYTES_MAX);
-            return Progress::Read { consumed: skipped, needed };
+            let needed = usize::try_from(connection.swallow)
+                .unwrap_or(usize::MAX)
+                .clamp(1, OUT_BYTES_MAX);
+            return Progress::Read {
+                consumed: skipped,
+                needed,
+            };
         }
-        let binary = *connection.binary.get_or_insert(input[skipped] == BINARY_MAGIC);
+        let binary = *connection
+            .binary
+            .get_or_insert(input[skipped] == BINARY_MAGIC);
         if binary {
             self.execute_binary(connection, input, skipped, out)
         } else {
@@ -197,7 +206,7 @@ impl Worker {
                 let start = at;
                 at = *command_end;
                 let flow = self.command(connection, command, out);
-                if let Some(progress) = self.stop(connection, flow, &input[start..at], at) {
+                if let Some(progress) = Worker::stop(connection, flow, &input[start..at], at) {
                     return progress;
                 }
                 if out.len() > OUT_BYTES_MAX {
@@ -205,10 +214,18 @@ impl Worker {
                 }
             }
             match stop {
-                None if at == input.len() => return Progress::Read { consumed: at, needed: 1 },
+                None if at == input.len() => {
+                    return Progress::Read {
+                        consumed: at,
+                        needed: 1,
+                    };
+                }
                 None => {}
                 Some(Parsed::Incomplete { needed }) => {
-                    return Progress::Read { consumed: at, needed };
+                    return Progress::Read {
+                        consumed: at,
+                        needed,
+                    };
                 }
                 Some(Parsed::Error(refusal)) => {
                     out.extend_from_slice(refusal.reply.as_bytes());
@@ -225,7 +242,10 @@ impl Worker {
                 Some(Parsed::Command { .. }) => unreachable!("commands go into the batch"),
             }
             if at == input.len() {
-                return Progress::Read { consumed: at, needed: 1 };
+                return Progress::Read {
+                    consumed: at,
+                    needed: 1,
+                };
             }
         }
     }
@@ -250,8 +270,7 @@ impl Worker {
     }
 
     /// Turns what a command left into where the connection stands; `None`: go on.
-    fn stop(
-        &mut self,
+    pub(super) fn stop(
         connection: &mut Connection,
         (flow, rest): (Flow, Option<RestOfGet>),
         raw: &[u8],
@@ -288,16 +307,19 @@ impl Worker {
         let limits = self.shared.protocol_limits;
         let (flow, raw) = match &pending.what {
             Unfinished::Get(rest) => (self.get(&rest.get(), out), &[][..]),
-            Unfinished::Command(raw) if connection.binary == Some(true) => {
-                (self.binary_command(connection, raw, out), raw.as_slice())
-            }
+            Unfinished::Command(raw) if connection.binary == Some(true) => (
+                (self.binary_again(connection, raw, out), None),
+                raw.as_slice(),
+            ),
             Unfinished::Command(raw) => match parse_text(raw, &limits) {
-                Parsed::Command { command, .. } => (self.command(connection, &command, out), raw.as_slice()),
+                Parsed::Command { command, .. } => {
+                    (self.command(connection, &command, out), raw.as_slice())
+                }
                 _ => unreachable!("the command was parsed before"),
             },
         };
         self.ready = None;
-        self.stop(connection, flow, raw, 0)
+        Worker::stop(connection, flow, raw, 0)
     }
 
     /// One text command.
@@ -327,7 +349,11 @@ impl Worker {
         match command {
             Command::Delete { key, noreply } => self.delete(key, *noreply, out),
             Command::Arith(arith) => self.arith(arith, out),
-            Command::Touch { key, exptime, noreply } => self.touch(key, *exptime, *noreply, out),
+            Command::Touch {
+                key,
+                exptime,
+                noreply,
+            } => self.touch(key, *exptime, *noreply, out),
             Command::MetaDelete(meta) => self.meta_delete(meta, out),
             Command::MetaArith(meta) => self.meta_arith(meta, out),
             Command::MetaNoop => out.extend_from_slice(b"MN\r\n"),
@@ -344,7 +370,9 @@ impl Worker {
         let bytes = refused.key.bytes(&mut buffer);
         if !self.shared.is_object_name(bytes) {
             let key = self.shared.store.key(bytes);
-            self.shared.store.delete(key, self.now, &crate::store::DeleteOptions::default());
+            self.shared
+                .store
+                .delete(key, self.now, &crate::store::DeleteOptions::default());
         }
         if !refused.noreply {
             out.extend_from_slice(protocol::reply::TOO_LARGE.as_bytes());
@@ -354,7 +382,9 @@ impl Worker {
 
 /// Skips `bytes` of the input from `at` on, the rest of them when they arrive.
 pub(super) fn swallow(connection: &mut Connection, bytes: u64, input: &[u8], at: usize) -> usize {
-    let here = usize::try_from(bytes).unwrap_or(usize::MAX).min(input.len() - at);
+    let here = usize::try_from(bytes)
+        .unwrap_or(usize::MAX)
+        .min(input.len() - at);
     connection.swallow = bytes - here as u64;
     at + here
 }

@@ -12,7 +12,10 @@ use crate::runtime::{Budget, Engine, EngineOptions, LimitsTable, NoLog, Registry
 use crate::store::{Config as StoreConfig, Eviction};
 use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_REVERSE};
 
-const NOW: Now = Now { unix_s: 1_000_000, millis: 0 };
+const NOW: Now = Now {
+    unix_s: 1_000_000,
+    millis: 0,
+};
 
 pub(in crate::cache) fn cache() -> Cache {
     let config = Config {
@@ -72,7 +75,13 @@ fn field(number: u8) -> Vec<u8> {
 }
 
 /// Every field from `from` on, through a buffer that holds a few at a time.
-fn scan(txn: &mut Transaction, h: Handle, from: &[u8], after: bool, reverse: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn scan(
+    txn: &mut Transaction,
+    h: Handle,
+    from: &[u8],
+    after: bool,
+    reverse: bool,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found = Vec::new();
     let mut buffer = vec![0; 1500];
     let mut from = from.to_vec();
@@ -85,7 +94,8 @@ fn scan(txn: &mut Transaction, h: Handle, from: &[u8], after: bool, reverse: boo
         };
         let mut rest = &buffer[..filled];
         while !rest.is_empty() {
-            let number = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap()) as usize;
+            let number =
+                |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap()) as usize;
             let (k, v) = (number(0), number(4));
             let body = &rest[SCAN_ENTRY_HEAD..];
             found.push((body[..k].to_vec(), body[k..k + v].to_vec()));
@@ -105,7 +115,9 @@ fn apply(txn: &mut Transaction, h: Handle, model: &mut Option<Model>, step: &Ste
             assert_eq!(txn.field_put(h, &field(*number), value), Ok(new));
         }
         Step::Delete(number) => {
-            let was = model.as_mut().is_some_and(|m| m.fields.remove(&field(*number)).is_some());
+            let was = model
+                .as_mut()
+                .is_some_and(|m| m.fields.remove(&field(*number)).is_some());
             assert_eq!(txn.field_delete(h, &field(*number)), Ok(was));
         }
         Step::Value(value) => {
@@ -137,8 +149,11 @@ fn apply(txn: &mut Transaction, h: Handle, model: &mut Option<Model>, step: &Ste
                 (order, _, false) => order.is_gt(),
                 (order, _, true) => order.is_lt(),
             };
-            let mut expected: Vec<_> =
-                fields.iter().filter(|(key, _)| keep(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+            let mut expected: Vec<_> = fields
+                .iter()
+                .filter(|(key, _)| keep(key))
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
             if *reverse {
                 expected.reverse();
             }
@@ -155,8 +170,14 @@ fn whole(txn: &mut Transaction, h: Handle) -> Option<Model> {
         return None;
     }
     let mut out = vec![0; 2000];
-    let value = txn.value_get(h, 0, &mut out).unwrap().map(|len| out[..len].to_vec());
-    Some(Model { value, fields: scan(txn, h, b"", false, false).into_iter().collect() })
+    let value = txn
+        .value_get(h, 0, &mut out)
+        .unwrap()
+        .map(|len| out[..len].to_vec());
+    Some(Model {
+        value,
+        fields: scan(txn, h, b"", false, false).into_iter().collect(),
+    })
 }
 
 proptest! {
@@ -208,7 +229,11 @@ fn an_object_deleted_under_a_running_call_makes_it_start_again() {
     assert!(txn.lock());
     txn.field_put(Handle(0), b"f", b"2").unwrap();
     let store = &cache.shared.store;
-    store.delete(store.key(b"t$k"), NOW, &crate::store::DeleteOptions::default());
+    store.delete(
+        store.key(b"t$k"),
+        NOW,
+        &crate::store::DeleteOptions::default(),
+    );
     assert_eq!(txn.commit(), Err(CommitError::Gone));
     txn.abandon();
     assert!(txn.lock());
@@ -228,7 +253,10 @@ fn a_ttl_set_by_a_call_ends_the_object() {
     assert_eq!(txn.set_ttl_ms(Handle(0), 5000), Ok(true));
     txn.commit().unwrap();
     for (later_s, present) in [(4, true), (6, false)] {
-        let now = Now { unix_s: NOW.unix_s + later_s, ..NOW };
+        let now = Now {
+            unix_s: NOW.unix_s + later_s,
+            ..NOW
+        };
         txn.begin(now, b"t", b"k", false, false);
         assert!(txn.lock());
         assert_eq!(txn.exists(Handle(0)), Ok(present), "{later_s} s later");

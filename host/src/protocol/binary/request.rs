@@ -429,7 +429,7 @@ fn arith<'a>(decrement: bool, extras: &[u8], key: &'a [u8]) -> Command<'a> {
         key,
         delta,
         decrement,
-        create: (exptime != NO_CREATE.into()).then_some((initial, exptime as i64)),
+        create: (exptime != u64::from(NO_CREATE)).then_some((initial, exptime as i64)),
     })
 }
 
