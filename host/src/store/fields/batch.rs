@@ -9,7 +9,7 @@
 
 use super::entries;
 use super::node::{self, Branch, Child, INLINE, LEAF_HEAD, NAME_BYTES_MAX, NODE_BYTES_MIN};
-use super::{NoRoom, NodeId, Nodes, Retired, Tree, cut};
+use super::{NoRoom, NodeId, Nodes, Retired, Tree, cut, single};
 
 /// A field's name, and its new value or `None` to delete it.
 pub type FieldChange<'a> = (&'a [u8], Option<&'a [u8]>);
@@ -36,6 +36,15 @@ pub(super) fn apply<N: Nodes>(
         batch.fields.is_sorted_by(|a, b| a.0 < b.0),
         "names strictly ascending"
     );
+    if let Batch {
+        fields: &[(name, value)],
+        clear: false,
+        value: None,
+    } = *batch
+        && single::change_field(tree, nodes, name, value)?
+    {
+        return Ok(());
+    }
     let cleared = if batch.clear { tree.root } else { None };
     let mut change = Change::new(*tree, nodes);
     if batch.clear {
@@ -55,21 +64,17 @@ pub(super) fn apply<N: Nodes>(
     Ok(())
 }
 
-/// Applies changes of fields only.
-pub(super) fn change_fields<N: Nodes>(
+/// Changes one field.
+pub(super) fn change_field<N: Nodes>(
     tree: &mut Tree,
     nodes: &mut N,
-    fields: &[FieldChange<'_>],
+    change: FieldChange<'_>,
 ) -> Result<(), NoRoom> {
-    apply(
-        tree,
-        nodes,
-        &Batch {
-            fields,
-            ..Batch::default()
-        },
-        &mut Retired::default(),
-    )
+    let batch = Batch {
+        fields: &[change],
+        ..Batch::default()
+    };
+    apply(tree, nodes, &batch, &mut Retired::default())
 }
 
 /// A node being rewritten.
@@ -247,9 +252,7 @@ impl<'n, N: Nodes> Change<'n, N> {
         } else {
             value
         };
-        let at = leaf.len();
-        leaf.resize(at + entries::entry_len::<INLINE>(name, value.len()), 0);
-        entries::write(&mut leaf[at..], name, value.len(), stored);
+        entries::append(leaf, name, value.len(), stored);
         self.tree.count += 1;
         Ok(())
     }

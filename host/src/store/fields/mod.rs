@@ -6,7 +6,7 @@
 //! - `varint`, `entries`: the encoding of names and values that both share.
 //! - `node`: the bytes of a tree's nodes; `cut` divides those that grew too large.
 //! - `nodes`: what a tree asks of whoever holds its blobs.
-//! - `tree` reads, `batch` changes, `retired` frees bit by bit.
+//! - `tree` reads, `batch` and, where little changes, `single` write, `retired` frees bit by bit.
 //!
 //! This room knows no arena, no LRU and no object types. Bytes from outside pass [`SmallRef::parse`]; all other
 //! bytes are its own.
@@ -17,6 +17,7 @@ mod entries;
 mod node;
 mod nodes;
 mod retired;
+mod single;
 pub mod small;
 mod tree;
 mod varint;

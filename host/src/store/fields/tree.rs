@@ -27,6 +27,13 @@ pub struct Tree {
     pub(super) bytes: u64,
 }
 
+/// A leaf and, unless it's the root, which child of which branch it is.
+#[derive(Clone, Copy)]
+pub(super) struct Leaf {
+    pub(super) id: NodeId,
+    pub(super) parent: Option<(NodeId, usize)>,
+}
+
 /// What a scan visits.
 #[derive(Clone, Copy)]
 struct Range<'a> {
@@ -87,32 +94,41 @@ impl Tree {
 
     /// Appends a field's value to `out`; returns its length, or `None` when there is no such field.
     pub fn get<N: Nodes>(&self, nodes: &N, field: &[u8], out: &mut Vec<u8>) -> Option<usize> {
-        enum Step {
-            Down(NodeId),
-            Done(Option<usize>),
-        }
-        let mut id = self.root?;
-        loop {
-            let step = nodes.read(id, |bytes| {
-                let bytes = node::trim(bytes);
-                if bytes[0] > 0 {
-                    let branch = Branch(bytes);
-                    return Step::Down(branch.child(branch.index_of(field)));
+        let leaf = self.leaf_of(nodes, field)?;
+        nodes.read(leaf.id, |bytes| {
+            node::warm(bytes);
+            match entries::find::<INLINE>(node::trim(bytes), LEAF_HEAD, field) {
+                Place::Absent(_) => None,
+                Place::Found(entry) => {
+                    match node::aside(&entry) {
+                        Some(blob) => nodes.append_to(blob, entry.value_len, out),
+                        None => out.extend_from_slice(entry.stored),
+                    }
+                    Some(entry.value_len)
                 }
-                let Place::Found(entry) = entries::find::<INLINE>(bytes, LEAF_HEAD, field) else {
-                    return Step::Done(None);
-                };
-                match node::aside(&entry) {
-                    Some(blob) => nodes.append_to(blob, entry.value_len, out),
-                    None => out.extend_from_slice(entry.stored),
-                }
-                Step::Done(Some(entry.value_len))
-            });
-            match step {
-                Step::Down(child) => id = child,
-                Step::Done(found) => return found,
             }
+        })
+    }
+
+    /// The leaf where a field is or belongs.
+    #[inline]
+    pub(super) fn leaf_of<N: Nodes>(&self, nodes: &N, field: &[u8]) -> Option<Leaf> {
+        let mut leaf = Leaf {
+            id: self.root?,
+            parent: None,
+        };
+        for _ in 1..self.height {
+            leaf = nodes.read(leaf.id, |bytes| {
+                node::warm(bytes);
+                let branch = Branch(node::trim(bytes));
+                let index = branch.index_of(field);
+                Leaf {
+                    id: branch.child(index),
+                    parent: Some((leaf.id, index)),
+                }
+            });
         }
+        Some(leaf)
     }
 
     /// Appends the opaque value to `out`; returns its length.
@@ -223,7 +239,7 @@ impl Tree {
         value: &[u8],
     ) -> Result<bool, NoRoom> {
         let before = self.count;
-        batch::change_fields(self, nodes, &[(field, Some(value))])?;
+        batch::change_field(self, nodes, (field, Some(value)))?;
         Ok(self.count > before)
     }
 
@@ -233,7 +249,7 @@ impl Tree {
     /// As [`Tree::apply`]: joining two nodes can need room.
     pub fn delete<N: Nodes>(&mut self, nodes: &mut N, field: &[u8]) -> Result<bool, NoRoom> {
         let before = self.count;
-        batch::change_fields(self, nodes, &[(field, None)])?;
+        batch::change_field(self, nodes, (field, None))?;
         Ok(self.count < before)
     }
 
