@@ -8,16 +8,24 @@ import pylibmc
 from support import address, call_objects, check
 
 
+def refused(operation, *arguments):
+    """Whether a store is refused: the binary protocol says why, which pylibmc makes an exception."""
+    try:
+        return operation(*arguments) is False
+    except (pylibmc.NotFound, pylibmc.DataExists, pylibmc.NotStored):
+        return True
+
+
 def storage(client):
     client.flush_all()
     check(client.set("a", "1"), True)
     check(client.get("a"), "1")
     check(client.get("absent"), None)
     check(client.get("absent", "default"), "default")
-    check(client.add("a", "2"), False)
+    check(refused(client.add, "a", "2"), True)
     check(client.add("b", "2"), True)
     check(client.replace("a", "x"), True)
-    check(client.replace("absent", "x"), False)
+    check(refused(client.replace, "absent", "x"), True)
     check(client.append("a", "y"), True)
     check(client.prepend("a", "w"), True)
     check(client.get("a"), "wxy")
@@ -41,7 +49,6 @@ def many(client):
     check(client.add_multi({"many1": "x", "new1": "y"}), ["many1"])
     check(client.delete_multi(list(values)), True)
     check(client.get_multi(list(values)), {})
-    check(client.incr_multi(["c1", "c2"]) if False else None, None)
 
 
 def compare_and_swap(client):
@@ -87,12 +94,11 @@ def expiry(client):
 
 def behaviours(server, binary):
     """The ways of talking that libmemcached can switch on."""
-    for behaviour in ({"no_block": True}, {"tcp_nodelay": True}, {"buffer_requests": True}, {"noreply": True},
+    for behaviour in ({"no_block": True}, {"tcp_nodelay": True}, {"verify_keys": not binary},
                       {"ketama": True}, {"hash": "murmur", "distribution": "consistent"}):
         client = pylibmc.Client([server], binary=binary, behaviors=behaviour)
         client.set("behaviour", "value")
-        if not behaviour.get("buffer_requests") and not behaviour.get("noreply"):
-            check(client.get("behaviour"), "value")
+        check(client.get("behaviour"), "value")
         client.disconnect_all()
     compressing = pylibmc.Client([server], binary=binary)
     compressing.set("compressed", "long " * 10_000, min_compress_len=100)
@@ -114,9 +120,8 @@ def main():
     assert server in name.decode() if isinstance(name, bytes) else server in name
     assert int(stats["pid"]) > 0, stats
     call_objects(client.get, f"pylibmc-{sys.argv[2]}")
-    check(client.set("map:put:pylibmc-" + sys.argv[2] + ":key", b"a:b c"), True)
-    check(client.get("map:get:pylibmc-" + sys.argv[2] + ":key"), b"key : a:b c"
-          if isinstance(client.get("map:get:pylibmc-" + sys.argv[2] + ":key"), bytes) else "key : a:b c")
+    check(client.set(f"map:put:pylibmc-{sys.argv[2]}:key", "a:b c"), True)
+    check(client.get(f"map:get:pylibmc-{sys.argv[2]}:key").split(" : ", 1), ["key", "a:b c"])
     pool = pylibmc.ClientPool(client, 4)
     with pool.reserve() as pooled:
         check(pooled.set("pooled", 1), True)

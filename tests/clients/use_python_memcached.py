@@ -43,7 +43,6 @@ def main():
     assert int(stats["pid"]) > 0, stats
     assert client.get_stats("settings")[0][1], "stats settings is empty"
     client.get_slab_stats()
-    client.get_slabs()
     call_objects(client.get, "python-memcached")
     client.disconnect_all()
 

@@ -75,6 +75,13 @@ impl Client {
         self.pending.drain(..length).collect()
     }
 
+    /// The next `length` bytes, or fewer when the connection ends or stays silent before.
+    pub fn read_at_most(&mut self, length: usize) -> Vec<u8> {
+        while self.pending.len() < length && self.receive().is_ok_and(|open| open) {}
+        let length = length.min(self.pending.len());
+        self.pending.drain(..length).collect()
+    }
+
     /// The longest run of bytes that satisfy `wanted`; waits for the byte that ends it.
     ///
     /// # Panics
@@ -198,20 +205,27 @@ impl Client {
 
     /// Receives more; false at the end of the connection.
     fn fill(&mut self) -> bool {
+        let open = self.receive();
+        open.unwrap_or_else(|error| {
+            panic!(
+                "no reply ({error}), received so far {}",
+                show(&self.pending)
+            )
+        })
+    }
+
+    fn receive(&mut self) -> std::io::Result<bool> {
         let mut buffer = [0; 64 * 1024];
         loop {
             match self.stream.read(&mut buffer) {
-                Ok(0) => return false,
+                Ok(0) => return Ok(false),
                 Ok(length) => {
                     self.pending.extend_from_slice(&buffer[..length]);
-                    return true;
+                    return Ok(true);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,
-                Err(error) => panic!(
-                    "no reply ({error}), received so far {}",
-                    show(&self.pending)
-                ),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(false),
+                Err(error) => return Err(error),
             }
         }
     }

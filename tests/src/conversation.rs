@@ -1,20 +1,5 @@
 //! Conversations: text files of what a client says and what it must hear.
-//!
-//! ```text
-//! # The old value survives a refused add.
-//! > set a 0 0 1
-//! > 1
-//! < STORED
-//! > get a
-//! < VALUE a 0 1
-//! < 1
-//! < END
-//! ```
-//!
-//! A line starting with `> ` is sent and one with `< ` expected, each with CRLF added; `#` starts a
-//! comment. Escapes: `\r \n \t \0 \\ \xHH`, and `\*N(text)` for N times `text`. A line that ends in
-//! `\c` gets no CRLF. In an expected line `\u` stands for any number and `\?` for the rest of the line.
-//! `! closed` says that the server closes the connection here. `% reconnect` goes on with a fresh connection.
+//! `tests/conversations/README.md` describes the format.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -22,11 +7,15 @@ use std::path::Path;
 use crate::client::{Client, show};
 use crate::server::Server;
 
-/// A parsed conversation: exchanges in order.
+/// A parsed conversation with a freshly started server.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Conversation {
-    /// Requests with their replies.
+    /// Options the server is started with.
+    pub options: Vec<String>,
+    /// Requests with their replies, in order.
     pub exchanges: Vec<Exchange>,
+    /// Whether the server closes the connection after the last reply.
+    pub closed: bool,
 }
 
 /// Something sent, and what comes back for it.
@@ -38,10 +27,6 @@ pub struct Exchange {
     pub request: Vec<u8>,
     /// What must come.
     pub reply: Vec<Expected>,
-    /// Whether the server closes the connection after the reply.
-    pub closed: bool,
-    /// Whether it starts on a fresh connection.
-    pub fresh: bool,
 }
 
 /// A part of an expected reply.
@@ -51,8 +36,6 @@ pub enum Expected {
     Bytes(Vec<u8>),
     /// A decimal number.
     Number,
-    /// Whatever stands before the next CRLF.
-    RestOfLine,
 }
 
 /// How a conversation's bytes are cut into writes.
@@ -85,83 +68,101 @@ impl Conversation {
     /// With the line number, when a line can't be understood.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let mut conversation = Self::default();
-        let mut current = Exchange::default();
-        let mut fresh = false;
-        for (number, line) in text.lines().enumerate() {
-            let at = || format!("line {}", number + 1);
-            if line.trim().is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let answered = !current.reply.is_empty() || current.closed;
-            if line.starts_with('>') && answered || line.starts_with('%') {
-                conversation.close(&mut current);
-            }
-            match line.split_at(1) {
-                (">", rest) => {
-                    if current.request.is_empty() {
-                        current.line = number + 1;
-                        current.fresh = std::mem::take(&mut fresh);
-                    }
-                    for part in unescape(rest.strip_prefix(' ').unwrap_or(rest))
-                        .map_err(|e| e.context(at()))?
-                    {
-                        match part {
-                            Expected::Bytes(bytes) => current.request.extend(bytes),
-                            other => anyhow::bail!("{}: {other:?} in a request", at()),
-                        }
-                    }
-                }
-                ("<", rest) => {
-                    let parts = unescape(rest.strip_prefix(' ').unwrap_or(rest))
-                        .map_err(|e| e.context(at()))?;
-                    current.reply.extend(parts);
-                }
-                ("!", " closed") => current.closed = true,
-                ("%", " reconnect") => fresh = true,
-                _ => anyhow::bail!("{}: neither `>`, `<`, `!`, `%` nor `#`", at()),
-            }
+        for (index, line) in text.lines().enumerate() {
+            let taken = conversation.take(index + 1, line);
+            taken.map_err(|error| error.context(format!("line {}", index + 1)))?;
         }
-        conversation.close(&mut current);
         Ok(conversation)
     }
 
-    fn close(&mut self, current: &mut Exchange) {
-        if current != &Exchange::default() {
-            self.exchanges.push(std::mem::take(current));
+    fn take(&mut self, number: usize, line: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.closed, "the connection is closed already");
+        let (marker, text) = line.split_once(' ').unwrap_or((line, ""));
+        let comment = line.trim().is_empty() || line.starts_with('#');
+        match (marker, text) {
+            _ if comment => {}
+            ("!", "closed") => self.closed = true,
+            ("!", text) => {
+                let options = text.strip_prefix("options ");
+                let options = options.ok_or_else(|| anyhow::anyhow!("unknown directive"))?;
+                self.options
+                    .extend(options.split_whitespace().map(str::to_owned));
+            }
+            (marker, text) if marker.starts_with('>') => {
+                let bytes = content(&marker[1..], text)?;
+                let open = self
+                    .exchanges
+                    .last_mut()
+                    .filter(|last| last.reply.is_empty());
+                match open {
+                    Some(exchange) => exchange.request.extend(bytes),
+                    None => {
+                        let exchange = Exchange {
+                            line: number,
+                            request: bytes,
+                            reply: Vec::new(),
+                        };
+                        self.exchanges.push(exchange);
+                    }
+                }
+            }
+            ("<~", text) => self.answer()?.extend(numbers(text)),
+            (marker, text) if marker.starts_with('<') => {
+                let bytes = content(&marker[1..], text)?;
+                self.answer()?.push(Expected::Bytes(bytes));
+            }
+            _ => anyhow::bail!("neither a request, an answer, a directive nor a comment"),
         }
+        Ok(())
     }
 
-    /// Plays the conversation against `server`.
+    fn answer(&mut self) -> anyhow::Result<&mut Vec<Expected>> {
+        let exchange = self.exchanges.last_mut();
+        Ok(&mut exchange
+            .ok_or_else(|| anyhow::anyhow!("an answer before any request"))?
+            .reply)
+    }
+
+    /// Plays the conversation on a new connection to `server`.
     ///
     /// # Errors
     /// With the line and both texts, at the first reply that isn't as expected.
     pub fn replay(&self, server: &Server, cut: Cut) -> anyhow::Result<()> {
         let mut client = server.connect();
-        for group in self
-            .exchanges
-            .chunk_by(|before, after| !before.closed && !after.fresh)
-        {
-            if group[0].fresh || group[0].line != self.exchanges[0].line {
-                client = server.connect();
+        if cut == Cut::Pipelined {
+            // A server that closes early takes no more; what it answered decides.
+            let requests: Vec<&[u8]> = self
+                .exchanges
+                .iter()
+                .map(|exchange| &exchange.request[..])
+                .collect();
+            client.try_send(requests.concat());
+        }
+        for exchange in &self.exchanges {
+            match cut {
+                Cut::Request => drop(client.try_send(&exchange.request)),
+                Cut::Byte => drop(exchange.request.iter().all(|byte| client.try_send([*byte]))),
+                Cut::Pipelined => {}
             }
-            if cut == Cut::Pipelined {
-                let all: Vec<u8> = group
-                    .iter()
-                    .flat_map(|exchange| exchange.request.clone())
-                    .collect();
-                client.send(all);
-            }
-            for exchange in group {
-                match cut {
-                    Cut::Request => client.send(&exchange.request),
-                    // A server that closes early takes no more: what it answered decides.
-                    Cut::Byte => drop(exchange.request.iter().all(|byte| client.try_send([*byte]))),
-                    Cut::Pipelined => {}
-                }
-                exchange
-                    .check(&mut client)
-                    .map_err(|error| error.context(format!("{cut:?}, line {}", exchange.line)))?;
-            }
+            let checked = exchange.check(&mut client);
+            checked.map_err(|error| error.context(format!("{cut:?}, line {}", exchange.line)))?;
+        }
+        if self.closed {
+            let rest = client.read_to_close();
+            anyhow::ensure!(
+                rest.is_empty(),
+                "{cut:?}: the end wanted, heard {}",
+                show(&rest)
+            );
+        } else {
+            // Nothing more may have been said, and the connection must be in step.
+            client.send("mn\r\n");
+            let rest = client.read_until(b"MN\r\n");
+            anyhow::ensure!(
+                rest == b"MN\r\n",
+                "{cut:?}: nothing more wanted, heard {}",
+                show(&rest)
+            );
         }
         Ok(())
     }
@@ -169,104 +170,84 @@ impl Conversation {
 
 impl Exchange {
     fn check(&self, client: &mut Client) -> anyhow::Result<()> {
-        let mut heard = String::new();
+        let mut heard = Vec::new();
+        let mut wanted = String::new();
         for expected in &self.reply {
-            let (good, bytes) = match expected {
+            let good = match expected {
                 Expected::Bytes(bytes) => {
-                    let got = client.read(bytes.len());
-                    (got == *bytes, got)
+                    let _ = write!(wanted, "{}", show(bytes));
+                    let got = client.read_at_most(bytes.len());
+                    heard.extend_from_slice(&got);
+                    got == *bytes
                 }
                 Expected::Number => {
+                    wanted.push_str("{}");
                     let got = client.read_while(u8::is_ascii_digit);
-                    (!got.is_empty(), got)
+                    heard.extend_from_slice(&got);
+                    !got.is_empty()
                 }
-                Expected::RestOfLine => (true, client.read_while(|byte| *byte != b'\r')),
             };
-            let _ = write!(heard, "{}", bytes.escape_ascii());
-            let request = show(&self.request);
-            anyhow::ensure!(
-                good,
-                "for {request} expected {:?}\nheard: {heard}",
-                self.reply_text()
-            );
-        }
-        if self.closed {
-            let rest = client.read_to_close();
-            anyhow::ensure!(
-                rest.is_empty(),
-                "expected the end of the connection, heard {}",
-                show(&rest)
-            );
+            let (request, heard) = (show(&self.request), show(&heard));
+            anyhow::ensure!(good, "to {request}\n  wanted {wanted}\n  heard  {heard}");
         }
         Ok(())
     }
+}
 
-    fn reply_text(&self) -> String {
-        self.reply.iter().fold(String::new(), |mut text, part| {
-            let _ = match part {
-                Expected::Bytes(bytes) => write!(text, "{}", bytes.escape_ascii()),
-                Expected::Number => write!(text, "\\u"),
-                Expected::RestOfLine => write!(text, "\\?"),
-            };
-            text
-        })
+/// The bytes of a line: what follows its marker's first character says how they are written.
+fn content(form: &str, text: &str) -> anyhow::Result<Vec<u8>> {
+    match form {
+        "" => Ok([text.as_bytes(), b"\r\n"].concat()),
+        "\\" => unescape(text),
+        "*" => {
+            let (count, byte) = text
+                .split_once(' ')
+                .ok_or_else(|| anyhow::anyhow!("a count and a byte"))?;
+            Ok([byte.repeat(count.parse()?).as_bytes(), b"\r\n"].concat())
+        }
+        other => anyhow::bail!("unknown form `{other}`"),
     }
 }
 
-/// A line's text with its escapes resolved and CRLF added.
-fn unescape(text: &str) -> anyhow::Result<Vec<Expected>> {
-    let mut parts = Vec::new();
+fn unescape(text: &str) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text;
-    loop {
-        let Some((before, after)) = rest.split_once('\\') else {
-            bytes.extend_from_slice(rest.as_bytes());
-            bytes.extend_from_slice(b"\r\n");
-            break;
-        };
+    while let Some((before, after)) = rest.split_once('\\') {
         bytes.extend_from_slice(before.as_bytes());
-        let mut chars = after.chars();
-        let name = chars
-            .next()
-            .ok_or_else(|| anyhow::anyhow!("`\\` at the end"))?;
-        rest = chars.as_str();
-        match name {
-            'r' => bytes.push(b'\r'),
-            'n' => bytes.push(b'\n'),
-            't' => bytes.push(b'\t'),
-            '0' => bytes.push(0),
-            '\\' => bytes.push(b'\\'),
-            'x' => {
-                let digits = rest
+        let mut letters = after.chars();
+        bytes.push(match letters.next() {
+            Some('r') => b'\r',
+            Some('n') => b'\n',
+            Some('t') => b'\t',
+            Some('0') => 0,
+            Some('\\') => b'\\',
+            Some('x') => {
+                let digits = letters
+                    .as_str()
                     .get(..2)
                     .ok_or_else(|| anyhow::anyhow!("`\\x` needs two digits"))?;
-                bytes.push(u8::from_str_radix(digits, 16)?);
-                rest = &rest[2..];
+                letters = letters.as_str()[2..].chars();
+                u8::from_str_radix(digits, 16)?
             }
-            '*' => {
-                let (count, tail) = rest
-                    .split_once('(')
-                    .ok_or_else(|| anyhow::anyhow!("`\\*N(text)`"))?;
-                let (repeated, tail) = tail
-                    .split_once(')')
-                    .ok_or_else(|| anyhow::anyhow!("`\\*N(text)`"))?;
-                bytes.extend(repeated.repeat(count.parse()?).as_bytes());
-                rest = tail;
-            }
-            'u' | '?' => {
-                parts.push(Expected::Bytes(std::mem::take(&mut bytes)));
-                parts.push(if name == 'u' {
-                    Expected::Number
-                } else {
-                    Expected::RestOfLine
-                });
-            }
-            'c' if rest.is_empty() => break,
-            other => anyhow::bail!("unknown escape `\\{other}`"),
-        }
+            other => anyhow::bail!("unknown escape {other:?}"),
+        });
+        rest = letters.as_str();
     }
-    parts.push(Expected::Bytes(bytes));
-    Ok(parts)
+    bytes.extend_from_slice(rest.as_bytes());
+    Ok(bytes)
+}
+
+/// A line whose `{}` stand for numbers.
+fn numbers(text: &str) -> Vec<Expected> {
+    let mut parts = Vec::new();
+    for (index, piece) in text.split("{}").enumerate() {
+        if index > 0 {
+            parts.push(Expected::Number);
+        }
+        parts.push(Expected::Bytes(piece.as_bytes().to_vec()));
+    }
+    parts.push(Expected::Bytes(b"\r\n".to_vec()));
+    parts
 }
 
 #[cfg(test)]
@@ -279,31 +260,37 @@ mod tests {
 
     #[test]
     fn lines_become_exchanges() {
-        let text = "# a comment\n> set a 0 0 1\n> x\n< STORED\n\n> quit\n! closed\n% reconnect\n> mn\n< MN\n";
-        let found = Conversation::parse(text).unwrap().exchanges;
-        assert_eq!(found.len(), 3);
-        assert_eq!(found[0].request, b"set a 0 0 1\r\nx\r\n");
-        assert_eq!(found[0].reply, [bytes(b"STORED\r\n")]);
-        assert!(found[1].closed && found[1].reply.is_empty());
-        assert!(found[2].fresh);
+        let text = "# a comment\n! options -I 2k\n> set a 0 0 1\n> x\n< STORED\n\n> get a\n<~ V {}\n> quit\n! closed\n";
+        let found = Conversation::parse(text).unwrap();
+        assert_eq!(found.options, ["-I", "2k"]);
+        assert_eq!(found.exchanges.len(), 3);
+        assert_eq!(found.exchanges[0].request, b"set a 0 0 1\r\nx\r\n");
+        assert_eq!(found.exchanges[0].reply, [bytes(b"STORED\r\n")]);
+        let line = [bytes(b"V "), Expected::Number, bytes(b""), bytes(b"\r\n")];
+        assert_eq!(found.exchanges[1].reply, line);
+        assert!(found.closed);
     }
 
     #[test]
-    fn escapes_are_bytes() {
-        assert_eq!(
-            unescape(r"a\x00\r\\\*3(ab)\c").unwrap(),
-            [bytes(b"a\x00\r\\ababab")]
-        );
-        assert_eq!(
-            unescape(r"VALUE a 0 1 \u").unwrap(),
-            [bytes(b"VALUE a 0 1 "), Expected::Number, bytes(b"\r\n")]
-        );
-        assert!(unescape(r"\q").is_err() && unescape(r"\x4").is_err() && unescape("\\").is_err());
+    fn bytes_can_be_written_in_three_forms() {
+        assert_eq!(content("", "a\\n ").unwrap(), b"a\\n \r\n");
+        assert_eq!(content("\\", r"a\x00\r\\\0").unwrap(), b"a\x00\r\\\x00");
+        assert_eq!(content("*", "3 x").unwrap(), b"xxx\r\n");
     }
 
     #[test]
-    fn a_line_of_another_kind_is_refused() {
-        assert!(Conversation::parse("get a\n").is_err());
-        assert!(Conversation::parse("> \\u\n").is_err());
+    fn what_cannot_be_understood_is_refused() {
+        for text in [
+            "get a",
+            "< END",
+            "! sing",
+            ">? x",
+            ">\\ \\q",
+            ">\\ \\x4",
+            ">* many x",
+            "! closed\n> mn",
+        ] {
+            assert!(Conversation::parse(text).is_err(), "{text:?} is understood");
+        }
     }
 }
