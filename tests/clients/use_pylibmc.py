@@ -12,7 +12,7 @@ def refused(operation, *arguments):
     """Whether a store is refused: the binary protocol says why, which pylibmc makes an exception."""
     try:
         return operation(*arguments) is False
-    except (pylibmc.NotFound, pylibmc.DataExists, pylibmc.NotStored):
+    except (pylibmc.NotFound, pylibmc.DataExists):
         return True
 
 

@@ -253,13 +253,22 @@ impl Memcached {
     /// When it isn't installed or doesn't start.
     #[must_use]
     pub fn start(options: &[&str]) -> Self {
+        Self::spawn(&mut Command::new(tools::program("memcached")), options)
+    }
+
+    /// Starts it by another command that ends in its name, such as `taskset`.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    #[must_use]
+    pub fn spawn(command: &mut Command, options: &[&str]) -> Self {
         let directory = std::env::temp_dir();
         let ports = directory.join(format!(
             "memcached-ports-{}-{}",
             std::process::id(),
             unique()
         ));
-        let child = Command::new(tools::program("memcached"))
+        let child = command
             .args(["-p", "-1", "-l", "127.0.0.1", "-u", "root"])
             .args(options)
             .env("MEMCACHED_PORT_FILENAME", &ports)
@@ -277,6 +286,12 @@ impl Memcached {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
         }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it listens.

@@ -36,13 +36,18 @@ pub(super) struct LockSet {
 
 impl std::fmt::Debug for LockSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LockSet").field("exclusive", &self.exclusive).field("held", &self.held.len()).finish()
+        f.debug_struct("LockSet")
+            .field("exclusive", &self.exclusive)
+            .field("held", &self.held.len())
+            .finish()
     }
 }
 
 impl ObjectLocks {
     pub(super) fn new() -> ObjectLocks {
-        ObjectLocks { stripes: (0..STRIPES).map(|_| Arc::default()).collect() }
+        ObjectLocks {
+            stripes: (0..STRIPES).map(|_| Arc::default()).collect(),
+        }
     }
 
     fn stripe(hash: u64) -> usize {
@@ -61,7 +66,11 @@ impl ObjectLocks {
 
     fn lock(&self, stripe: usize, exclusive: bool) -> Guard {
         let lock = &self.stripes[stripe];
-        if exclusive { Guard::Exclusive(lock.write_arc()) } else { Guard::Shared(lock.read_arc()) }
+        if exclusive {
+            Guard::Exclusive(lock.write_arc())
+        } else {
+            Guard::Shared(lock.read_arc())
+        }
     }
 }
 
@@ -83,7 +92,10 @@ impl LockSet {
 
     /// Takes everything wanted, in stripe order. False when that would mean waiting and `may_wait` is not set; then nothing is held.
     pub(super) fn acquire(&mut self, locks: &ObjectLocks, may_wait: bool) -> bool {
-        debug_assert!(self.held.is_empty(), "locks are taken in order, so all at once");
+        debug_assert!(
+            self.held.is_empty(),
+            "locks are taken in order, so all at once"
+        );
         for i in 0..self.wanted.len() {
             let stripe = self.wanted[i];
             let guard = if may_wait {
@@ -176,6 +188,10 @@ mod tests {
         assert!(!first.acquire(&locks, false));
         second.release();
         assert!(first.acquire(&locks, false));
-        assert_eq!(first.held.len(), 2, "the object it could not join is now taken at the start");
+        assert_eq!(
+            first.held.len(),
+            2,
+            "the object it could not join is now taken at the start"
+        );
     }
 }

@@ -90,7 +90,10 @@ impl Object {
     }
 
     pub(super) fn key(&self) -> Key<'_> {
-        Key { bytes: &self.name, hash: self.hash }
+        Key {
+            bytes: &self.name,
+            hash: self.hash,
+        }
     }
 
     /// Reads it from the store at its first use.
@@ -98,19 +101,25 @@ impl Object {
         if self.opened {
             return Ok(());
         }
-        let key = Key { bytes: &self.name, hash: self.hash };
+        let key = Key {
+            bytes: &self.name,
+            hash: self.hash,
+        };
         let found = store
             .object_open(key, now, &mut self.small)
             .map_err(|_plain| Stop::Misuse("a plain item has the name of this object"))?;
         self.opened = true;
         self.base = found;
         match found {
-            None => small::init(&mut self.small),
+            None => self.small.clear(),
             Some(info) => {
                 self.present = true;
                 self.expiry = info.expiry;
                 if !info.loaded {
-                    self.large = Some(Box::new(Changes { count: info.fields, ..Changes::default() }));
+                    self.large = Some(Box::new(Changes {
+                        count: info.fields,
+                        ..Changes::default()
+                    }));
                 }
             }
         }
@@ -145,7 +154,7 @@ impl Object {
         self.expiry = Expiry(None);
         self.touched = Touched::State;
         self.large = None;
-        small::init(&mut self.small);
+        self.small.clear();
         was
     }
 
@@ -162,7 +171,9 @@ impl Object {
     }
 
     fn version(&self) -> crate::store::Version {
-        self.base.expect("only an object of the store is large and not cleared").version
+        self.base
+            .expect("only an object of the store is large and not cleared")
+            .version
     }
 
     /// Calls `read` with the field's value; `scratch` is used when it comes from the store.
@@ -193,7 +204,9 @@ impl Object {
         if let Some(own) = &changes.value {
             return Ok(Some(read(own)));
         }
-        let Some(base) = self.base.filter(|_| !changes.fresh) else { return Ok(None) };
+        let Some(base) = self.base.filter(|_| !changes.fresh) else {
+            return Ok(None);
+        };
         scratch.clear();
         let found = store.object_value(self.key(), base.version, scratch)?;
         Ok(found.map(|_| read(scratch)))
@@ -277,7 +290,7 @@ impl Object {
         self.touched = Touched::State;
         match &mut self.large {
             None => {
-                small::set_value(&mut self.small, value);
+                small::set_value(&mut self.small, Some(value));
                 self.outgrow();
             }
             Some(changes) => changes.value = Some(value.to_vec()),
@@ -290,8 +303,10 @@ impl Object {
             return;
         }
         let state = SmallRef::trusted(&self.small);
-        let fields: BTreeMap<_, _> =
-            state.iter().map(|(field, value)| (field.to_vec(), Some(value.to_vec()))).collect();
+        let fields: BTreeMap<_, _> = state
+            .iter()
+            .map(|(field, value)| (field.to_vec(), Some(value.to_vec())))
+            .collect();
         self.large = Some(Box::new(Changes {
             cleared: true,
             fresh: true,
@@ -299,7 +314,7 @@ impl Object {
             value: state.value().map(<[u8]>::to_vec),
             fields,
         }));
-        small::init(&mut self.small);
+        self.small.clear();
     }
 
     /// Fills `out` with whole entries from `from` on.
@@ -321,7 +336,11 @@ impl Object {
                 }
             }
             Some(changes) => {
-                let base = if changes.cleared { None } else { Some((self.key(), self.version())) };
+                let base = if changes.cleared {
+                    None
+                } else {
+                    Some((self.key(), self.version()))
+                };
                 overlay::merge(store, base, changes, from, &mut batch)?;
             }
         }

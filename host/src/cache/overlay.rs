@@ -18,7 +18,12 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(out: &'a mut [u8], flags: i32) -> Batch<'a> {
-        Batch { out, filled: 0, flags, needs: 0 }
+        Batch {
+            out,
+            filled: 0,
+            flags,
+            needs: 0,
+        }
     }
 
     pub(super) fn after(&self) -> bool {
@@ -31,7 +36,11 @@ impl<'a> Batch<'a> {
 
     /// False when the entry does not fit any more.
     pub(super) fn push(&mut self, field: &[u8], value: &[u8]) -> bool {
-        let value = if self.flags & SCAN_KEYS != 0 { &[] } else { value };
+        let value = if self.flags & SCAN_KEYS != 0 {
+            &[]
+        } else {
+            value
+        };
         let size = SCAN_ENTRY_HEAD + field.len() + value.len();
         let Some(room) = self.out.get_mut(self.filled..self.filled + size) else {
             if self.filled == 0 {
@@ -48,7 +57,11 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn finish(self) -> Scan {
-        if self.needs > 0 { Scan::Needs(self.needs) } else { Scan::Filled(self.filled) }
+        if self.needs > 0 {
+            Scan::Needs(self.needs)
+        } else {
+            Scan::Filled(self.filled)
+        }
     }
 }
 
@@ -56,13 +69,24 @@ type Own<'c> = std::iter::Peekable<Box<dyn Iterator<Item = (&'c [u8], Option<&'c
 
 /// The call's changes from `from` on, in the direction of the scan.
 fn own_from<'c>(changes: &'c Changes, from: &[u8], after: bool, reverse: bool) -> Own<'c> {
-    let bound = if after { Bound::Excluded(from) } else { Bound::Included(from) };
+    let bound = if after {
+        Bound::Excluded(from)
+    } else {
+        Bound::Included(from)
+    };
     let all = Bound::Unbounded;
-    let entry = |(field, value): (&'c Vec<u8>, &'c Option<Vec<u8>>)| (field.as_slice(), value.as_deref());
-    let own: Box<dyn Iterator<Item = _>> = match (reverse, from.is_empty()) {
+    let entry =
+        |(field, value): (&'c Vec<u8>, &'c Option<Vec<u8>>)| (field.as_slice(), value.as_deref());
+    let own: Box<dyn Iterator<Item = _>> = match (reverse, from.is_empty() && !after) {
         (false, _) => Box::new(changes.fields.range::<[u8], _>((bound, all)).map(entry)),
         (true, true) => Box::new(changes.fields.iter().rev().map(entry)),
-        (true, false) => Box::new(changes.fields.range::<[u8], _>((all, bound)).rev().map(entry)),
+        (true, false) => Box::new(
+            changes
+                .fields
+                .range::<[u8], _>((all, bound))
+                .rev()
+                .map(entry),
+        ),
     };
     own.peekable()
 }
@@ -85,19 +109,20 @@ pub(super) fn merge(
     loop {
         let mut full = false;
         let mut last: Option<Vec<u8>> = None;
-        let more = store.object_scan(key, version, &from, after, reverse, &mut |field, value| {
-            let before = |own: &[u8]| if reverse { own > field } else { own < field };
-            full = !drain(&mut own, batch, before);
-            if !full {
-                full = match own.next_if(|(own, _)| *own == field) {
-                    Some((_, None)) => false,
-                    Some((field, Some(value))) => !batch.push(field, value),
-                    None => !batch.push(field, value),
-                };
-            }
-            last = Some(field.to_vec());
-            !full
-        })?;
+        let more =
+            store.object_scan(key, version, &from, after, reverse, &mut |field, value| {
+                let before = |own: &[u8]| if reverse { own > field } else { own < field };
+                full = !drain(&mut own, batch, before);
+                if !full {
+                    full = match own.next_if(|(own, _)| *own == field) {
+                        Some((_, None)) => false,
+                        Some((field, Some(value))) => !batch.push(field, value),
+                        None => !batch.push(field, value),
+                    };
+                }
+                last = Some(field.to_vec());
+                !full
+            })?;
         if full {
             return Ok(());
         }

@@ -32,6 +32,8 @@ pub struct Transaction {
     now: Now,
     /// This thread may wait for locks and peers.
     lane: bool,
+    /// Nothing of this call has been committed yet, so it may start again.
+    restartable: bool,
     locks: LockSet,
     /// The first `used` are this call's; handle 0 is its own object.
     objects: Vec<Object>,
@@ -46,8 +48,12 @@ impl Transaction {
     pub(super) fn new(shared: Arc<Shared>) -> Transaction {
         Transaction {
             shared,
-            now: Now { unix_s: 0, millis: 0 },
+            now: Now {
+                unix_s: 0,
+                millis: 0,
+            },
             lane: false,
+            restartable: true,
             locks: LockSet::default(),
             objects: Vec::new(),
             used: 0,
@@ -69,6 +75,7 @@ impl Transaction {
     ) {
         self.now = now;
         self.lane = lane;
+        self.restartable = true;
         self.used = 0;
         self.locks.begin(writes);
         let own = self.add(type_name, key);
@@ -86,7 +93,9 @@ impl Transaction {
     pub(super) fn abandon(&mut self) {
         self.locks.release();
         self.used = self.used.min(1);
-        self.objects[..self.used].iter_mut().for_each(Object::forget);
+        self.objects[..self.used]
+            .iter_mut()
+            .for_each(Object::forget);
         self.items.clear();
         self.evict_bytes = 0;
     }
@@ -106,7 +115,10 @@ impl Transaction {
                 // The common call: one object, no list to build.
                 [own] => {
                     let commit = own.commit().expect("a written object was opened");
-                    return self.shared.store.commit(self.now, std::slice::from_ref(&commit));
+                    return self
+                        .shared
+                        .store
+                        .commit(self.now, std::slice::from_ref(&commit));
                 }
                 _ => {}
             }
@@ -115,10 +127,22 @@ impl Transaction {
         commits.extend(self.items.iter().map(|(key, write)| {
             let key = self.shared.store.key(key);
             let (change, expiry) = match write {
-                Some(item) => (Change::Plain { flags: item.flags, value: &item.data }, item.expiry),
+                Some(item) => (
+                    Change::Plain {
+                        flags: item.flags,
+                        value: &item.data,
+                    },
+                    item.expiry,
+                ),
                 None => (Change::Delete, Expiry(None)),
             };
-            Commit { key, expected: None, blind: true, change, expiry }
+            Commit {
+                key,
+                expected: None,
+                blind: true,
+                change,
+                expiry,
+            }
         }));
         self.shared.store.commit(self.now, &commits)?;
         self.evict()
@@ -126,7 +150,9 @@ impl Transaction {
 
     fn evict(&self) -> Result<(), CommitError> {
         if self.evict_bytes > 0 {
-            self.shared.store.evict(usize::try_from(self.evict_bytes).unwrap_or(usize::MAX));
+            self.shared
+                .store
+                .evict(usize::try_from(self.evict_bytes).unwrap_or(usize::MAX));
         }
         Ok(())
     }
@@ -138,6 +164,11 @@ impl Transaction {
             own.set_expiry(expiry);
         }
         Ok(())
+    }
+
+    /// Whether a run that was disturbed may simply be done again.
+    pub(super) fn restartable(&self) -> bool {
+        self.restartable
     }
 
     fn add(&mut self, type_name: &[u8], key: &[u8]) -> usize {
@@ -162,7 +193,11 @@ impl Transaction {
     /// An opened object with the store and the scratch buffer, borrowed apart.
     fn parts(&mut self, h: Handle) -> Result<(&mut Object, &Shared, &mut Vec<u8>), Stop> {
         self.opened(h)?;
-        Ok((&mut self.objects[h.0 as usize], &self.shared, &mut self.scratch))
+        Ok((
+            &mut self.objects[h.0 as usize],
+            &self.shared,
+            &mut self.scratch,
+        ))
     }
 
     fn now_unix_ms(&self) -> u64 {
@@ -170,7 +205,11 @@ impl Transaction {
     }
 
     fn join(&mut self, hash: u64) -> Result<(), Stop> {
-        if self.locks.join(&self.shared.locks, hash) { Ok(()) } else { Err(Stop::Conflict) }
+        if self.locks.join(&self.shared.locks, hash) {
+            Ok(())
+        } else {
+            Err(Stop::Conflict)
+        }
     }
 }
 
@@ -185,24 +224,10 @@ fn copy_out(value: &[u8], offset: usize, out: &mut [u8]) -> usize {
 
 impl World for Transaction {
     fn open(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop> {
-        if !self.shared.registry.load().is_type(type_name) {
+        if self.shared.registry.types().named(type_name).is_none() {
             return Err(Stop::Misuse("no such object type"));
         }
-        if key.is_empty() || type_name.len() + 1 + key.len() > OBJECT_NAME_BYTES_MAX {
-            return Err(Stop::Misuse("object key is empty or too long"));
-        }
-        let index = self.add(type_name, key);
-        let (new, before) = self.objects[..self.used].split_last().expect("just added");
-        if let Some(known) = before.iter().position(|object| object.name == new.name) {
-            self.used -= 1;
-            return Ok(Handle(known as u32));
-        }
-        if index >= OBJECTS_MAX {
-            return Err(Stop::Limit(format!("a call may open {OBJECTS_MAX} objects")));
-        }
-        let hash = new.hash;
-        self.join(hash)?;
-        Ok(Handle(index as u32))
+        self.open_object(type_name, key)
     }
 
     fn exists(&mut self, h: Handle) -> Result<bool, Stop> {
@@ -233,11 +258,18 @@ impl World for Transaction {
         if !object.present() {
             return Ok(false);
         }
-        object.set_expiry(Expiry(u64::try_from(ms).ok().map(|ms| now_ms.saturating_add(ms))));
+        object.set_expiry(Expiry(
+            u64::try_from(ms).ok().map(|ms| now_ms.saturating_add(ms)),
+        ));
         Ok(true)
     }
 
-    fn value_get(&mut self, h: Handle, offset: usize, out: &mut [u8]) -> Result<Option<usize>, Stop> {
+    fn value_get(
+        &mut self,
+        h: Handle,
+        offset: usize,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Stop> {
         let (object, shared, scratch) = self.parts(h)?;
         object.value(&shared.store, scratch, |value| copy_out(value, offset, out))
     }
@@ -247,9 +279,16 @@ impl World for Transaction {
         Ok(())
     }
 
-    fn field_get(&mut self, h: Handle, field: &[u8], out: &mut [u8]) -> Result<Option<usize>, Stop> {
+    fn field_get(
+        &mut self,
+        h: Handle,
+        field: &[u8],
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Stop> {
         let (object, shared, scratch) = self.parts(h)?;
-        object.field(&shared.store, field, scratch, |value| copy_out(value, 0, out))
+        object.field(&shared.store, field, scratch, |value| {
+            copy_out(value, 0, out)
+        })
     }
 
     fn field_put(&mut self, h: Handle, field: &[u8], value: &[u8]) -> Result<bool, Stop> {
@@ -266,7 +305,13 @@ impl World for Transaction {
         Ok(self.opened(h)?.count())
     }
 
-    fn field_scan(&mut self, h: Handle, from: &[u8], flags: i32, out: &mut [u8]) -> Result<Scan, Stop> {
+    fn field_scan(
+        &mut self,
+        h: Handle,
+        from: &[u8],
+        flags: i32,
+        out: &mut [u8],
+    ) -> Result<Scan, Stop> {
         let (object, shared, _) = self.parts(h)?;
         object.scan(&shared.store, from, flags, out)
     }
@@ -304,18 +349,27 @@ impl World for Transaction {
         }
         let key = self.item_key(key)?;
         self.join(key.hash)?;
-        let found = self.shared.store.get(key, self.now, &GetOptions::default(), |info, value| {
-            if info.object {
-                return false;
-            }
-            head(out, info.flags, info.expiry);
-            value.append_to(out);
-            true
-        });
+        let found = self
+            .shared
+            .store
+            .get(key, self.now, &GetOptions::default(), |info, value| {
+                if info.object {
+                    return false;
+                }
+                head(out, info.flags, info.expiry);
+                value.append_to(out);
+                true
+            });
         Ok(found == Some(true))
     }
 
-    fn item_put(&mut self, key: &[u8], flags: u32, expiry_ms: i64, data: &[u8]) -> Result<(), Stop> {
+    fn item_put(
+        &mut self,
+        key: &[u8],
+        flags: u32,
+        expiry_ms: i64,
+        data: &[u8],
+    ) -> Result<(), Stop> {
         let hash = self.item_key(key)?.hash;
         if self.shared.is_object_name(key) {
             return Err(Stop::Misuse("the key names the state of an object"));
@@ -325,7 +379,14 @@ impl World for Transaction {
         }
         self.join(hash)?;
         let expiry = Expiry(u64::try_from(expiry_ms).ok());
-        self.items.insert(key.to_vec(), Some(ItemWrite { flags, expiry, data: data.to_vec() }));
+        self.items.insert(
+            key.to_vec(),
+            Some(ItemWrite {
+                flags,
+                expiry,
+                data: data.to_vec(),
+            }),
+        );
         Ok(())
     }
 
@@ -366,7 +427,8 @@ impl World for Transaction {
             });
         }
         let own = self.items.iter().filter(|(_, write)| write.is_some());
-        own.filter(|(key, _)| key.starts_with(prefix)).for_each(|(key, _)| push(key));
+        own.filter(|(key, _)| key.starts_with(prefix))
+            .for_each(|(key, _)| push(key));
         Ok(())
     }
 
@@ -380,8 +442,11 @@ impl World for Transaction {
         })?;
         self.items.clear();
         self.evict_bytes = 0;
+        self.restartable = false;
         let answered = self.shared.peers.get(requests, out);
-        self.objects[..self.used].iter_mut().for_each(Object::forget);
+        self.objects[..self.used]
+            .iter_mut()
+            .for_each(Object::forget);
         self.now = self.shared.clock.now();
         self.lock();
         answered.map_err(|_malformed| Stop::Misuse("malformed peer request"))
@@ -395,4 +460,27 @@ impl Transaction {
         }
         Ok(self.shared.store.key(key))
     }
+
+    fn open_object(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop> {
+        if key.is_empty() || type_name.len() + 1 + key.len() > OBJECT_NAME_BYTES_MAX {
+            return Err(Stop::Misuse("object key is empty or too long"));
+        }
+        let index = self.add(type_name, key);
+        let (new, before) = self.objects[..self.used].split_last().expect("just added");
+        if let Some(known) = before.iter().position(|object| object.name == new.name) {
+            self.used -= 1;
+            return Ok(Handle(known as u32));
+        }
+        if index >= OBJECTS_MAX {
+            return Err(Stop::Limit(format!(
+                "a call may open {OBJECTS_MAX} objects"
+            )));
+        }
+        let hash = new.hash;
+        self.join(hash)?;
+        Ok(Handle(index as u32))
+    }
 }
+
+#[cfg(test)]
+mod tests;

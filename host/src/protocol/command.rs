@@ -37,12 +37,13 @@ pub struct Refusal {
     pub close: bool,
 }
 
-/// A value over the limit. The old value under the key must go, as nobody wants it stale, and the
-/// answer is [`reply::TOO_LARGE`](super::reply::TOO_LARGE) unless `noreply`.
+/// A value over the limit. The answer is [`reply::TOO_LARGE`](super::reply::TOO_LARGE) unless `noreply`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge<'a> {
     /// Whose value.
     pub key: MetaKey<'a>,
+    /// The old value under the key must go, as it would be stale: after `set` and `ms`, not after the others.
+    pub drop_old: bool,
     /// Say nothing. Always false for `ms`: quiet mode hides no errors.
     pub noreply: bool,
     /// Bytes of the input that are done with.
@@ -236,6 +237,8 @@ pub enum Slabs {
         /// To this class.
         target: i32,
     },
-    /// `automove N`.
+    /// `automove N`, N up to 2.
     Automove(u32),
+    /// `automove ratio`, `freeratio` or `window` with a number.
+    AutomoveTuning,
 }

@@ -25,3 +25,26 @@ pub fn expiry(exptime: i64, now_s: u64) -> Expiry {
         date => Expiry::At(date as u64),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_relative_up_to_30_days_and_dates_beyond() {
+        const NOW: u64 = 1_800_000_000;
+        for (exptime, expected) in [
+            (0, Expiry::Never),
+            (-1, Expiry::Past),
+            (i64::MIN, Expiry::Past),
+            (1, Expiry::At(NOW + 1)),
+            (RELATIVE_S_MAX, Expiry::At(NOW + 2_592_000)),
+            (RELATIVE_S_MAX + 1, Expiry::Past),
+            (NOW as i64, Expiry::Past),
+            (NOW as i64 + 1, Expiry::At(NOW + 1)),
+            (i64::MAX, Expiry::At(i64::MAX as u64)),
+        ] {
+            assert_eq!(expiry(exptime, NOW), expected, "{exptime}");
+        }
+    }
+}

@@ -106,6 +106,25 @@ pub enum Mode {
     Decrement,
 }
 
+impl Default for MetaFlags<'_> {
+    /// No flags.
+    fn default() -> Self {
+        MetaFlags {
+            letters: 0,
+            tokens: Tokens::default(),
+            ttl: None,
+            vivify: None,
+            recache: None,
+            cas_compare: None,
+            cas_override: None,
+            client_flags: 0,
+            mode: Mode::Unset,
+            initial: 0,
+            delta: 1,
+        }
+    }
+}
+
 impl<'a> MetaFlags<'a> {
     /// Is the flag there?
     pub fn has(&self, flag: Flag) -> bool {

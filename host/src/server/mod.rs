@@ -1,1 +1,3 @@
-//! Skeleton.
+//! Sockets, threads, signals, options. The only room that uses tokio.
+
+pub mod options;

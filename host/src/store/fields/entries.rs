@@ -66,6 +66,15 @@ pub(super) fn write(out: &mut [u8], name: &[u8], value_len: usize, stored: &[u8]
     to_stored.copy_from_slice(stored);
 }
 
+/// Writes an entry at the end of `out`.
+#[inline]
+pub(super) fn append(out: &mut Vec<u8>, name: &[u8], value_len: usize, stored: &[u8]) {
+    varint::append(out, name.len());
+    varint::append(out, value_len);
+    out.extend_from_slice(name);
+    out.extend_from_slice(stored);
+}
+
 /// The entry at offset `at`; `None` at the end of `bytes` and when it's malformed.
 #[inline]
 pub(super) fn read<const INLINE: usize>(bytes: &[u8], at: usize) -> Option<Entry<'_>> {
@@ -106,20 +115,70 @@ pub(super) enum Place<'a> {
 }
 
 /// Looks for `name` among the entries from offset `at` on.
+///
+/// The walk looks at lengths and the first eight bytes of each name in one go; only a name that agrees in those is
+/// compared as a whole.
 #[inline]
 pub(super) fn find<'a, const INLINE: usize>(
     bytes: &'a [u8],
     mut at: usize,
     name: &[u8],
 ) -> Place<'a> {
-    while let Some(entry) = read::<INLINE>(bytes, at) {
+    let wanted = prefix(name);
+    loop {
+        if let Some(&[name_len, value_len, ref start @ ..]) = first_ten(bytes, at)
+            && (name_len | value_len) < 0x80
+        {
+            let (name_len, value_len) = (usize::from(name_len), usize::from(value_len));
+            match (u64::from_be_bytes(*start) & mask(name_len)).cmp(&wanted) {
+                // Past the end of malformed bytes `first_ten` and `read` find nothing.
+                Ordering::Less => {
+                    at += 2 + name_len + stored_len::<INLINE>(value_len);
+                    continue;
+                }
+                Ordering::Greater => return Place::Absent(at),
+                Ordering::Equal => {}
+            }
+        }
+        let Some(entry) = read::<INLINE>(bytes, at) else {
+            return Place::Absent(at.min(bytes.len()));
+        };
         match entry.name.cmp(name) {
             Ordering::Less => at = entry.end,
             Ordering::Equal => return Place::Found(entry),
-            Ordering::Greater => break,
+            Ordering::Greater => return Place::Absent(at),
         }
     }
-    Place::Absent(at)
+}
+
+/// Lengths and start of the name of the entry at `at`, if they are short and not the last of `bytes`.
+#[inline]
+fn first_ten(bytes: &[u8], at: usize) -> Option<&[u8; 10]> {
+    bytes.get(at..).and_then(<[u8]>::first_chunk)
+}
+
+/// The first eight bytes of a name as a number that orders as names do, zeros behind a shorter one. Names of equal
+/// prefixes may differ nevertheless.
+#[inline]
+pub(super) fn prefix(name: &[u8]) -> u64 {
+    match name.first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => {
+            name.iter()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte))
+                << ((8 - name.len()) * 8 % 64)
+        }
+    }
+}
+
+/// The bits of a prefix that belong to a name of this length.
+#[inline]
+pub(super) fn mask(name_len: usize) -> u64 {
+    match name_len {
+        0 => 0,
+        1..8 => u64::MAX << (64 - 8 * name_len),
+        _ => u64::MAX,
+    }
 }
 
 /// Some entries in order, ascending or descending.

@@ -53,6 +53,16 @@ pub(super) fn write(out: &mut [u8], mut number: usize) -> usize {
     at + 1
 }
 
+/// Writes `number` at the end of `out`.
+#[inline]
+pub(super) fn append(out: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +74,9 @@ mod tests {
             let mut out = [0xff; BYTES_MAX];
             let taken = write(&mut out, number);
             assert_eq!(taken, len(number));
+            let mut appended = Vec::new();
+            append(&mut appended, number);
+            assert_eq!(appended, out[..taken]);
             assert_eq!(read(&out, 0), Some((number, taken)));
             assert_eq!(read(&out[..taken - 1], 0), None, "{number} cut short");
         }
