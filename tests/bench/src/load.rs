@@ -37,7 +37,12 @@ pub(crate) fn set_up(address: SocketAddr, entry: &Entry) -> anyhow::Result<()> {
         }
         more
     })?;
-    anyhow::ensure!(outcome.errors == 0, "{} refuses {} of its preparations", entry.label, outcome.errors);
+    anyhow::ensure!(
+        outcome.errors == 0,
+        "{} refuses {} of its preparations",
+        entry.label,
+        outcome.errors
+    );
     Ok(())
 }
 
@@ -87,12 +92,27 @@ fn drive(
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
-        poll.registry().register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
+        poll.registry().register(
+            &mut stream,
+            Token(index),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
         let replies = Replies::new(entry.protocol);
-        open.push(Connection { stream, replies, queued: VecDeque::new(), output: Vec::new(), written: 0 });
+        open.push(Connection {
+            stream,
+            replies,
+            queued: VecDeque::new(),
+            output: Vec::new(),
+            written: 0,
+        });
     }
     let start = Instant::now();
-    let mut outcome = Outcome { requests: 0, errors: 0, took: Duration::ZERO, latency_ns: Histogram::new(3)? };
+    let mut outcome = Outcome {
+        requests: 0,
+        errors: 0,
+        took: Duration::ZERO,
+        latency_ns: Histogram::new(3)?,
+    };
     let mut buffer = vec![0; READ_BYTES];
     for connection in &mut open {
         connection.refill(depth, start, &mut next);
@@ -104,18 +124,28 @@ fn drive(
         anyhow::ensure!(!events.is_empty(), "{} stopped answering", entry.label);
         for event in &events {
             let connection = &mut open[event.token().0];
-            connection.receive(&mut buffer, &mut outcome).with_context(|| entry.label.clone())?;
+            connection
+                .receive(&mut buffer, &mut outcome)
+                .with_context(|| entry.label.clone())?;
             connection.refill(depth, Instant::now(), &mut next);
             connection.flush()?;
         }
     }
     outcome.took = start.elapsed();
-    outcome.errors = open.iter().map(|connection| connection.replies.errors).sum();
+    outcome.errors = open
+        .iter()
+        .map(|connection| connection.replies.errors)
+        .sum();
     Ok(outcome)
 }
 
 impl Connection {
-    fn refill(&mut self, depth: usize, now: Instant, next: &mut impl FnMut(Instant, &mut Vec<u8>) -> bool) {
+    fn refill(
+        &mut self,
+        depth: usize,
+        now: Instant,
+        next: &mut impl FnMut(Instant, &mut Vec<u8>) -> bool,
+    ) {
         while self.queued.len() < depth && next(now, &mut self.output) {
             self.queued.push_back(now);
         }
@@ -146,7 +176,10 @@ impl Connection {
             let complete = self.replies.feed(&buffer[..length]);
             let now = Instant::now();
             for _ in 0..complete {
-                let queued = self.queued.pop_front().context("a reply nobody asked for")?;
+                let queued = self
+                    .queued
+                    .pop_front()
+                    .context("a reply nobody asked for")?;
                 let waited = u64::try_from((now - queued).as_nanos()).unwrap_or(u64::MAX);
                 outcome.latency_ns.saturating_record(waited);
             }

@@ -34,7 +34,11 @@ fn main() -> anyhow::Result<()> {
     process::pin_generator()?;
     let mut rows = Vec::new();
     for workload in workload::all() {
-        if options.only.as_ref().is_none_or(|text| workload.name.contains(text.as_str())) {
+        if options
+            .only
+            .as_ref()
+            .is_none_or(|text| workload.name.contains(text.as_str()))
+        {
             eprintln!("{}", workload.name);
             rows.extend(run(&workload, &options).with_context(|| workload.name.clone())?);
         }
@@ -46,7 +50,10 @@ fn main() -> anyhow::Result<()> {
         Some(path) => std::fs::write(path, json + "\n")?,
         None => println!("\n{json}"),
     }
-    ensure!(rows.iter().all(|row| row.errors == 0), "some requests were answered with errors");
+    ensure!(
+        rows.iter().all(|row| row.errors == 0),
+        "some requests were answered with errors"
+    );
     Ok(())
 }
 
@@ -64,8 +71,17 @@ fn run(workload: &Workload, options: &Options) -> anyhow::Result<Vec<Row>> {
         }
         for (entry, server, samples) in &mut contestants {
             let before = server.cpu()?;
-            let outcome = load::run(server.address(), entry, options.connections, workload.depth, options.round)?;
-            samples.push(Sample { cpu: server.cpu()? - before, outcome });
+            let outcome = load::run(
+                server.address(),
+                entry,
+                options.connections,
+                workload.depth,
+                options.round,
+            )?;
+            samples.push(Sample {
+                cpu: server.cpu()? - before,
+                outcome,
+            });
         }
         if round % 2 == 1 {
             contestants.reverse();
@@ -74,16 +90,29 @@ fn run(workload: &Workload, options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
     for (entry, server, samples) in &contestants {
         let memory = server.resident_bytes()?;
-        rows.push(Row::of(&workload.name, &entry.label, samples, memory, rows.first()));
+        rows.push(Row::of(
+            &workload.name,
+            &entry.label,
+            samples,
+            memory,
+            rows.first(),
+        ));
     }
     Ok(rows)
 }
 
 fn options(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
-    let mut options =
-        Options { round: Duration::from_secs(2), rounds: 3, connections: 16, only: None, json: None };
+    let mut options = Options {
+        round: Duration::from_secs(2),
+        rounds: 3,
+        connections: 16,
+        only: None,
+        json: None,
+    };
     while let Some(name) = words.next() {
-        let value = words.next().with_context(|| format!("{name} needs a value; {USAGE}"))?;
+        let value = words
+            .next()
+            .with_context(|| format!("{name} needs a value; {USAGE}"))?;
         match name.as_str() {
             "--secs" => options.round = Duration::from_secs_f64(value.parse()?),
             "--rounds" => options.rounds = value.parse()?,
@@ -93,6 +122,9 @@ fn options(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
             _ => anyhow::bail!("unknown option {name}; {USAGE}"),
         }
     }
-    ensure!(options.rounds > 0 && options.connections > 0, "nothing to run; {USAGE}");
+    ensure!(
+        options.rounds > 0 && options.connections > 0,
+        "nothing to run; {USAGE}"
+    );
     Ok(options)
 }

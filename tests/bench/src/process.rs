@@ -71,16 +71,22 @@ impl Running {
         let mut total = Duration::ZERO;
         for task in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
             // A thread may end between listing and reading.
-            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else {
+                continue;
+            };
             let nanoseconds = text.split(' ').next().and_then(|word| word.parse().ok());
-            total += Duration::from_nanos(nanoseconds.context("schedstat begins with nanoseconds")?);
+            total +=
+                Duration::from_nanos(nanoseconds.context("schedstat begins with nanoseconds")?);
         }
         Ok(total)
     }
 
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("no VmRSS")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes * 1024)
     }
@@ -102,7 +108,9 @@ impl Redis {
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
             .stdout(Stdio::null())
             .spawn()?;
-        let up = wait_until(Duration::from_secs(30), || TcpStream::connect(address).is_ok());
+        let up = wait_until(Duration::from_secs(30), || {
+            TcpStream::connect(address).is_ok()
+        });
         anyhow::ensure!(up, "redis doesn't listen on {address}");
         Ok(Self { child, address })
     }
@@ -122,6 +130,9 @@ pub(crate) fn pin_generator() -> anyhow::Result<()> {
         .args(["-p", "-c", GENERATOR_CORE, &pid])
         .stdout(Stdio::null())
         .status()?;
-    anyhow::ensure!(status.success(), "no core {GENERATOR_CORE} for the load generator");
+    anyhow::ensure!(
+        status.success(),
+        "no core {GENERATOR_CORE} for the load generator"
+    );
     Ok(())
 }

@@ -25,7 +25,13 @@ pub(crate) struct Replies {
 
 impl Replies {
     pub(crate) fn new(protocol: Protocol) -> Self {
-        Self { protocol, skip: 0, elements: 0, partial: Vec::new(), errors: 0 }
+        Self {
+            protocol,
+            skip: 0,
+            elements: 0,
+            partial: Vec::new(),
+            errors: 0,
+        }
     }
 
     /// Takes the next piece; gives how many replies it completed.
@@ -35,7 +41,9 @@ impl Replies {
             let skipped = self.skip.min(piece.len());
             self.skip -= skipped;
             piece = &piece[skipped..];
-            let Some(end) = piece.iter().position(|byte| *byte == b'\n') else { break };
+            let Some(end) = piece.iter().position(|byte| *byte == b'\n') else {
+                break;
+            };
             let (line, rest) = piece.split_at(end + 1);
             if self.partial.is_empty() {
                 complete += usize::from(self.line(line));
@@ -59,7 +67,11 @@ impl Replies {
                 false
             }
             Protocol::Text => {
-                self.errors += u64::from(line.split(|byte| *byte == b' ').next().is_some_and(|word| word.ends_with(b"ERROR")));
+                self.errors += u64::from(
+                    line.split(|byte| *byte == b' ')
+                        .next()
+                        .is_some_and(|word| word.ends_with(b"ERROR")),
+                );
                 true
             }
             Protocol::Resp => {
@@ -79,7 +91,9 @@ impl Replies {
 }
 
 fn number(word: &[u8]) -> usize {
-    word.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit.wrapping_sub(b'0')))
+    word.iter().fold(0, |sum, digit| {
+        sum * 10 + usize::from(digit.wrapping_sub(b'0'))
+    })
 }
 
 #[cfg(test)]
@@ -95,10 +109,19 @@ mod tests {
     #[test]
     fn replies_are_counted_however_they_are_cut() {
         let text = b"STORED\r\nVALUE a 0 5\r\nEND\r\n\r\nVALUE b 0 0\r\n\r\nEND\r\nEND\r\nSERVER_ERROR x\r\n";
-        let resp = b"+OK\r\n$5\r\n*1\r\n-\r\n:1\r\n$-1\r\n*3\r\n$1\r\na\r\n$-1\r\n:5\r\n*0\r\n-ERR x\r\n";
+        let resp =
+            b"+OK\r\n$5\r\n*1\r\n-\r\n:1\r\n$-1\r\n*3\r\n$1\r\na\r\n$-1\r\n:5\r\n*0\r\n-ERR x\r\n";
         for pieces in 1..text.len().max(resp.len()) {
-            assert_eq!(count(Protocol::Text, text, pieces), (4, 1), "in pieces of {pieces}");
-            assert_eq!(count(Protocol::Resp, resp, pieces), (7, 1), "in pieces of {pieces}");
+            assert_eq!(
+                count(Protocol::Text, text, pieces),
+                (4, 1),
+                "in pieces of {pieces}"
+            );
+            assert_eq!(
+                count(Protocol::Resp, resp, pieces),
+                (7, 1),
+                "in pieces of {pieces}"
+            );
         }
     }
 }

@@ -33,14 +33,32 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn of(workload: &str, system: &str, samples: &[Sample], resident_bytes: u64, first: Option<&Self>) -> Self {
-        let rates = samples.iter().map(|sample| sample.outcome.requests as f64 / sample.outcome.took.as_secs_f64());
+    pub(crate) fn of(
+        workload: &str,
+        system: &str,
+        samples: &[Sample],
+        resident_bytes: u64,
+        first: Option<&Self>,
+    ) -> Self {
+        let rates = samples
+            .iter()
+            .map(|sample| sample.outcome.requests as f64 / sample.outcome.took.as_secs_f64());
         let rates: Vec<f64> = rates.collect();
         let requests_per_s = median(rates.iter().copied());
-        let (low, high) = rates.iter().fold((f64::MAX, 0.0_f64), |(low, high), rate| (low.min(*rate), high.max(*rate)));
-        let cpu = samples.iter().map(|sample| sample.cpu.as_secs_f64() * 1e6 / sample.outcome.requests as f64);
+        let (low, high) = rates.iter().fold((f64::MAX, 0.0_f64), |(low, high), rate| {
+            (low.min(*rate), high.max(*rate))
+        });
+        let cpu = samples
+            .iter()
+            .map(|sample| sample.cpu.as_secs_f64() * 1e6 / sample.outcome.requests as f64);
         let cpu_s_per_million = median(cpu);
-        let quantile = |at| median(samples.iter().map(|s| s.outcome.latency_ns.value_at_quantile(at) as f64 / 1e3));
+        let quantile = |at| {
+            median(
+                samples
+                    .iter()
+                    .map(|s| s.outcome.latency_ns.value_at_quantile(at) as f64 / 1e3),
+            )
+        };
         Self {
             workload: workload.to_owned(),
             system: system.to_owned(),
@@ -61,10 +79,23 @@ impl Row {
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "{:<36}{:<16}{:>10}{:>6}{:>9}{:>9}{:>10}{:>8}{:>7}{:>7}\n",
-        "workload", "system", "req/s", "±%", "p50 µs", "p99 µs", "CPU s/M", "RSS MB", "ratio", "cpu-r"
+        "workload",
+        "system",
+        "req/s",
+        "±%",
+        "p50 µs",
+        "p99 µs",
+        "CPU s/M",
+        "RSS MB",
+        "ratio",
+        "cpu-r"
     );
     for row in rows {
-        let errors = if row.errors == 0 { String::new() } else { format!("  ERRORS {}", row.errors) };
+        let errors = if row.errors == 0 {
+            String::new()
+        } else {
+            format!("  ERRORS {}", row.errors)
+        };
         let _ = writeln!(
             text,
             "{:<36}{:<16}{:>10.0}{:>6.1}{:>9.0}{:>9.0}{:>10.2}{:>8}{:>7.2}{:>7.2}{errors}",

@@ -39,7 +39,12 @@ pub(crate) type Writer = Box<dyn Fn(u64, &mut Vec<u8>)>;
 pub(crate) fn all() -> Vec<Workload> {
     let mut all = Vec::new();
     for depth in [1, 16, 64] {
-        all.push(plain(&format!("get/set 90/10, 100 B, depth {depth}"), depth, KEYS, SMALL));
+        all.push(plain(
+            &format!("get/set 90/10, 100 B, depth {depth}"),
+            depth,
+            KEYS,
+            SMALL,
+        ));
     }
     all.push(plain("get/set 90/10, 1 MB, depth 1", 1, 64, BIG));
     all.push(multi_get());
@@ -76,8 +81,16 @@ fn plain(name: &str, depth: usize, keys: u64, size: usize) -> Workload {
             }
         }),
     };
-    let entries = vec![text(System::Memcached, "memcached".to_owned()), text(System::Cacheismo, "cacheismo".to_owned()), redis];
-    Workload { name: name.to_owned(), depth, entries }
+    let entries = vec![
+        text(System::Memcached, "memcached".to_owned()),
+        text(System::Cacheismo, "cacheismo".to_owned()),
+        redis,
+    ];
+    Workload {
+        name: name.to_owned(),
+        depth,
+        entries,
+    }
 }
 
 fn multi_get() -> Workload {
@@ -110,8 +123,16 @@ fn multi_get() -> Workload {
             }
         }),
     };
-    let entries = vec![text(System::Memcached, "memcached"), text(System::Cacheismo, "cacheismo"), redis];
-    Workload { name: "multi-get of 100, 100 B".to_owned(), depth: 1, entries }
+    let entries = vec![
+        text(System::Memcached, "memcached"),
+        text(System::Cacheismo, "cacheismo"),
+        redis,
+    ];
+    Workload {
+        name: "multi-get of 100, 100 B".to_owned(),
+        depth: 1,
+        entries,
+    }
 }
 
 /// Adds to a count while it stays within a limit, as `quota:addandcheck` does.
@@ -123,26 +144,55 @@ const SCRIPT_SHA1: &str = "d854295a94eb0885430da6f8b3bfd092d04d11b0";
 
 /// A counter in an object, beside redis' built-in one and redis' script of the same.
 fn counter(depth: usize) -> Workload {
-    let fill: fn(u64, &mut Vec<u8>) =
-        |n, out| resp(&["HSET", &format!("q{n}"), "count", "0", "limit", "1000000000"], out);
+    let fill: fn(u64, &mut Vec<u8>) = |n, out| {
+        resp(
+            &[
+                "HSET",
+                &format!("q{n}"),
+                "count",
+                "0",
+                "limit",
+                "1000000000",
+            ],
+            out,
+        )
+    };
     let entries = vec![
         redis(
             "redis EVALSHA",
-            move |n, out| if n == 0 { resp(&["SCRIPT", "LOAD", SCRIPT], out) } else { fill(n, out) },
+            move |n, out| {
+                if n == 0 {
+                    resp(&["SCRIPT", "LOAD", SCRIPT], out)
+                } else {
+                    fill(n, out)
+                }
+            },
             |random, out| {
                 let key = format!("q{}", 1 + random % (OBJECTS - 1));
                 resp(&["EVALSHA", SCRIPT_SHA1, "1", &key, "1"], out);
             },
         ),
         redis("redis HINCRBY", fill, |random, out| {
-            resp(&["HINCRBY", &format!("q{}", random % OBJECTS), "count", "1"], out);
+            resp(
+                &["HINCRBY", &format!("q{}", random % OBJECTS), "count", "1"],
+                out,
+            );
         }),
         calls(
             |n, out| line(out, format_args!("get quota:new:q{n}:1000000000:month")),
-            |random, out| line(out, format_args!("get quota:addandcheck:q{}:1", random % OBJECTS)),
+            |random, out| {
+                line(
+                    out,
+                    format_args!("get quota:addandcheck:q{}:1", random % OBJECTS),
+                )
+            },
         ),
     ];
-    Workload { name: format!("counter with a limit, depth {depth}"), depth, entries }
+    Workload {
+        name: format!("counter with a limit, depth {depth}"),
+        depth,
+        entries,
+    }
 }
 
 fn map_put(depth: usize) -> Workload {
@@ -151,7 +201,10 @@ fn map_put(depth: usize) -> Workload {
             "redis HSET",
             |n, out| resp(&["HSET", &format!("m{n}"), "field0", "value"], out),
             |random, out| {
-                let (key, field) = (format!("m{}", random % OBJECTS), format!("field{}", random / OBJECTS % 50));
+                let (key, field) = (
+                    format!("m{}", random % OBJECTS),
+                    format!("field{}", random / OBJECTS % 50),
+                );
                 resp(&["HSET", &key, &field, "value"], out);
             },
         ),
@@ -159,14 +212,25 @@ fn map_put(depth: usize) -> Workload {
             |n, out| line(out, format_args!("get map:new:m{n}")),
             |random, out| {
                 let (object, field) = (random % OBJECTS, random / OBJECTS % 50);
-                line(out, format_args!("get map:put:m{object}:field{field}:value"));
+                line(
+                    out,
+                    format_args!("get map:put:m{object}:field{field}:value"),
+                );
             },
         ),
     ];
-    Workload { name: format!("put into a map of 50, depth {depth}"), depth, entries }
+    Workload {
+        name: format!("put into a map of 50, depth {depth}"),
+        depth,
+        entries,
+    }
 }
 
-fn redis(label: &str, prepare: impl Fn(u64, &mut Vec<u8>) + 'static, request: impl Fn(u64, &mut Vec<u8>) + 'static) -> Entry {
+fn redis(
+    label: &str,
+    prepare: impl Fn(u64, &mut Vec<u8>) + 'static,
+    request: impl Fn(u64, &mut Vec<u8>) + 'static,
+) -> Entry {
     Entry {
         system: System::Redis,
         label: label.to_owned(),
@@ -177,7 +241,10 @@ fn redis(label: &str, prepare: impl Fn(u64, &mut Vec<u8>) + 'static, request: im
     }
 }
 
-fn calls(prepare: impl Fn(u64, &mut Vec<u8>) + 'static, request: impl Fn(u64, &mut Vec<u8>) + 'static) -> Entry {
+fn calls(
+    prepare: impl Fn(u64, &mut Vec<u8>) + 'static,
+    request: impl Fn(u64, &mut Vec<u8>) + 'static,
+) -> Entry {
     Entry {
         system: System::Cacheismo,
         label: "cacheismo call".to_owned(),
