@@ -181,7 +181,7 @@ impl Connection {
                     .pop_front()
                     .context("a reply nobody asked for")?;
                 let waited = u64::try_from((now - queued).as_nanos()).unwrap_or(u64::MAX);
-                outcome.latency_ns.saturating_record(waited);
+                outcome.latency_ns.record(waited)?;
             }
             outcome.requests += complete as u64;
             // A short read emptied the socket; asking again would only cost a system call.

@@ -19,7 +19,9 @@ pub(crate) struct Replies {
     elements: usize,
     /// The beginning of a line whose end hasn't come.
     partial: Vec<u8>,
-    /// Replies that were errors.
+    /// Whether the current reply had a value.
+    found: bool,
+    /// Replies that were errors or, since every key of every workload is there, misses.
     pub(crate) errors: u64,
 }
 
@@ -30,6 +32,7 @@ impl Replies {
             skip: 0,
             elements: 0,
             partial: Vec::new(),
+            found: false,
             errors: 0,
         }
     }
@@ -64,14 +67,14 @@ impl Replies {
         match self.protocol {
             Protocol::Text if line.starts_with(b"VALUE ") => {
                 self.skip = line.split(|byte| *byte == b' ').nth(3).map_or(0, number) + 2;
+                self.found = true;
                 false
             }
             Protocol::Text => {
-                self.errors += u64::from(
-                    line.split(|byte| *byte == b' ')
-                        .next()
-                        .is_some_and(|word| word.ends_with(b"ERROR")),
-                );
+                let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+                let miss = word == b"END" && !self.found;
+                self.errors += u64::from(word.ends_with(b"ERROR") || miss);
+                self.found = false;
                 true
             }
             Protocol::Resp => {
@@ -82,7 +85,7 @@ impl Replies {
                 if line.starts_with(b"$") && line != b"$-1" {
                     self.skip = number(&line[1..]) + 2;
                 }
-                self.errors += u64::from(line.starts_with(b"-"));
+                self.errors += u64::from(line.starts_with(b"-") || line == b"$-1");
                 self.elements = self.elements.saturating_sub(1);
                 self.elements == 0
             }
