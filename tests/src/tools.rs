@@ -40,6 +40,34 @@ fn target_profile() -> PathBuf {
         .to_owned()
 }
 
+/// The directory of the test modules, built from `tests/fixtures` when they aren't.
+///
+/// # Panics
+/// When they can't be built.
+#[must_use]
+pub fn fixtures() -> PathBuf {
+    static BUILT: std::sync::Once = std::sync::Once::new();
+    BUILT.call_once(|| {
+        let _ = run(Command::new(repository().join("objects/build.sh")).arg("--fixtures"));
+    });
+    repository().join("target/fixtures")
+}
+
+/// An empty directory of this test's own, below the target directory.
+///
+/// # Panics
+/// When it can't be made.
+#[must_use]
+pub fn scratch(name: &str) -> PathBuf {
+    let directory = repository()
+        .join("target/e2e")
+        .join(format!("{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory)
+        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    directory
+}
+
 /// Python with the client libraries of `tests/clients/requirements.txt`.
 ///
 /// # Panics

@@ -117,12 +117,12 @@ mod tests {
         for pieces in 1..text.len().max(resp.len()) {
             assert_eq!(
                 count(Protocol::Text, text, pieces),
-                (4, 1),
+                (4, 2),
                 "in pieces of {pieces}"
             );
             assert_eq!(
                 count(Protocol::Resp, resp, pieces),
-                (7, 1),
+                (7, 3),
                 "in pieces of {pieces}"
             );
         }
