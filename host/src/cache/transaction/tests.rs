@@ -101,6 +101,7 @@ fn scan(
             found.push((body[..k].to_vec(), body[k..k + v].to_vec()));
             rest = &body[k + v..];
         }
+        assert!(found.len() <= 256, "fields are named by a byte");
         from = found.last().unwrap().0.clone();
         flags |= SCAN_AFTER;
     }
