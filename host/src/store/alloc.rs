@@ -89,7 +89,11 @@ impl Plan {
 
     /// Pieces it may be cut into: enough that a large value fits among small holes.
     fn pieces_max(&self) -> usize {
-        if self.chained == 0 { 1 } else { (self.stream / 64).max(16) }
+        if self.chained == 0 {
+            1
+        } else {
+            (self.stream / 64).max(16)
+        }
     }
 }
 
@@ -175,7 +179,8 @@ impl Allocator {
             return Err(u64::from(whole));
         }
         let needed = plan.grains_min(arena) + 1;
-        let unused = u64::from(self.regions_allowed.saturating_sub(self.regions_used)) * u64::from(REGION_GRAINS);
+        let unused = u64::from(self.regions_allowed.saturating_sub(self.regions_used))
+            * u64::from(REGION_GRAINS);
         if self.free_grains + unused < needed {
             return Err(needed - self.free_grains - unused);
         }
@@ -203,7 +208,12 @@ impl Allocator {
                 self.seal(arena, piece, plan.kind, plan.word0 | plan.chained);
                 head = piece;
             } else {
-                self.seal(arena, piece, continuation_of(plan.kind), u64::from(head) << 32);
+                self.seal(
+                    arena,
+                    piece,
+                    continuation_of(plan.kind),
+                    u64::from(head) << 32,
+                );
                 if next == 0 {
                     next = piece;
                 } else {
@@ -366,7 +376,10 @@ impl Allocator {
                 self.filled[bin / 64] &= !(1 << (bin % 64));
             }
         } else {
-            arena.store(arena.at(prev), arena.load(arena.at(prev)) & 0xffff_ffff | u64::from(next) << 32);
+            arena.store(
+                arena.at(prev),
+                arena.load(arena.at(prev)) & 0xffff_ffff | u64::from(next) << 32,
+            );
         }
         if next != 0 {
             self.set_bin_prev(arena, next, prev);
@@ -383,7 +396,10 @@ impl Allocator {
 
     /// What a region is used for.
     pub(super) fn region_use(&self, region: u32) -> RegionUse {
-        self.regions.get(region as usize).copied().unwrap_or(RegionUse::Idle)
+        self.regions
+            .get(region as usize)
+            .copied()
+            .unwrap_or(RegionUse::Idle)
     }
 
     /// Regions ever used are below this.
@@ -446,7 +462,9 @@ impl Allocator {
     /// Ends emptying without success.
     pub(super) fn reopen(&mut self, arena: &Arena, region: u32) {
         self.set_region(region, RegionUse::Extents);
-        self.walk_free(arena, region, |alloc, addr, len| alloc.bin(arena, addr, len));
+        self.walk_free(arena, region, |alloc, addr, len| {
+            alloc.bin(arena, addr, len)
+        });
     }
 
     /// Ends emptying, or gives an index region back: it may be used for anything, or given to the system.
@@ -455,7 +473,12 @@ impl Allocator {
         self.idle_from = self.idle_from.min(region);
     }
 
-    fn walk_free(&mut self, arena: &Arena, region: u32, mut each: impl FnMut(&mut Self, Addr, u32)) {
+    fn walk_free(
+        &mut self,
+        arena: &Arena,
+        region: u32,
+        mut each: impl FnMut(&mut Self, Addr, u32),
+    ) {
         let (mut addr, end) = (region * REGION_GRAINS, (region + 1) * REGION_GRAINS);
         while addr < end {
             let word = arena.word0(addr).load(Relaxed);
@@ -468,7 +491,10 @@ impl Allocator {
 
     /// Visits the extents in use of a region.
     pub(super) fn walk_used(&self, arena: &Arena, region: u32, mut each: impl FnMut(Addr, u64)) {
-        if !matches!(self.region_use(region), RegionUse::Extents | RegionUse::Closing) {
+        if !matches!(
+            self.region_use(region),
+            RegionUse::Extents | RegionUse::Closing
+        ) {
             return;
         }
         let (mut addr, end) = (region * REGION_GRAINS, (region + 1) * REGION_GRAINS);
@@ -483,7 +509,11 @@ impl Allocator {
 }
 
 fn continuation_of(kind: Kind) -> Kind {
-    if kind == Kind::Head { Kind::Continuation } else { kind }
+    if kind == Kind::Head {
+        Kind::Continuation
+    } else {
+        kind
+    }
 }
 
 impl Arena {

@@ -27,7 +27,10 @@ impl Arena {
     /// When there is no address space for `bytes_min`.
     pub(super) fn new(bytes_min: usize, bytes_max: usize) -> Arena {
         let reserve = |bytes: usize| {
-            let shift = (bytes as u64).div_ceil(1 << 35).next_power_of_two().trailing_zeros();
+            let shift = (bytes as u64)
+                .div_ceil(1 << 35)
+                .next_power_of_two()
+                .trailing_zeros();
             bytemuck::allocation::try_zeroed_slice_box(bytes / 8)
                 .ok()
                 .map(|words| Arena { words, shift })
@@ -38,7 +41,10 @@ impl Arena {
             if let Some(arena) = reserve(bytes) {
                 return arena;
             }
-            assert!(bytes > bytes_min, "no address space for the memory limit of {bytes_min} bytes");
+            assert!(
+                bytes > bytes_min,
+                "no address space for the memory limit of {bytes_min} bytes"
+            );
             bytes = (bytes / 2).max(bytes_min);
         }
     }

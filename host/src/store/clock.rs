@@ -22,7 +22,12 @@ impl Clock {
     /// Tells the time; true when a new second began.
     pub(super) fn note(&self, now: Now, tick: u64) -> bool {
         let last = self.now_s.load(Relaxed);
-        if now.unix_s <= last || self.now_s.compare_exchange(last, now.unix_s, Relaxed, Relaxed).is_err() {
+        if now.unix_s <= last
+            || self
+                .now_s
+                .compare_exchange(last, now.unix_s, Relaxed, Relaxed)
+                .is_err()
+        {
             return false;
         }
         for (k, marks) in self.marks.iter().enumerate() {
@@ -73,13 +78,22 @@ mod tests {
         let clock = Clock::default();
         let ticks_per_s = 7;
         for s in 0..5000u32 {
-            clock.note(Now { unix_s: 1_000_000 + s, millis: 0 }, u64::from(s * ticks_per_s));
+            clock.note(
+                Now {
+                    unix_s: 1_000_000 + s,
+                    millis: 0,
+                },
+                u64::from(s * ticks_per_s),
+            );
         }
         for idle in 0..4000u32 {
             let tick = (4999 - idle) * ticks_per_s + 3;
             let told = clock.idle_s(tick, u64::from(4999 * ticks_per_s + 5));
             let error = told.abs_diff(idle);
-            assert!(error <= idle / 7 && (idle > 14 || error == 0), "{told} for {idle}");
+            assert!(
+                error <= idle / 7 && (idle > 14 || error == 0),
+                "{told} for {idle}"
+            );
         }
     }
 }

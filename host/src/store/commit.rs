@@ -55,7 +55,12 @@ impl Store {
         done
     }
 
-    fn try_commit(&self, now: Now, commits: &[Commit<'_>], spares: &mut [Spare]) -> Result<(), Halt> {
+    fn try_commit(
+        &self,
+        now: Now,
+        commits: &[Commit<'_>],
+        spares: &mut [Spare],
+    ) -> Result<(), Halt> {
         let mut ids: Vec<usize> = commits.iter().map(|c| self.shard_of(c.key.hash)).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -115,12 +120,18 @@ impl Store {
         let mut trees = Vec::new();
         let mut changed = false;
         for commit in commits {
-            let item = locked[of(commit)].find(commit.key, now).map(|found| found.item);
+            let item = locked[of(commit)]
+                .find(commit.key, now)
+                .map(|found| found.item);
             if !needs_tree(&commit.change) {
                 trees.push(None);
                 continue;
             }
-            let mut nodes = Writer { store: self, held: &mut *locked, spared: &spared };
+            let mut nodes = Writer {
+                store: self,
+                held: &mut *locked,
+                spared: &spared,
+            };
             let Some(tree) = changed_tree(item, &commit.change, &mut nodes) else {
                 if changed {
                     self.abandon(now, commits, &trees, locked, of);
@@ -192,9 +203,21 @@ fn needs_tree(change: &Change<'_>) -> bool {
 }
 
 /// The tree after a change; `None` when there is no room, and then nothing changed.
-fn changed_tree(item: Option<Item<'_>>, change: &Change<'_>, nodes: &mut Writer<'_, '_>) -> Option<Tree> {
-    let Change::Fields { fields, clear, fresh, value } = change else {
-        let Change::Small(state) = change else { return None };
+fn changed_tree(
+    item: Option<Item<'_>>,
+    change: &Change<'_>,
+    nodes: &mut Writer<'_, '_>,
+) -> Option<Tree> {
+    let Change::Fields {
+        fields,
+        clear,
+        fresh,
+        value,
+    } = change
+    else {
+        let Change::Small(state) = change else {
+            return None;
+        };
         let tree = Tree::from_small(nodes, SmallRef::trusted(state)).ok()?;
         // The state before is replaced as a whole.
         if let Some(item) = item.filter(Item::is_tree) {
@@ -202,15 +225,27 @@ fn changed_tree(item: Option<Item<'_>>, change: &Change<'_>, nodes: &mut Writer<
         }
         return Some(tree);
     };
-    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_slice(), value.as_deref())).collect();
-    let value = if *fresh { Some(*value) } else { value.map(Some) };
-    let batch = Batch { fields: &fields, clear: *clear || *fresh, value };
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (name.as_slice(), value.as_deref()))
+        .collect();
+    let value = if *fresh {
+        Some(*value)
+    } else {
+        value.map(Some)
+    };
+    let batch = Batch {
+        fields: &fields,
+        clear: *clear || *fresh,
+        value,
+    };
     let was_tree = item.is_some_and(|item| item.is_tree());
     let mut tree = match item {
         Some(item) if item.is_tree() => item.tree(),
         Some(item) if item.has(flag::OBJECT) => {
             let mut state = Vec::new();
-            item.value().read(item.value_len(), &mut |run| state.extend_from_slice(run));
+            item.value()
+                .read(item.value_len(), &mut |run| state.extend_from_slice(run));
             Tree::from_small(nodes, SmallRef::trusted(&state)).ok()?
         }
         _ => Tree::default(),
@@ -251,13 +286,18 @@ impl Locked<'_> {
             _ => return Ok(()),
         };
         let fits = found.is_some_and(|found| found.item.holds(&plan));
-        if !fits && spare.item.as_ref().is_none_or(|(planned, _)| *planned != plan) {
+        if !fits
+            && spare
+                .item
+                .as_ref()
+                .is_none_or(|(planned, _)| *planned != plan)
+        {
             let chain = self.allocate(&plan, spare)?;
             spare.item = Some((plan, chain));
         }
         if found.is_none() && spare.node.is_none() {
             // A node of its own, since another commit may fill the slot that is free now.
-            let node = self.store.alloc.lock().take(&self.store.arena, &NODE_PLAN);
+            let node = self.store.try_take(&NODE_PLAN);
             spare.node = Some(node.map_err(|_| Room(NODE_PLAN))?.head);
         }
         Ok(())
@@ -280,26 +320,40 @@ impl Locked<'_> {
         }
     }
 
-    fn apply_value(&mut self, commit: &Commit<'_>, now: Now, tree: Option<Tree>, spare: &mut Spare) {
+    fn apply_value(
+        &mut self,
+        commit: &Commit<'_>,
+        now: Now,
+        tree: Option<Tree>,
+        spare: &mut Spare,
+    ) {
         let found = self.find(commit.key, now);
         let (mut draft, mut value) = self.store.commit_draft(commit).expect("it stores");
         let root = tree.map(|tree| tree.to_bytes());
         if let Some(root) = &root {
             value = root;
         }
-        let old_tree = found.filter(|found| found.item.is_tree()).map(|found| found.item.tree());
+        let old_tree = found
+            .filter(|found| found.item.is_tree())
+            .map(|found| found.item.tree());
         if let (Some(old), None) = (old_tree, tree) {
             self.store.retire(old);
         }
         // A tree that shrank becomes small again, if memory for that is at hand.
-        let small = tree.filter(|tree| tree.bytes() < TREE_BYTES_MIN).map(|tree| {
-            let state = tree.to_small(&super::nodes::Reader(self.store));
-            (tree, state)
-        });
+        let small = tree
+            .filter(|tree| tree.bytes() < TREE_BYTES_MIN)
+            .map(|tree| {
+                let state = tree.to_small(&super::nodes::Reader(self.store));
+                (tree, state)
+            });
         let mut chain = spare.item.take().map(|(_, chain)| chain);
         if let Some((tree, state)) = &small {
-            let small_draft = Draft { value_len: state.len(), client_flags: 0, ..draft };
-            if let Ok(fresh) = self.store.alloc.lock().take(&self.store.arena, &small_draft.plan()) {
+            let small_draft = Draft {
+                value_len: state.len(),
+                client_flags: 0,
+                ..draft
+            };
+            if let Ok(fresh) = self.store.try_take(&small_draft.plan()) {
                 (draft, value) = (small_draft, state);
                 if let Some(unused) = chain.replace(fresh) {
                     self.store.free(unused);

@@ -23,14 +23,17 @@ impl Store {
             return Err(NoRoom);
         }
         loop {
-            let shortage = match self.alloc.lock().take(&self.arena, plan) {
+            let shortage = match self.try_take(plan) {
                 Ok(chain) => return Ok(chain),
                 Err(grains) => grains,
             };
             let free = |store: &Store| store.alloc.lock().free_grains;
             let enough = free(self) + shortage;
             loop {
-                if self.free_garbage(GARBAGE_AT_ONCE) == 0 && !self.expire_one() && !self.evict_one() {
+                if self.free_garbage(GARBAGE_AT_ONCE) == 0
+                    && !self.expire_one()
+                    && !self.evict_one()
+                {
                     return Err(NoRoom);
                 }
                 // A plan of one piece may fit any hole that opens; one of several needs the sum.
@@ -68,14 +71,23 @@ impl Store {
     /// Evicts the least recently used of all items.
     pub(super) fn evict_lru(&self) -> bool {
         loop {
-            let oldest = self.tails.iter().enumerate().map(|(id, tail)| (tail.load(Relaxed), id)).min();
+            let oldest = self
+                .tails
+                .iter()
+                .enumerate()
+                .map(|(id, tail)| (tail.load(Relaxed), id))
+                .min();
             let Some((tick, id)) = oldest.filter(|(tick, _)| *tick != EMPTY) else {
                 return false;
             };
             let mut locked = self.lock_shard(id);
             // Somebody may have been faster: then another shard's tail may be the oldest.
             if self.tails[id].load(Relaxed) == tick {
-                locked.remove_tail(if tick < self.flushed.load(Relaxed) { Leave::Expired } else { Leave::Evicted });
+                locked.remove_tail(if tick < self.flushed.load(Relaxed) {
+                    Leave::Expired
+                } else {
+                    Leave::Evicted
+                });
                 return true;
             }
         }
@@ -91,7 +103,12 @@ impl Store {
             return false;
         }
         loop {
-            let oldest = self.tails.iter().enumerate().map(|(id, tail)| (tail.load(Relaxed), id)).min();
+            let oldest = self
+                .tails
+                .iter()
+                .enumerate()
+                .map(|(id, tail)| (tail.load(Relaxed), id))
+                .min();
             let Some((tick, id)) = oldest.filter(|(tick, _)| *tick != EMPTY) else {
                 return false;
             };
@@ -147,7 +164,8 @@ impl Store {
                 let item = Item::at(&self.arena, addr);
                 item.footprint() as u64 * u64::from(now.wrapping_sub(item.tick()))
             };
-            if let Some((slot, addr)) = sample[..count].iter().max_by_key(|(_, addr)| score(*addr)) {
+            if let Some((slot, addr)) = sample[..count].iter().max_by_key(|(_, addr)| score(*addr))
+            {
                 let item = Item::at(&self.arena, *addr);
                 let hash = locked.hash_of(&item);
                 locked.remove(hash, Found { slot: *slot, item }, Leave::Evicted);

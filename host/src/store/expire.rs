@@ -54,7 +54,9 @@ impl Due {
         let mut best = NEVER;
         for level in self.levels.iter().rev() {
             let children = i * FAN..((i + 1) * FAN).min(level.len());
-            (best, i) = children.map(|c| (level[c].load(SeqCst), c)).max_by_key(|(due, _)| *due)?;
+            (best, i) = children
+                .map(|c| (level[c].load(SeqCst), c))
+                .max_by_key(|(due, _)| *due)?;
         }
         (best != NEVER).then_some((i as u32, !best))
     }
@@ -62,7 +64,8 @@ impl Due {
     /// True when some item may be due.
     pub(super) fn any(&self, now_s: u32) -> bool {
         let top = self.levels.last().expect("there is a level");
-        top.iter().any(|due| due.load(Relaxed) >= !now_s && due.load(Relaxed) != NEVER)
+        top.iter()
+            .any(|due| due.load(Relaxed) >= !now_s && due.load(Relaxed) != NEVER)
     }
 
     /// Forgets a region's expiry, before it is walked.
@@ -75,7 +78,11 @@ impl Due {
             // it, or it sees the parent forgotten.
             pair[1][i].store(NEVER, SeqCst);
             let children = &pair[0][i * FAN..((i + 1) * FAN).min(pair[0].len())];
-            let best = children.iter().map(|due| due.load(SeqCst)).max().unwrap_or(NEVER);
+            let best = children
+                .iter()
+                .map(|due| due.load(SeqCst))
+                .max()
+                .unwrap_or(NEVER);
             pair[1][i].fetch_max(best, SeqCst);
         }
     }
@@ -135,18 +142,22 @@ impl Store {
         self.due.take(region);
         let mut expired: [Addr; 64] = [0; 64];
         let mut count = 0;
-        self.alloc.lock().walk_used(&self.arena, region, |addr, word0| {
-            if Kind::of(word0) == Kind::Head && word0 & flag::EXPIRES != 0 {
-                // Racy: the item may be in the making. Then it will be noted again when it is linked.
-                let Some(expiry) = Item::at(&self.arena, addr).expiry() else { return };
-                if expiry <= now_s && count < expired.len() {
-                    expired[count] = addr;
-                    count += 1;
-                } else {
-                    self.due.lower(region, expiry);
+        self.alloc
+            .lock()
+            .walk_used(&self.arena, region, |addr, word0| {
+                if Kind::of(word0) == Kind::Head && word0 & flag::EXPIRES != 0 {
+                    // Racy: the item may be in the making. Then it will be noted again when it is linked.
+                    let Some(expiry) = Item::at(&self.arena, addr).expiry() else {
+                        return;
+                    };
+                    if expiry <= now_s && count < expired.len() {
+                        expired[count] = addr;
+                        count += 1;
+                    } else {
+                        self.due.lower(region, expiry);
+                    }
                 }
-            }
-        });
+            });
         for addr in &expired[..count] {
             if let Some((mut locked, found)) = self.lock_owner(*addr)
                 && found.item.expiry().is_some_and(|expiry| expiry <= now_s)

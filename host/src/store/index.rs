@@ -11,7 +11,10 @@
 //!
 //! A tag is one byte of the hash; address 0 is an empty slot. The shard's lock guards its buckets.
 
-use std::sync::atomic::{AtomicU32, Ordering::{Acquire, Relaxed, Release}};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use super::alloc::{Kind, Plan};
 use super::arena::{Addr, Arena, REGION_GRAINS};
@@ -23,8 +26,13 @@ const LINE_WORDS: usize = 8;
 const NODE_BYTES: usize = 32;
 
 /// What an overflow node asks of the allocator.
-pub(super) const NODE_PLAN: Plan =
-    Plan { kind: Kind::Overflow, word0: 0, header: NODE_BYTES, stream: 0, chained: 0 };
+pub(super) const NODE_PLAN: Plan = Plan {
+    kind: Kind::Overflow,
+    word0: 0,
+    header: NODE_BYTES,
+    stream: 0,
+    chained: 0,
+};
 
 /// The regions of the index.
 #[derive(Debug)]
@@ -54,7 +62,11 @@ pub(super) fn bucket_of(hash: u64, buckets: u32) -> u32 {
     let mask = u64::from(buckets).next_power_of_two() - 1;
     let low = u64::from(hash as u32);
     let bucket = low & mask;
-    (if bucket >= u64::from(buckets) { low & (mask >> 1) } else { bucket }) as u32
+    (if bucket >= u64::from(buckets) {
+        low & (mask >> 1)
+    } else {
+        bucket
+    }) as u32
 }
 
 impl Index {
@@ -134,11 +146,16 @@ impl<'m> Bucket<'m> {
 
     fn set_half(&self, base: usize, i: usize, value: u32) {
         let kept = self.arena.load(base + i / 2) & !(0xffff_ffff << (32 * (i % 2)));
-        self.arena.store(base + i / 2, kept | u64::from(value) << (32 * (i % 2)));
+        self.arena
+            .store(base + i / 2, kept | u64::from(value) << (32 * (i % 2)));
     }
 
     fn node_link(&self, base: usize) -> (usize, usize) {
-        if base == self.line { (base, 15) } else { (base, 2 + NODE_SLOTS) }
+        if base == self.line {
+            (base, 15)
+        } else {
+            (base, 2 + NODE_SLOTS)
+        }
     }
 
     /// The node after `base` (the line or a node), or 0.
@@ -187,7 +204,10 @@ impl<'m> Bucket<'m> {
             let flip = (self.arena.load(word) ^ u64::from(tag) << shift) & 0xff << shift;
             self.arena.words(word, 1)[0].fetch_xor(flip, Relaxed);
         } else {
-            self.arena.store(word, self.arena.load(word) & !(0xff << shift) | u64::from(tag) << shift);
+            self.arena.store(
+                word,
+                self.arena.load(word) & !(0xff << shift) | u64::from(tag) << shift,
+            );
         }
     }
 
@@ -204,7 +224,11 @@ impl<'m> Bucket<'m> {
                 let byte = hits.trailing_zeros() as usize / 8;
                 hits &= hits - 1;
                 if byte < bytes
-                    && let Some(found) = check(Slot { base: self.line, i: word * 8 + byte, node: false })
+                    && let Some(found) = check(Slot {
+                        base: self.line,
+                        i: word * 8 + byte,
+                        node: false,
+                    })
                 {
                     return Some(found);
                 }
@@ -227,12 +251,17 @@ impl<'m> Bucket<'m> {
 
     /// An address that may well be the one for `tag`; racy, for prefetching.
     pub(super) fn guess(&self, tag: u8) -> Addr {
-        let hits = zero_bytes(self.arena.load(self.line + 6) ^ u64::from(tag) * LOW_BYTES);
+        let hits = zero_bytes(self.arena.load(self.line + 6) ^ (u64::from(tag) * LOW_BYTES));
         if hits != 0 {
             return self.half(self.line, hits.trailing_zeros() as usize / 8);
         }
-        let hits = zero_bytes(self.arena.load(self.line + 7) ^ u64::from(tag) * LOW_BYTES) & 0xffff_ffff;
-        if hits != 0 { self.half(self.line, 8 + hits.trailing_zeros() as usize / 8) } else { 0 }
+        let hits =
+            zero_bytes(self.arena.load(self.line + 7) ^ (u64::from(tag) * LOW_BYTES)) & 0xffff_ffff;
+        if hits != 0 {
+            self.half(self.line, 8 + hits.trailing_zeros() as usize / 8)
+        } else {
+            0
+        }
     }
 
     /// An empty slot, or the last base, where a node is to be hung.
@@ -342,7 +371,9 @@ impl<'m> Bucket<'m> {
 
     /// Any item hanging on `node`, to find whose bucket it is; racy.
     pub(super) fn some_item_of_node(arena: &Arena, node: Addr) -> Option<Addr> {
-        (2..2 + NODE_SLOTS).map(|i| arena.half(node, i)).find(|addr| *addr != 0)
+        (2..2 + NODE_SLOTS)
+            .map(|i| arena.half(node, i))
+            .find(|addr| *addr != 0)
     }
 
     /// Empties the line's slots and unhangs its nodes, which the caller takes.

@@ -160,7 +160,11 @@ pub(super) struct Item<'m> {
 impl<'m> Item<'m> {
     /// The item at `addr`.
     pub(super) fn at(arena: &'m Arena, addr: Addr) -> Item<'m> {
-        Item { arena, addr, word0: arena.word0(addr).load(Relaxed) }
+        Item {
+            arena,
+            addr,
+            word0: arena.word0(addr).load(Relaxed),
+        }
     }
 
     pub(super) fn addr(&self) -> Addr {
@@ -223,22 +227,29 @@ impl<'m> Item<'m> {
     }
 
     pub(super) fn expiry(&self) -> Option<u32> {
-        self.has(flag::EXPIRES).then(|| self.arena.half(self.addr, self.field(BEFORE_EXPIRY)))
+        self.has(flag::EXPIRES)
+            .then(|| self.arena.half(self.addr, self.field(BEFORE_EXPIRY)))
     }
 
     /// Changes the expiry in place; the item must have one.
     pub(super) fn set_expiry(&self, expiry: u32) {
-        self.arena.set_half(self.addr, self.field(BEFORE_EXPIRY), expiry);
+        self.arena
+            .set_half(self.addr, self.field(BEFORE_EXPIRY), expiry);
     }
 
     pub(super) fn client_flags(&self) -> u32 {
-        if self.has(flag::FLAGGED) { self.arena.half(self.addr, self.field(BEFORE_FLAGS)) } else { 0 }
+        if self.has(flag::FLAGGED) {
+            self.arena.half(self.addr, self.field(BEFORE_FLAGS))
+        } else {
+            0
+        }
     }
 
     pub(super) fn cas(&self) -> Option<u64> {
         self.has(flag::CAS).then(|| {
             let i = self.field(BEFORE_CAS);
-            u64::from(self.arena.half(self.addr, i)) | u64::from(self.arena.half(self.addr, i + 1)) << 32
+            u64::from(self.arena.half(self.addr, i))
+                | u64::from(self.arena.half(self.addr, i + 1)) << 32
         })
     }
 
@@ -274,8 +285,15 @@ impl<'m> Item<'m> {
     }
 
     pub(super) fn chain(&self) -> Chain {
-        let next = if self.has(flag::CHAINED) { self.arena.half(self.addr, OPTIONAL) } else { 0 };
-        Chain { head: self.addr, next }
+        let next = if self.has(flag::CHAINED) {
+            self.arena.half(self.addr, OPTIONAL)
+        } else {
+            0
+        };
+        Chain {
+            head: self.addr,
+            next,
+        }
     }
 
     /// True when the value is the root of a tree.
@@ -296,7 +314,11 @@ impl<'m> Item<'m> {
 
     /// Key and value bytes, those in a tree included.
     pub(super) fn payload_len(&self) -> usize {
-        let tree = if self.is_tree() { self.tree().bytes() as usize } else { 0 };
+        let tree = if self.is_tree() {
+            self.tree().bytes() as usize
+        } else {
+            0
+        };
         self.key_len() + self.value_len() + tree
     }
 
@@ -347,7 +369,10 @@ impl<'m> Item<'m> {
 
     /// Copies the key out while the item may be changing; what comes out is to be verified under the lock.
     pub(super) fn racy_key<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> Option<&'b [u8]> {
-        let fits = |addr: Addr| self.arena.holds(addr, grains_of(self.arena.word0(addr).load(Relaxed)));
+        let fits = |addr: Addr| {
+            self.arena
+                .holds(addr, grains_of(self.arena.word0(addr).load(Relaxed)))
+        };
         let (at, rest) = (stream_at(self.word0), self.key_len().saturating_sub(2));
         if self.key_len() == 0 || at > self.room() || !fits(self.addr) {
             return None;
@@ -360,7 +385,8 @@ impl<'m> Item<'m> {
                     return None;
                 }
                 let word0 = self.arena.word0(piece).load(Relaxed);
-                covered += (grains_of(word0) as usize * self.arena.grain_bytes()).checked_sub(PIECE_HEAD)?;
+                covered += (grains_of(word0) as usize * self.arena.grain_bytes())
+                    .checked_sub(PIECE_HEAD)?;
                 piece = (word0 >> 32) as Addr;
             }
         }
@@ -369,7 +395,13 @@ impl<'m> Item<'m> {
 
     /// A cursor at the beginning of the stream.
     pub(super) fn stream(&self) -> Stream<'m> {
-        Stream { arena: self.arena, piece: self.addr, next: self.chain().next, byte: stream_at(self.word0), end: self.room() }
+        Stream {
+            arena: self.arena,
+            piece: self.addr,
+            next: self.chain().next,
+            byte: stream_at(self.word0),
+            end: self.room(),
+        }
     }
 
     /// A cursor at the value.

@@ -113,7 +113,11 @@ impl Store {
     /// An empty store whose first access has this tick.
     fn starting_at(config: &Config, tick: u64) -> Store {
         let limit = config.memory_bytes_max;
-        let shards = config.shards.min(SHARDS_MAX).min(limit / SHARD_BYTES_MIN).max(1);
+        let shards = config
+            .shards
+            .min(SHARDS_MAX)
+            .min(limit / SHARD_BYTES_MIN)
+            .max(1);
         let shards = 1 << shards.ilog2();
         let arena = Arena::new(limit, regions::reserve_bytes(limit));
         if limit >= HUGE_PAGES_FROM {
@@ -158,7 +162,10 @@ impl Store {
 
     /// A key with its hash.
     pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
-        Key { bytes, hash: self.hash(bytes) }
+        Key {
+            bytes,
+            hash: self.hash(bytes),
+        }
     }
 
     /// Brings what `get` will need into the processor's cache, for a batch of keys. Changes nothing.
@@ -181,7 +188,8 @@ impl Store {
     fn racy_line(&self, hash: u64) -> usize {
         let shard = self.shard_of(hash);
         let buckets = self.bucket_counts[shard].load(Relaxed);
-        self.index.line(&self.arena, shard, bucket_of(hash, buckets))
+        self.index
+            .line(&self.arena, shard, bucket_of(hash, buckets))
     }
 
     fn shard_of(&self, hash: u64) -> usize {
@@ -194,7 +202,16 @@ impl Store {
     }
 
     fn lock_shard(&self, id: usize) -> Locked<'_> {
-        Locked { store: self, id, shard: self.shards[id].0.lock() }
+        Locked {
+            store: self,
+            id,
+            shard: self.shards[id].0.lock(),
+        }
+    }
+
+    /// Allocates without making room.
+    fn try_take(&self, plan: &Plan) -> Result<Chain, u64> {
+        self.alloc.lock().take(&self.arena, plan)
     }
 
     fn free(&self, chain: Chain) {
@@ -215,7 +232,9 @@ impl Store {
 
     /// Notes the time: a flush that was to come may have come.
     fn note(&self, now: Now) {
-        if self.clock.note(now, self.tick.load(Relaxed)) && self.flush_at_s.load(Relaxed) <= now.unix_s {
+        if self.clock.note(now, self.tick.load(Relaxed))
+            && self.flush_at_s.load(Relaxed) <= now.unix_s
+        {
             self.flush_at_s.store(u32::MAX, Relaxed);
             self.flush_now();
         }

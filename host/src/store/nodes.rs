@@ -38,8 +38,18 @@ pub(super) struct Writer<'a, 'h> {
 }
 
 fn plan(len: usize) -> Plan {
-    let stream = if len < ROUND_FROM { len } else { len.next_multiple_of(ROUND) };
-    Plan { kind: Kind::Node, word0: 0, header: PIECE_HEAD, stream, chained: flag::CHAINED }
+    let stream = if len < ROUND_FROM {
+        len
+    } else {
+        len.next_multiple_of(ROUND)
+    };
+    Plan {
+        kind: Kind::Node,
+        word0: 0,
+        header: PIECE_HEAD,
+        stream,
+        chained: flag::CHAINED,
+    }
 }
 
 impl Store {
@@ -63,7 +73,11 @@ impl Store {
             return 0;
         }
         let mut garbage = self.garbage.lock();
-        let mut nodes = Writer { store: self, held: &mut [], spared: &[] };
+        let mut nodes = Writer {
+            store: self,
+            held: &mut [],
+            spared: &[],
+        };
         let freed = garbage.free_some(&mut nodes, budget);
         if garbage.is_empty() {
             self.has_garbage.store(false, Relaxed);
@@ -72,7 +86,10 @@ impl Store {
     }
 
     fn blob_chain(&self, addr: Addr) -> Chain {
-        Chain { head: addr, next: (self.arena.word0(addr).load(Relaxed) >> 32) as Addr }
+        Chain {
+            head: addr,
+            next: (self.arena.word0(addr).load(Relaxed) >> 32) as Addr,
+        }
     }
 
     /// Visits the pieces of a blob: address and payload bytes, until `visit` says false.
@@ -144,7 +161,8 @@ impl Nodes for Reader<'_> {
 
     fn append_to(&self, id: NodeId, len: usize, out: &mut Vec<u8>) {
         out.reserve(len);
-        self.0.blob_read(id.0, len, &mut |run| out.extend_from_slice(run));
+        self.0
+            .blob_read(id.0, len, &mut |run| out.extend_from_slice(run));
     }
 
     fn fits(&self, _: NodeId, _: usize) -> bool {
@@ -165,7 +183,7 @@ impl Nodes for Writer<'_, '_> {
             return Err(NoRoom);
         }
         loop {
-            let taken = self.store.alloc.lock().take(&self.store.arena, &plan);
+            let taken = self.store.try_take(&plan);
             if let Ok(chain) = taken {
                 if chain.next != 0 {
                     self.store.arena.set_tagged_link(chain.head, chain.next);

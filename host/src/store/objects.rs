@@ -19,12 +19,21 @@ impl Store {
     ///
     /// # Errors
     /// When a plain item has that name.
-    pub fn object_open(&self, key: Key<'_>, now: Now, state: &mut Vec<u8>) -> Result<Option<ObjectInfo>, PlainItem> {
+    pub fn object_open(
+        &self,
+        key: Key<'_>,
+        now: Now,
+        state: &mut Vec<u8>,
+    ) -> Result<Option<ObjectInfo>, PlainItem> {
         self.note(now);
         let mut locked = self.lock(key.hash);
-        let Some(Found { mut item, .. }) = locked.find(key, now) else { return Ok(None) };
+        let Some(Found { mut item, .. }) = locked.find(key, now) else {
+            return Ok(None);
+        };
         if !item.has(flag::OBJECT) {
-            return Err(PlainItem { len: item.value_len() });
+            return Err(PlainItem {
+                len: item.value_len(),
+            });
         }
         item.mark(flag::FETCHED, 0);
         locked.bump(&item);
@@ -32,12 +41,21 @@ impl Store {
         let loaded = !item.is_tree();
         let fields = if loaded {
             let start = state.len();
-            ValueRef { stream: item.value(), len: item.value_len() }.append_to(state);
+            ValueRef {
+                stream: item.value(),
+                len: item.value_len(),
+            }
+            .append_to(state);
             SmallRef::trusted(&state[start..]).count() as u64
         } else {
             item.tree().count()
         };
-        Ok(Some(ObjectInfo { version: Version(info.cas), fields, expiry: info.expiry, loaded }))
+        Ok(Some(ObjectInfo {
+            version: Version(info.cas),
+            fields,
+            expiry: info.expiry,
+            loaded,
+        }))
     }
 
     /// A field of a large object; appends the value to `out`; `Ok(None)` when absent.
@@ -69,20 +87,35 @@ impl Store {
         reverse: bool,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<bool, Gone> {
-        self.with_tree(key, version, |tree| tree.scan(&Reader(self), from, after, reverse, SCAN_BYTES, visit))
+        self.with_tree(key, version, |tree| {
+            tree.scan(&Reader(self), from, after, reverse, SCAN_BYTES, visit)
+        })
     }
 
     /// The opaque value of a large object; appends to `out`.
     ///
     /// # Errors
     /// When the object is not the one of `version` any more.
-    pub fn object_value(&self, key: Key<'_>, version: Version, out: &mut Vec<u8>) -> Result<Option<usize>, Gone> {
+    pub fn object_value(
+        &self,
+        key: Key<'_>,
+        version: Version,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Gone> {
         self.with_tree(key, version, |tree| tree.value(&Reader(self), out))
     }
 
-    fn with_tree<R>(&self, key: Key<'_>, version: Version, read: impl FnOnce(&Tree) -> R) -> Result<R, Gone> {
+    fn with_tree<R>(
+        &self,
+        key: Key<'_>,
+        version: Version,
+        read: impl FnOnce(&Tree) -> R,
+    ) -> Result<R, Gone> {
         let mut locked = self.lock(key.hash);
-        let now = Now { unix_s: self.clock.now_s(), millis: 0 };
+        let now = Now {
+            unix_s: self.clock.now_s(),
+            millis: 0,
+        };
         let found = locked.find(key, now).ok_or(Gone)?;
         if !found.item.is_tree() || found.item.cas() != Some(version.0) {
             return Err(Gone);

@@ -21,7 +21,12 @@ fn advise(words: &[AtomicU64], advice: libc::c_int) {
         // SAFETY: `start..end` lies inside `words`, which is borrowed for the call and so is mapped. The advice
         // changes at most the bits of these words, every bit pattern is a valid `AtomicU64`, and atomics may
         // change under a shared borrow.
-        let _refusal_is_harmless =
-            unsafe { libc::madvise(words.as_ptr().with_addr(start).cast_mut().cast(), end - start, advice) };
+        let _refusal_is_harmless = unsafe {
+            libc::madvise(
+                words.as_ptr().with_addr(start).cast_mut().cast(),
+                end - start,
+                advice,
+            )
+        };
     }
 }

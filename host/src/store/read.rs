@@ -8,7 +8,11 @@ use super::{DeleteOutcome, Expiry, GetOptions, ItemInfo, Key, Now, Store};
 
 /// Seconds at which an item expires, rounded up. `u32::MAX` would mean never.
 pub(super) fn seconds(expiry: Expiry) -> Option<u32> {
-    expiry.0.map(|ms| u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX).min(u32::MAX - 1))
+    expiry.0.map(|ms| {
+        u32::try_from(ms.div_ceil(1000))
+            .unwrap_or(u32::MAX)
+            .min(u32::MAX - 1)
+    })
 }
 
 impl Store {
@@ -24,7 +28,10 @@ impl Store {
         self.note(now);
         let mut found = Some(found);
         let mut answer = |info: &ItemInfo, item: &Item<'_>| {
-            let value = ValueRef { stream: item.value(), len: item.value_len() };
+            let value = ValueRef {
+                stream: item.value(),
+                len: item.value_len(),
+            };
             found.take().map(|found| found(info, value))
         };
         let changes = options.want_cas || options.touch.is_some() || options.vivify.is_some();
@@ -36,7 +43,9 @@ impl Store {
         }
         let done = self.with_room(key.hash, |locked, spare| {
             let Some(hit) = locked.find(key, now) else {
-                let Some(expiry) = options.vivify else { return Ok(None) };
+                let Some(expiry) = options.vivify else {
+                    return Ok(None);
+                };
                 let (info, item) = locked.vivify(key, expiry, options, spare)?;
                 return Ok(answer(&info, &item));
             };
@@ -60,7 +69,9 @@ impl Store {
     pub fn touch(&self, key: Key<'_>, now: Now, expiry: Expiry) -> DeleteOutcome {
         self.note(now);
         let done = self.with_room(key.hash, |locked, spare| {
-            let Some(hit) = locked.find(key, now) else { return Ok(DeleteOutcome::NotFound) };
+            let Some(hit) = locked.find(key, now) else {
+                return Ok(DeleteOutcome::NotFound);
+            };
             // First, so that it is not the one to leave when room must be made for its expiry.
             locked.bump(&hit.item);
             locked.refit(hit, false, Some(expiry), spare)?;
@@ -74,12 +85,19 @@ impl<'a> Locked<'a> {
     /// What a reader sees of an item.
     pub(super) fn info(&self, item: &Item<'_>) -> ItemInfo {
         ItemInfo {
-            flags: if item.has(flag::OBJECT) { 0 } else { item.client_flags() },
+            flags: if item.has(flag::OBJECT) {
+                0
+            } else {
+                item.client_flags()
+            },
             len: item.value_len() as u32,
             expiry: Expiry(item.expiry().map(|s| u64::from(s) * 1000)),
             cas: item.cas().unwrap_or(0),
             fetched: item.has(flag::FETCHED),
-            idle_s: self.store.clock.idle_s(item.tick(), self.store.tick.load(Relaxed)),
+            idle_s: self
+                .store
+                .clock
+                .idle_s(item.tick(), self.store.tick.load(Relaxed)),
             stale: item.has(flag::STALE),
             won: false,
             token_sent: item.has(flag::TOKEN_SENT),
@@ -95,7 +113,8 @@ impl<'a> Locked<'a> {
             self.bump(&item);
         }
         let ending = options.recache_below_s.is_some_and(|below| {
-            item.expiry().is_some_and(|expiry| expiry.saturating_sub(now.unix_s) < below)
+            item.expiry()
+                .is_some_and(|expiry| expiry.saturating_sub(now.unix_s) < below)
         });
         // An item vivified or stale is offered to one client; the others learn that it was.
         if (ending || info.stale) && !info.token_sent {
@@ -117,14 +136,20 @@ impl<'a> Locked<'a> {
             value_len: 0,
             client_flags: 0,
             expiry: seconds(expiry),
-            cas: Some(options.cas_override.unwrap_or(0)).filter(|_| options.want_cas || options.cas_override.is_some()),
+            cas: Some(options.cas_override.unwrap_or(0))
+                .filter(|_| options.want_cas || options.cas_override.is_some()),
             marks: flag::TOKEN_SENT,
         };
         let (item, _) = self.create(key.hash, &draft, spare)?;
         if item.cas() == Some(0) {
             item.set_cas(self.store.next_cas());
         }
-        let info = ItemInfo { won: true, token_sent: false, idle_s: 0, ..self.info(&item) };
+        let info = ItemInfo {
+            won: true,
+            token_sent: false,
+            idle_s: 0,
+            ..self.info(&item)
+        };
         Ok((info, item))
     }
 

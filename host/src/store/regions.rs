@@ -59,14 +59,20 @@ impl Store {
 
     /// Gives the index its first region.
     pub(super) fn open_index(&self) {
-        let region = self.alloc.lock().take_index_region(&self.arena).expect("two regions are always allowed");
+        let region = self
+            .alloc
+            .lock()
+            .take_index_region(&self.arena)
+            .expect("two regions are always allowed");
         debug_assert_eq!(region, 0, "address 0 must never be an item");
         self.index.push(&self.arena, region);
     }
 
     /// Gives the index one more region. Another thread may be at it: then there is nothing to do.
     pub(super) fn grow_index(&self) {
-        let Some(mut mover) = self.regions.try_lock() else { return };
+        let Some(mut mover) = self.regions.try_lock() else {
+            return;
+        };
         if !self.index_wanted.swap(false, Relaxed) {
             return;
         }
@@ -106,7 +112,9 @@ impl Store {
     fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
         let mut movable = alloc.region_use(region) == RegionUse::Extents;
         if movable {
-            alloc.walk_used(&self.arena, region, |_, word0| movable &= Kind::of(word0) != Kind::Node);
+            alloc.walk_used(&self.arena, region, |_, word0| {
+                movable &= Kind::of(word0) != Kind::Node
+            });
         }
         movable
     }
@@ -117,7 +125,9 @@ impl Store {
         // What is in the making or being freed has no owner yet or any more: it is met again or gone next time.
         for attempt in 0..64 {
             mover.extents.clear();
-            self.alloc.lock().walk_used(&self.arena, region, |addr, _| mover.extents.push(addr));
+            self.alloc
+                .lock()
+                .walk_used(&self.arena, region, |addr, _| mover.extents.push(addr));
             if mover.extents.is_empty() {
                 return true;
             }
@@ -167,13 +177,21 @@ impl Store {
         let locked = self.lock(hash);
         let slot = locked.slot_of(hash, addr)?;
         // It is in the index, so it is an item, and stays one while the lock is held.
-        Some((locked, Found { slot, item: Item::at(&self.arena, addr) }))
+        Some((
+            locked,
+            Found {
+                slot,
+                item: Item::at(&self.arena, addr),
+            },
+        ))
     }
 
     fn move_item(&self, addr: Addr) -> Result<(), NoRoom> {
         let mut spare = None;
         loop {
-            let Some((mut locked, found)) = self.lock_owner(addr) else { break };
+            let Some((mut locked, found)) = self.lock_owner(addr) else {
+                break;
+            };
             let mut buffer = [0; KEY_BYTES_MAX];
             let draft = found.item.draft(&mut buffer);
             let plan = draft.plan();
@@ -181,7 +199,7 @@ impl Store {
                 Some((planned, chain)) if planned == plan => Ok(chain),
                 other => {
                     spare = other;
-                    self.alloc.lock().take(&self.arena, &plan)
+                    self.try_take(&plan)
                 }
             };
             if let Ok(chain) = taken {
@@ -210,7 +228,9 @@ impl Store {
             .map(|key| self.hash(key));
         let to = self.make_room(&NODE_PLAN)?.head;
         let moved = hash.is_some_and(|hash| self.lock(hash).bucket(hash).move_node(addr, to));
-        self.alloc.lock().put(&self.arena, if moved { addr } else { to });
+        self.alloc
+            .lock()
+            .put(&self.arena, if moved { addr } else { to });
         Ok(())
     }
 
@@ -240,7 +260,10 @@ impl Store {
         }
         let rows = self.index.rows_in(regions - 1);
         // All shards are locked out of growing into it by locking them one after the other: each sees fewer rows.
-        let low = self.bucket_counts.iter().all(|count| count.load(Relaxed) <= rows - rows / 8);
+        let low = self
+            .bucket_counts
+            .iter()
+            .all(|count| count.load(Relaxed) <= rows - rows / 8);
         if !low {
             return;
         }
@@ -261,7 +284,9 @@ impl Store {
             if alloc.regions_used <= alloc.regions_allowed {
                 return false;
             }
-            (0..alloc.regions_end()).rev().find(|r| self.is_movable(&alloc, *r))
+            (0..alloc.regions_end())
+                .rev()
+                .find(|r| self.is_movable(&alloc, *r))
         };
         // Trees stay where they are; when they are in the way the oldest items leave until some region has none.
         let Some(region) = region.filter(|region| self.empty(mover, *region)) else {

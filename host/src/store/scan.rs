@@ -32,8 +32,15 @@ impl Store {
                 locked.bucket_at(bucket).each(|_, _, addr| {
                     let item = Item::at(&self.arena, addr);
                     if !locked.is_dead(&item, now.unix_s) {
-                        let value = ValueRef { stream: item.value(), len: item.value_len() };
-                        visit(item.key(&mut [0; KEY_BYTES_MAX]), &locked.info(&item), value);
+                        let value = ValueRef {
+                            stream: item.value(),
+                            len: item.value_len(),
+                        };
+                        visit(
+                            item.key(&mut [0; KEY_BYTES_MAX]),
+                            &locked.info(&item),
+                            value,
+                        );
                         items += 1;
                     }
                 });

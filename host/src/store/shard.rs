@@ -96,8 +96,13 @@ impl<'a> Locked<'a> {
     fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
         let arena = &self.store.arena;
         self.bucket(key.hash)
-            .find(tag_of(key.hash), |addr| Item::at(arena, addr).key_is(key.bytes))
-            .map(|(slot, addr)| Found { slot, item: Item::at(arena, addr) })
+            .find(tag_of(key.hash), |addr| {
+                Item::at(arena, addr).key_is(key.bytes)
+            })
+            .map(|(slot, addr)| Found {
+                slot,
+                item: Item::at(arena, addr),
+            })
     }
 
     /// The live item under `key`; a dead one is removed on the way.
@@ -115,7 +120,9 @@ impl<'a> Locked<'a> {
 
     /// The slot of the item at `addr`.
     pub(super) fn slot_of(&self, hash: u64, addr: Addr) -> Option<Slot> {
-        self.bucket(hash).find(tag_of(hash), |a| a == addr).map(|(slot, _)| slot)
+        self.bucket(hash)
+            .find(tag_of(hash), |a| a == addr)
+            .map(|(slot, _)| slot)
     }
 
     /// Expired, or stored before the last flush.
@@ -126,7 +133,8 @@ impl<'a> Locked<'a> {
     fn is_flushed(&self, item: &Item<'_>) -> bool {
         let flushed = self.store.flushed.load(Relaxed);
         // While the tail is younger than the flush nothing in this shard is older.
-        flushed > self.tail_tick().load(Relaxed) && (flushed as u32).wrapping_sub(item.tick()) as i32 > 0
+        flushed > self.tail_tick().load(Relaxed)
+            && (flushed as u32).wrapping_sub(item.tick()) as i32 > 0
     }
 
     fn tail_tick(&self) -> &'a AtomicU64 {
@@ -161,7 +169,11 @@ impl<'a> Locked<'a> {
             return;
         }
         Item::at(&self.store.arena, front).set_newer(item.addr());
-        let newest = self.shard.epochs.back().map_or(self.shard.tail_epoch, |(_, epoch)| *epoch);
+        let newest = self
+            .shard
+            .epochs
+            .back()
+            .map_or(self.shard.tail_epoch, |(_, epoch)| *epoch);
         if epoch != newest {
             self.shard.epochs.push_back((item.addr(), epoch));
         }
@@ -229,7 +241,7 @@ impl<'a> Locked<'a> {
             }
             self.store.free(chain);
         }
-        self.store.alloc.lock().take(&self.store.arena, plan).map_err(|_| Room(*plan))
+        self.store.try_take(plan).map_err(|_| Room(*plan))
     }
 
     /// An empty slot for a new item, hanging on a further node if need be.
@@ -241,7 +253,7 @@ impl<'a> Locked<'a> {
                 let node = match spare.node.take() {
                     Some(node) => node,
                     None => {
-                        let taken = self.store.alloc.lock().take(&self.store.arena, &NODE_PLAN);
+                        let taken = self.store.try_take(&NODE_PLAN);
                         taken.map_err(|_| Room(NODE_PLAN))?.head
                     }
                 };
@@ -305,7 +317,9 @@ impl<'a> Locked<'a> {
     /// Tells the expiry structure of an item that can expire.
     pub(super) fn note_expiry(&self, item: &Item<'a>) {
         if let Some(expiry) = item.expiry() {
-            self.store.due.lower(item.addr() / super::arena::REGION_GRAINS, expiry);
+            self.store
+                .due
+                .lower(item.addr() / super::arena::REGION_GRAINS, expiry);
         }
     }
 
@@ -341,7 +355,9 @@ impl<'a> Locked<'a> {
     pub(super) fn remove_at(&mut self, addr: Addr, why: Leave) {
         let item = Item::at(&self.store.arena, addr);
         let hash = self.hash_of(&item);
-        let slot = self.slot_of(hash, addr).expect("an item in the list is in the index");
+        let slot = self
+            .slot_of(hash, addr)
+            .expect("an item in the list is in the index");
         self.remove(hash, Found { slot, item }, why);
     }
 
@@ -397,7 +413,11 @@ impl<'a> Locked<'a> {
         }
         for (tag, addr) in entries.drain(..) {
             let hash = self.hash_of(&Item::at(&self.store.arena, addr));
-            let bucket = if bucket_of(hash, self.shard.buckets) == to { target } else { source };
+            let bucket = if bucket_of(hash, self.shard.buckets) == to {
+                target
+            } else {
+                source
+            };
             let slot = bucket.vacancy().unwrap_or_else(|base| {
                 // Both halves together overflow at most as much as the whole did.
                 bucket.hang(base, nodes.pop().expect("as many nodes as before suffice"));
@@ -421,7 +441,7 @@ impl<'a> Locked<'a> {
         let mut ok = true;
         for (i, (tag, addr)) in entries.iter().enumerate() {
             let slot = target.vacancy().or_else(|base| {
-                let taken = self.store.alloc.lock().take(&self.store.arena, &NODE_PLAN);
+                let taken = self.store.try_take(&NODE_PLAN);
                 taken.map_err(|_| i).map(|chain| {
                     target.hang(base, chain.head);
                     target.vacancy().expect("the node is empty")

@@ -9,7 +9,10 @@ use super::{Store, StoreStats};
 impl Store {
     /// Counters.
     pub fn stats(&self) -> StoreStats {
-        let mut stats = StoreStats { limit_maxbytes: self.limit.load(Relaxed), ..StoreStats::default() };
+        let mut stats = StoreStats {
+            limit_maxbytes: self.limit.load(Relaxed),
+            ..StoreStats::default()
+        };
         for id in 0..self.shards.len() {
             let counters = self.lock_shard(id).shard.counters;
             stats.payload_bytes += counters.payload;
@@ -33,8 +36,15 @@ impl Store {
 
     /// Idle seconds of the oldest item of all.
     fn tail_age_s(&self) -> u32 {
-        let oldest = self.tails.iter().enumerate().map(|(id, tail)| (tail.load(Relaxed), id)).min();
-        let Some((_, id)) = oldest.filter(|(tick, _)| *tick != EMPTY) else { return 0 };
+        let oldest = self
+            .tails
+            .iter()
+            .enumerate()
+            .map(|(id, tail)| (tail.load(Relaxed), id))
+            .min();
+        let Some((_, id)) = oldest.filter(|(tick, _)| *tick != EMPTY) else {
+            return 0;
+        };
         let locked = self.lock_shard(id);
         if locked.shard.oldest == 0 {
             return 0;

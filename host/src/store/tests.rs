@@ -8,15 +8,27 @@ mod objects;
 
 use super::*;
 
-pub(super) const NOW: Now = Now { unix_s: 1_000_000, millis: 0 };
+pub(super) const NOW: Now = Now {
+    unix_s: 1_000_000,
+    millis: 0,
+};
 pub(super) const NEVER: Expiry = Expiry(None);
 
 pub(super) fn config(memory_bytes_max: usize, shards: usize) -> Config {
-    Config { memory_bytes_max, item_bytes_max: 1 << 20, shards, eviction: Eviction::Lru, hash_seed: 7 }
+    Config {
+        memory_bytes_max,
+        item_bytes_max: 1 << 20,
+        shards,
+        eviction: Eviction::Lru,
+        hash_seed: 7,
+    }
 }
 
 pub(super) fn at(seconds: u32) -> Now {
-    Now { unix_s: NOW.unix_s + seconds, millis: 0 }
+    Now {
+        unix_s: NOW.unix_s + seconds,
+        millis: 0,
+    }
 }
 
 pub(super) fn until(seconds: u32) -> Expiry {
@@ -43,10 +55,16 @@ impl Store {
     }
 
     pub(super) fn read(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.look(key, NOW, &GetOptions::default()).map(|(_, value)| value)
+        self.look(key, NOW, &GetOptions::default())
+            .map(|(_, value)| value)
     }
 
-    pub(super) fn look(&self, key: &[u8], now: Now, options: &GetOptions) -> Option<(ItemInfo, Vec<u8>)> {
+    pub(super) fn look(
+        &self,
+        key: &[u8],
+        now: Now,
+        options: &GetOptions,
+    ) -> Option<(ItemInfo, Vec<u8>)> {
         self.get(self.key(key), now, options, |info, value| {
             let mut out = Vec::new();
             value.append_to(&mut out);

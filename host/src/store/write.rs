@@ -4,7 +4,8 @@ use super::item::{Draft, Item, KEY_BYTES_MAX, Stream, flag};
 use super::read::seconds;
 use super::shard::{Found, Leave, Locked, Room, Spare};
 use super::{
-    Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, Key, Now, SetMode, SetOutcome, Store, Write,
+    Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, Key, Now, SetMode, SetOutcome,
+    Store, Write,
 };
 
 /// Digits of the largest number.
@@ -17,7 +18,9 @@ impl Store {
         if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
             return SetOutcome::TooLarge;
         }
-        if write.value.len() > self.item_bytes_max || !self.can_ever_hold(&new_draft(key, write).plan()) {
+        if write.value.len() > self.item_bytes_max
+            || !self.can_ever_hold(&new_draft(key, write).plan())
+        {
             return self.refuse_large(key, now);
         }
         let done = self.with_room(key.hash, |locked, spare| locked.set(key, now, write, spare));
@@ -40,7 +43,9 @@ impl Store {
     pub fn delete(&self, key: Key<'_>, now: Now, options: &DeleteOptions) -> DeleteOutcome {
         self.note(now);
         let done = self.with_room(key.hash, |locked, spare| {
-            let Some(found) = locked.find(key, now) else { return Ok(DeleteOutcome::NotFound) };
+            let Some(found) = locked.find(key, now) else {
+                return Ok(DeleteOutcome::NotFound);
+            };
             if options.cas_compare.is_some() && options.cas_compare != found.item.cas() {
                 return Ok(DeleteOutcome::Exists);
             }
@@ -49,9 +54,20 @@ impl Store {
                 locked.remove(key.hash, found, Leave::Deleted);
                 return Ok(DeleteOutcome::Done);
             }
-            locked.mark_stale(found, options, spare).map(|()| DeleteOutcome::Done)
+            locked
+                .mark_stale(found, options, spare)
+                .map(|()| DeleteOutcome::Done)
         });
-        done.unwrap_or_else(|_| self.delete(key, now, &DeleteOptions { cas_compare: options.cas_compare, ..Default::default() }))
+        done.unwrap_or_else(|_| {
+            self.delete(
+                key,
+                now,
+                &DeleteOptions {
+                    cas_compare: options.cas_compare,
+                    ..Default::default()
+                },
+            )
+        })
     }
 
     /// incr, decr, meta arithmetic.
@@ -60,7 +76,9 @@ impl Store {
         if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
             return ArithOutcome::NotFound;
         }
-        let done = self.with_room(key.hash, |locked, spare| locked.arith(key, now, arith, spare));
+        let done = self.with_room(key.hash, |locked, spare| {
+            locked.arith(key, now, arith, spare)
+        });
         done.unwrap_or(ArithOutcome::TooLarge)
     }
 }
@@ -78,14 +96,22 @@ fn new_draft<'a>(key: Key<'a>, write: &Write<'_>) -> Draft<'a> {
 }
 
 impl<'a> Locked<'a> {
-    fn set(&mut self, key: Key<'_>, now: Now, write: &Write<'_>, spare: &mut Spare) -> Result<SetOutcome, Room> {
+    fn set(
+        &mut self,
+        key: Key<'_>,
+        now: Now,
+        write: &Write<'_>,
+        spare: &mut Spare,
+    ) -> Result<SetOutcome, Room> {
         let found = self.find(key, now);
         if found.is_some_and(|found| found.item.has(flag::OBJECT)) {
             return Ok(SetOutcome::IsObject);
         }
         let mut draft = new_draft(key, write);
         if let Some(token) = write.cas_compare {
-            let Some(found) = found else { return Ok(SetOutcome::NotFound) };
+            let Some(found) = found else {
+                return Ok(SetOutcome::NotFound);
+            };
             // An item without a token was written after any token was given, so it is the newest.
             let current = found.item.cas().unwrap_or(u64::MAX);
             if token != current {
@@ -103,7 +129,9 @@ impl<'a> Locked<'a> {
             (SetMode::Replace, None) => Ok(SetOutcome::NotStored),
             (SetMode::Append | SetMode::Prepend, Some(found)) => self.extend(found, write, spare),
             (SetMode::Append | SetMode::Prepend, None) => {
-                let Some(expiry) = write.vivify else { return Ok(SetOutcome::NotStored) };
+                let Some(expiry) = write.vivify else {
+                    return Ok(SetOutcome::NotStored);
+                };
                 draft.expiry = seconds(expiry);
                 self.store_new(key, &draft, write, spare)
             }
@@ -166,7 +194,12 @@ impl<'a> Locked<'a> {
     }
 
     /// Append and prepend.
-    fn extend(&mut self, found: Found<'a>, write: &Write<'_>, spare: &mut Spare) -> Result<SetOutcome, Room> {
+    fn extend(
+        &mut self,
+        found: Found<'a>,
+        write: &Write<'_>,
+        spare: &mut Spare,
+    ) -> Result<SetOutcome, Room> {
         let mut buffer = [0; KEY_BYTES_MAX];
         let mut item = found.item;
         self.bump(&item);
@@ -205,7 +238,9 @@ impl<'a> Locked<'a> {
 
     /// Gives a written item its token, if it has one.
     fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
-        SetOutcome::Stored { cas: self.renew_cas(item, cas) }
+        SetOutcome::Stored {
+            cas: self.renew_cas(item, cas),
+        }
     }
 
     pub(super) fn renew_cas(&self, item: &Item<'_>, cas: Option<u64>) -> u64 {
@@ -217,7 +252,12 @@ impl<'a> Locked<'a> {
         cas
     }
 
-    fn mark_stale(&mut self, found: Found<'a>, options: &DeleteOptions, spare: &mut Spare) -> Result<(), Room> {
+    fn mark_stale(
+        &mut self,
+        found: Found<'a>,
+        options: &DeleteOptions,
+        spare: &mut Spare,
+    ) -> Result<(), Room> {
         let mut buffer = [0; KEY_BYTES_MAX];
         let mut draft = found.item.draft(&mut buffer);
         if let Some(expiry) = options.touch {
@@ -239,10 +279,18 @@ impl<'a> Locked<'a> {
         Ok(())
     }
 
-    fn arith(&mut self, key: Key<'_>, now: Now, arith: &Arith, spare: &mut Spare) -> Result<ArithOutcome, Room> {
+    fn arith(
+        &mut self,
+        key: Key<'_>,
+        now: Now,
+        arith: &Arith,
+        spare: &mut Spare,
+    ) -> Result<ArithOutcome, Room> {
         let wants_cas = arith.want_cas || arith.cas_override.is_some();
         let Some(found) = self.find(key, now) else {
-            let Some((number, expiry)) = arith.vivify else { return Ok(ArithOutcome::NotFound) };
+            let Some((number, expiry)) = arith.vivify else {
+                return Ok(ArithOutcome::NotFound);
+            };
             if arith.cas_compare.is_some() {
                 return Ok(ArithOutcome::NotFound);
             }
@@ -258,13 +306,20 @@ impl<'a> Locked<'a> {
         let Some(number) = number(&mut item.value(), item.value_len()) else {
             return Ok(ArithOutcome::NonNumeric);
         };
-        let value =
-            if arith.decrement { number.saturating_sub(arith.delta) } else { number.wrapping_add(arith.delta) };
+        let value = if arith.decrement {
+            number.saturating_sub(arith.delta)
+        } else {
+            number.wrapping_add(arith.delta)
+        };
         self.bump(&item);
         let item = self.refit(found, wants_cas, arith.touch, spare)?;
         let item = self.write_number(key, item, value, spare)?;
         self.renew_cas(&item, arith.cas_override);
-        Ok(ArithOutcome::Done { value, info: self.info(&item), created: false })
+        Ok(ArithOutcome::Done {
+            value,
+            info: self.info(&item),
+            created: false,
+        })
     }
 
     fn create_number(
@@ -288,7 +343,11 @@ impl<'a> Locked<'a> {
         let (item, mut value) = self.create(key.hash, &draft, spare)?;
         value.write(digits.as_bytes());
         self.renew_cas(&item, arith.cas_override);
-        Ok(ArithOutcome::Done { value: number, info: self.info(&item), created: true })
+        Ok(ArithOutcome::Done {
+            value: number,
+            info: self.info(&item),
+            created: true,
+        })
     }
 
     /// Writes a number over a number: in place when its digits fit.
@@ -320,7 +379,9 @@ impl<'a> Locked<'a> {
             item.value().write(digits);
             return Ok(item);
         }
-        let slot = self.slot_of(key.hash, item.addr()).expect("the item was found");
+        let slot = self
+            .slot_of(key.hash, item.addr())
+            .expect("the item was found");
         let chain = self.allocate(&plan, spare)?;
         let (copy, mut value): (_, Stream<'_>) = draft.write(&self.store.arena, chain);
         value.write(digits);
@@ -344,5 +405,7 @@ fn number(value: &mut Stream<'_>, len: usize) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    text.iter().try_fold(0u64, |n, digit| n.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+    text.iter().try_fold(0u64, |n, digit| {
+        n.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
 }

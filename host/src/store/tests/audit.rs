@@ -32,7 +32,10 @@ impl Store {
                     prev_free = true;
                 } else {
                     assert_eq!(word0 & 1 << 13 != 0, prev_free, "mark of a free neighbour");
-                    assert!(Kind::of(word0) == Kind::Node || owned.contains(&addr), "nobody owns {addr}");
+                    assert!(
+                        Kind::of(word0) == Kind::Node || owned.contains(&addr),
+                        "nobody owns {addr}"
+                    );
                     used += u64::from(len);
                     prev_free = false;
                 }
@@ -73,7 +76,9 @@ impl Store {
                     assert_eq!(index::bucket_of(hash, locked.shard.buckets), bucket);
                     assert!(indexed.insert(addr), "indexed twice");
                 });
-                locked.bucket_at(bucket).nodes(|node| assert!(owned.insert(node)));
+                locked
+                    .bucket_at(bucket)
+                    .nodes(|node| assert!(owned.insert(node)));
             }
             assert_eq!(indexed, listed.iter().copied().collect());
             for addr in listed {

@@ -41,7 +41,12 @@ fn threads_never_see_torn_or_foreign_values() {
                             if let Some(got) = store.read(&name) {
                                 let whole = value(0, 0, got.len());
                                 let shift = got[0].wrapping_sub(whole[0]);
-                                assert!(got.iter().zip(&whole).all(|(a, b)| a.wrapping_sub(*b) == shift), "torn");
+                                assert!(
+                                    got.iter()
+                                        .zip(&whole)
+                                        .all(|(a, b)| a.wrapping_sub(*b) == shift),
+                                    "torn"
+                                );
                             }
                         }
                     }
@@ -70,7 +75,10 @@ fn counters_lose_no_increment() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    assert!(matches!(store.arith(store.key(b"n"), NOW, &arith), ArithOutcome::Done { .. }));
+                    assert!(matches!(
+                        store.arith(store.key(b"n"), NOW, &arith),
+                        ArithOutcome::Done { .. }
+                    ));
                 }
             });
         }

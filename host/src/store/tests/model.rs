@@ -80,13 +80,28 @@ fn live(store: &Store, operations: u64, keys: u64, size_max: u64, seed: u64) {
             9..16 => outcome = store.put(&name, &value),
             16 => done = store.delete(store.key(&name), NOW, &DeleteOptions::default()),
             17 => {
-                let options = GetOptions { want_cas: true, no_bump: true, ..GetOptions::default() };
+                let options = GetOptions {
+                    want_cas: true,
+                    no_bump: true,
+                    ..GetOptions::default()
+                };
                 got = store.look(&name, NOW, &options).map(|(_, value)| value);
             }
             18 => done = store.touch(store.key(&name), NOW, until(1 + random.below(2) as u32)),
             _ => {
-                let mode = if key.is_multiple_of(2) { SetMode::Append } else { SetMode::Prepend };
-                outcome = store.set(store.key(&name), NOW, &Write { mode, ..write(&value) });
+                let mode = if key.is_multiple_of(2) {
+                    SetMode::Append
+                } else {
+                    SetMode::Prepend
+                };
+                outcome = store.set(
+                    store.key(&name),
+                    NOW,
+                    &Write {
+                        mode,
+                        ..write(&value)
+                    },
+                );
             }
         }
         let evicted = store.stats().evictions - evictions;
@@ -120,15 +135,28 @@ fn live(store: &Store, operations: u64, keys: u64, size_max: u64, seed: u64) {
             },
         }
         let stats = store.stats();
-        assert_eq!((stats.curr_items, stats.payload_bytes), (twin.items.len() as u64, twin.payload), "{operation}");
+        assert_eq!(
+            (stats.curr_items, stats.payload_bytes),
+            (twin.items.len() as u64, twin.payload),
+            "{operation}"
+        );
         if operation % (operations / 20).max(1) == 0 {
             store.audit();
         }
     }
     store.audit();
     for (key, (_, value)) in &twin.items {
-        let options = GetOptions { no_bump: true, ..GetOptions::default() };
-        assert_eq!(store.look(&key.to_le_bytes(), NOW, &options).map(|(_, v)| v).as_ref(), Some(value));
+        let options = GetOptions {
+            no_bump: true,
+            ..GetOptions::default()
+        };
+        assert_eq!(
+            store
+                .look(&key.to_le_bytes(), NOW, &options)
+                .map(|(_, v)| v)
+                .as_ref(),
+            Some(value)
+        );
     }
 }
 

@@ -8,13 +8,26 @@ use super::*;
 
 type Fields = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-fn commit<'a>(store: &Store, key: &'a [u8], expected: Option<Version>, change: Change<'a>) -> Commit<'a> {
-    Commit { key: store.key(key), expected, blind: false, change, expiry: NEVER }
+fn commit<'a>(
+    store: &Store,
+    key: &'a [u8],
+    expected: Option<Version>,
+    change: Change<'a>,
+) -> Commit<'a> {
+    Commit {
+        key: store.key(key),
+        expected,
+        blind: false,
+        change,
+        expiry: NEVER,
+    }
 }
 
 fn open(store: &Store, key: &[u8]) -> Option<(ObjectInfo, Vec<u8>)> {
     let mut state = Vec::new();
-    let info = store.object_open(store.key(key), NOW, &mut state).expect("an object or nothing");
+    let info = store
+        .object_open(store.key(key), NOW, &mut state)
+        .expect("an object or nothing");
     info.map(|info| (info, state))
 }
 
@@ -23,17 +36,28 @@ fn contents(store: &Store, key: &[u8]) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
     let (info, state) = open(store, key)?;
     let mut all = BTreeMap::new();
     if info.loaded {
-        all.extend(SmallRef::trusted(&state).iter().map(|(name, value)| (name.to_vec(), value.to_vec())));
+        all.extend(
+            SmallRef::trusted(&state)
+                .iter()
+                .map(|(name, value)| (name.to_vec(), value.to_vec())),
+        );
     } else {
         let mut last: Option<Vec<u8>> = None;
         loop {
             let from = last.clone().unwrap_or_default();
             let more = store
-                .object_scan(store.key(key), info.version, &from, last.is_some(), false, &mut |name, value| {
-                    all.insert(name.to_vec(), value.to_vec());
-                    last = Some(name.to_vec());
-                    true
-                })
+                .object_scan(
+                    store.key(key),
+                    info.version,
+                    &from,
+                    last.is_some(),
+                    false,
+                    &mut |name, value| {
+                        all.insert(name.to_vec(), value.to_vec());
+                        last = Some(name.to_vec());
+                        true
+                    },
+                )
                 .expect("nobody else writes");
             if !more {
                 break;
@@ -49,17 +73,38 @@ fn a_version_holds_until_the_next_commit() {
     let store = Store::new(&config(1 << 20, 4));
     let mut state = Vec::new();
     small::put(&mut state, b"field", b"value");
-    store.commit(NOW, &[commit(&store, b"set$k", None, Change::Small(&state))]).expect("stored");
+    store
+        .commit(
+            NOW,
+            &[commit(&store, b"set$k", None, Change::Small(&state))],
+        )
+        .expect("stored");
     let (info, read) = open(&store, b"set$k").expect("there");
     assert!(info.loaded && info.fields == 1 && read == state);
     let again = [commit(&store, b"set$k", None, Change::Small(&state))];
     assert_eq!(store.commit(NOW, &again), Err(CommitError::Gone));
-    store.commit(NOW, &[commit(&store, b"set$k", Some(info.version), Change::Small(&state))]).expect("stored");
+    store
+        .commit(
+            NOW,
+            &[commit(
+                &store,
+                b"set$k",
+                Some(info.version),
+                Change::Small(&state),
+            )],
+        )
+        .expect("stored");
     let stale = [commit(&store, b"set$k", Some(info.version), Change::Delete)];
     assert_eq!(store.commit(NOW, &stale), Err(CommitError::Gone));
     assert_eq!(store.put(b"set$k", b"forged"), SetOutcome::IsObject);
-    assert_eq!(store.touch(store.key(b"set$k"), NOW, until(9)), DeleteOutcome::Done);
-    assert_eq!(store.delete(store.key(b"set$k"), NOW, &DeleteOptions::default()), DeleteOutcome::Done);
+    assert_eq!(
+        store.touch(store.key(b"set$k"), NOW, until(9)),
+        DeleteOutcome::Done
+    );
+    assert_eq!(
+        store.delete(store.key(b"set$k"), NOW, &DeleteOptions::default()),
+        DeleteOutcome::Done
+    );
     store.put(b"plain", b"12345");
     let plain = store.object_open(store.key(b"plain"), NOW, &mut Vec::new());
     assert_eq!(plain.expect_err("not an object"), PlainItem { len: 5 });
@@ -82,11 +127,22 @@ fn an_object_grows_into_a_tree_and_shrinks_back() {
             fields.insert(name, value);
         }
         if !growing {
-            fields.extend(twin.keys().take(40).map(|name: &Vec<u8>| (name.clone(), None)));
+            fields.extend(
+                twin.keys()
+                    .take(40)
+                    .map(|name: &Vec<u8>| (name.clone(), None)),
+            );
         }
         let version = open(&store, b"o").map(|(info, _)| info.version);
-        let change = Change::Fields { fields: &fields, clear: round == 100, fresh: false, value: None };
-        store.commit(NOW, &[commit(&store, b"o", version, change)]).expect("stored");
+        let change = Change::Fields {
+            fields: &fields,
+            clear: round == 100,
+            fresh: false,
+            value: None,
+        };
+        store
+            .commit(NOW, &[commit(&store, b"o", version, change)])
+            .expect("stored");
         if round == 100 {
             twin.clear();
         }
@@ -103,8 +159,14 @@ fn an_object_grows_into_a_tree_and_shrinks_back() {
             let (name, value) = twin.iter().next().expect("a tree has fields");
             let len = store.object_field(store.key(b"o"), info.version, name, &mut out);
             assert_eq!((len, &out), (Ok(Some(value.len())), value));
-            assert_eq!(store.object_field(store.key(b"o"), info.version, b"none", &mut out), Ok(None));
-            assert_eq!(store.object_field(store.key(b"o"), Version(0), name, &mut out), Err(Gone));
+            assert_eq!(
+                store.object_field(store.key(b"o"), info.version, b"none", &mut out),
+                Ok(None)
+            );
+            assert_eq!(
+                store.object_field(store.key(b"o"), Version(0), name, &mut out),
+                Err(Gone)
+            );
         }
     }
     assert!(open(&store, b"o").expect("there").0.loaded);
@@ -124,16 +186,28 @@ fn large_objects_push_out_the_oldest_and_are_pushed_out_whole() {
             let field = |i: u32| format!("field {batch} {i}").into_bytes();
             let fields: Fields = (0..200).map(|i| (field(i), Some(vec![b'v'; 40]))).collect();
             let version = open(&store, &key).map(|(info, _)| info.version);
-            let change = Change::Fields { fields: &fields, clear: false, fresh: false, value: None };
-            store.commit(NOW, &[commit(&store, &key, version, change)]).expect("stored");
+            let change = Change::Fields {
+                fields: &fields,
+                clear: false,
+                fresh: false,
+                value: None,
+            };
+            store
+                .commit(NOW, &[commit(&store, &key, version, change)])
+                .expect("stored");
         }
         store.put(format!("plain {object}").as_bytes(), &[1; 1000]);
     }
     store.audit();
-    let left: Vec<_> = (0..40u32).filter(|i| open(&store, format!("o{i}").as_bytes()).is_some()).collect();
+    let left: Vec<_> = (0..40u32)
+        .filter(|i| open(&store, format!("o{i}").as_bytes()).is_some())
+        .collect();
     // 2000 fields of some 55 bytes: about 17 objects fit.
     assert!((14..=18).contains(&left.len()), "{left:?}");
-    assert!(left.iter().rev().zip((0..40).rev()).all(|(a, b)| *a == b), "the newest stay: {left:?}");
+    assert!(
+        left.iter().rev().zip((0..40).rev()).all(|(a, b)| *a == b),
+        "the newest stay: {left:?}"
+    );
     for object in left {
         let key = format!("o{object}").into_bytes();
         assert_eq!(contents(&store, &key).expect("there").len(), 2000);
@@ -149,8 +223,15 @@ fn large_objects_push_out_the_oldest_and_are_pushed_out_whole() {
 fn an_object_that_can_never_fit_changes_nothing() {
     let store = Store::new(&config(1 << 20, 4));
     store.put(b"a", b"1");
-    let fields: Fields = (0..30_000u32).map(|i| (i.to_be_bytes().to_vec(), Some(vec![0; 60]))).collect();
-    let change = Change::Fields { fields: &fields, clear: false, fresh: false, value: None };
+    let fields: Fields = (0..30_000u32)
+        .map(|i| (i.to_be_bytes().to_vec(), Some(vec![0; 60])))
+        .collect();
+    let change = Change::Fields {
+        fields: &fields,
+        clear: false,
+        fresh: false,
+        value: None,
+    };
     let outcome = store.commit(NOW, &[commit(&store, b"o", None, change)]);
     assert_eq!(outcome, Err(CommitError::TooLarge));
     assert!(open(&store, b"o").is_none());
@@ -161,9 +242,27 @@ fn an_object_that_can_never_fit_changes_nothing() {
 fn a_commit_with_one_stale_version_changes_nothing() {
     let store = Store::new(&config(1 << 20, 4));
     store.put(b"plain", b"old");
-    let fields: Fields = (0..100u32).map(|i| (i.to_be_bytes().to_vec(), Some(vec![0; 60]))).collect();
-    let tree = Change::Fields { fields: &fields, clear: false, fresh: false, value: Some(b"opaque") };
-    let plain = Commit { blind: true, ..commit(&store, b"plain", None, Change::Plain { flags: 5, value: b"new" }) };
+    let fields: Fields = (0..100u32)
+        .map(|i| (i.to_be_bytes().to_vec(), Some(vec![0; 60])))
+        .collect();
+    let tree = Change::Fields {
+        fields: &fields,
+        clear: false,
+        fresh: false,
+        value: Some(b"opaque"),
+    };
+    let plain = Commit {
+        blind: true,
+        ..commit(
+            &store,
+            b"plain",
+            None,
+            Change::Plain {
+                flags: 5,
+                value: b"new",
+            },
+        )
+    };
     let stale = commit(&store, b"other", Some(Version(99)), Change::Unchanged);
     let all = [commit(&store, b"o", None, tree), plain, stale];
     assert_eq!(store.commit(NOW, &all), Err(CommitError::Gone));
@@ -173,7 +272,10 @@ fn a_commit_with_one_stale_version_changes_nothing() {
     assert_eq!(store.read(b"plain").as_deref(), Some(&b"new"[..]));
     let (info, _) = open(&store, b"o").expect("there");
     let mut out = Vec::new();
-    assert_eq!(store.object_value(store.key(b"o"), info.version, &mut out), Ok(Some(6)));
+    assert_eq!(
+        store.object_value(store.key(b"o"), info.version, &mut out),
+        Ok(Some(6))
+    );
     assert_eq!((info.fields, &out[..]), (100, &b"opaque"[..]));
     store.audit();
 }
@@ -190,10 +292,18 @@ fn transfers_between_objects_are_never_seen_half_done() {
     let look = |key: &[u8]| {
         let (info, state) = open(&store, key).expect("never evicted");
         let bytes = SmallRef::trusted(&state).get(b"balance").expect("there");
-        (info.version, u64::from_le_bytes(bytes.try_into().expect("8 bytes")))
+        (
+            info.version,
+            u64::from_le_bytes(bytes.try_into().expect("8 bytes")),
+        )
     };
     for key in &accounts {
-        store.commit(NOW, &[commit(&store, key, None, Change::Small(&balance(1000)))]).expect("stored");
+        store
+            .commit(
+                NOW,
+                &[commit(&store, key, None, Change::Small(&balance(1000)))],
+            )
+            .expect("stored");
     }
     std::thread::scope(|scope| {
         for thread in 0..3 {
@@ -229,10 +339,23 @@ fn a_set_of_a_million_members_costs_less_than_20_bytes_each() {
     let store = Store::new(&config(256 << 20, 4));
     let mut version = None;
     for batch in 0..1000u64 {
-        let fields: Fields =
-            (0..1000).map(|i| (format!("{:010}", (batch * 1000 + i) * 7919 % 1_000_003).into_bytes(), Some(Vec::new()))).collect();
-        let change = Change::Fields { fields: &fields, clear: false, fresh: false, value: None };
-        store.commit(NOW, &[commit(&store, b"s", version, change)]).expect("stored");
+        let fields: Fields = (0..1000)
+            .map(|i| {
+                (
+                    format!("{:010}", (batch * 1000 + i) * 7919 % 1_000_003).into_bytes(),
+                    Some(Vec::new()),
+                )
+            })
+            .collect();
+        let change = Change::Fields {
+            fields: &fields,
+            clear: false,
+            fresh: false,
+            value: None,
+        };
+        store
+            .commit(NOW, &[commit(&store, b"s", version, change)])
+            .expect("stored");
         version = open(&store, b"s").map(|(info, _)| info.version);
     }
     let (info, _) = open(&store, b"s").expect("there");
