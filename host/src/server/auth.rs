@@ -19,11 +19,14 @@ const FAILURE: &[u8] = b"CLIENT_ERROR authentication failure\r\n";
 const BAD_DATA: &[u8] = b"CLIENT_ERROR bad data chunk\r\n";
 const STORED: &[u8] = b"STORED\r\n";
 
+/// User and password.
+type Entry = (Vec<u8>, Vec<u8>);
+
 /// A file of `user:password` lines, kept in memory and read again when asked.
 #[derive(Debug)]
 pub struct Passwords {
     path: PathBuf,
-    entries: ArcSwap<Vec<(Vec<u8>, Vec<u8>)>>,
+    entries: ArcSwap<Vec<Entry>>,
 }
 
 impl Passwords {
@@ -60,7 +63,7 @@ impl Passwords {
     }
 }
 
-fn parse(text: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+fn parse(text: &[u8]) -> Result<Vec<Entry>, String> {
     let mut entries = Vec::new();
     for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);

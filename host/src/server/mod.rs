@@ -4,16 +4,21 @@
 //! - [`Listeners`]: sockets are bound, before there are threads.
 //! - [`serve`]: an acceptor deals connections out to worker threads, each with a runtime of its own; there a
 //!   session feeds what it reads to the [`Service`] and writes what comes back.
+//! - [`process`]: limits, user, background.
+//! - [`ServerHost`]: what the cache asks of the process.
 //! - [`Control`] and [`Surroundings`]: what the rooms behind may do to the server, and what they share with it.
 
 mod acceptor;
 mod auth;
 mod buffers;
+mod cached;
 mod control;
+mod host;
 mod lanes;
 mod link;
 mod listener;
 pub mod options;
+pub mod process;
 mod run;
 mod service;
 mod session;
@@ -27,6 +32,7 @@ mod tests;
 
 pub use auth::Passwords;
 pub use control::Control;
+pub use host::{GuestLog, ServerHost};
 pub use listener::{Listeners, StartError};
 pub use run::{Surroundings, serve};
 pub use service::{Application, Service, Step};

@@ -40,6 +40,8 @@ pub struct Surroundings {
     /// Passwords of text clients.
     pub passwords: Option<Arc<Passwords>>,
     tls: Option<Arc<Tls>>,
+    tcp_port: u16,
+    udp_port: u16,
 }
 
 impl Surroundings {
@@ -47,7 +49,7 @@ impl Surroundings {
     ///
     /// # Errors
     /// When one of them can't be used.
-    pub fn new(config: &ServerConfig) -> Result<Surroundings, StartError> {
+    pub fn new(config: &ServerConfig, listeners: &Listeners) -> Result<Surroundings, StartError> {
         let passwords = |path: &Option<std::path::PathBuf>| {
             path.clone()
                 .map(Passwords::load)
@@ -65,7 +67,12 @@ impl Surroundings {
         if let Some(tls) = tls.clone() {
             control.on_refresh(move || tls.reload());
         }
+        let port = |addresses: Vec<std::net::SocketAddr>| {
+            addresses.first().map_or(0, |first| first.port())
+        };
         Ok(Surroundings {
+            tcp_port: port(listeners.tcp_addresses()),
+            udp_port: port(listeners.udp_addresses()),
             stats: Arc::new(ServerStats::default()),
             hub: Arc::new(WatchHub::new(config.watch_buffer_bytes)),
             control,
@@ -73,6 +80,16 @@ impl Surroundings {
             passwords: passwords(&config.auth_file)?,
             tls,
         })
+    }
+
+    /// Port of the first TCP address, 0 without TCP.
+    pub fn tcp_port(&self) -> u16 {
+        self.tcp_port
+    }
+
+    /// Port of the first UDP address, 0 without UDP.
+    pub fn udp_port(&self) -> u16 {
+        self.udp_port
     }
 
     /// Reads every file again; what can't be used is reported, and the old content stays.

@@ -16,11 +16,12 @@ use super::acceptor::Admission;
 use super::auth::{self, Verdict};
 use super::buffers::Rest;
 use super::link::{Link, Wish};
+use super::options::WireProtocol;
 use super::service::{Service, Step};
 use super::shard::Shard;
 use crate::stats::{ConnectionState, Stream, Watcher};
 
-/// First byte of a binary request, whose passwords are SASL's business.
+/// First byte of a binary request. Passwords of binary clients are SASL's business, behind the gate.
 const BINARY_MAGIC: u8 = 0x80;
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
@@ -33,10 +34,20 @@ pub(super) struct Session<S: Service, T> {
     state: S::Connection,
     /// The beginning of the next command.
     rest: Rest,
-    /// Nothing reaches the service before the password came.
-    locked: bool,
+    /// Nothing reaches the service before this was looked at.
+    gate: Gate,
     /// Counts the connection as open for as long as it is.
     _admission: Admission,
+}
+
+/// What stands between a connection and the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    /// The first byte decides about the protocol.
+    Protocol,
+    /// A text client has to give its password.
+    Password,
+    Open,
 }
 
 /// What to do between two executions.
@@ -52,14 +63,13 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     pub(super) fn new(shard: Rc<Shard<S>>, stream: T, link: Link, admission: Admission) -> Self {
         let link = Rc::new(link);
         shard.register(&link);
-        let locked = shard.process.passwords.is_some();
         Session {
             shard,
             stream,
             link,
             state: S::Connection::default(),
             rest: Rest::default(),
-            locked,
+            gate: Gate::Protocol,
             _admission: admission,
         }
     }
@@ -191,8 +201,8 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         let shard = Rc::clone(&self.shard);
         let mut out = shard.output();
         let mut opened = 0;
-        if self.locked {
-            let (consumed, turn) = self.unlock(input, &mut out);
+        if self.gate != Gate::Open {
+            let (consumed, turn) = self.pass_gate(input, &mut out);
             if let Some(turn) = turn {
                 return (consumed, turn);
             }
@@ -208,15 +218,24 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         }
     }
 
-    /// Asks the gate. Without a turn the gate is open.
-    fn unlock(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Option<Turn<S::Job>>) {
-        let Some(passwords) = &self.shard.process.passwords else {
+    /// Asks the gate. Without a turn it is open, and so many bytes are used up.
+    fn pass_gate(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Option<Turn<S::Job>>) {
+        let process = &self.shard.process;
+        if self.gate == Gate::Protocol {
+            let binary = input.first() == Some(&BINARY_MAGIC);
+            match (process.config.protocol, &process.passwords) {
+                (WireProtocol::Binary, _) if !binary => return (0, Some(Turn::Close)),
+                (WireProtocol::Ascii, _) if binary => return (0, Some(Turn::Close)),
+                (_, Some(_)) if !binary => self.gate = Gate::Password,
+                _ => {
+                    self.gate = Gate::Open;
+                    return (0, None);
+                }
+            }
+        }
+        let Some(passwords) = &process.passwords else {
             return (0, None);
         };
-        if input.first() == Some(&BINARY_MAGIC) {
-            self.locked = self.shard.process.config.sasl_file.is_none();
-            return (0, self.locked.then_some(Turn::Close));
-        }
         let mut at = 0;
         loop {
             if at == input.len() {
@@ -227,7 +246,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
                 Verdict::Needs(needed) => return (at, Some(Turn::Read { needed })),
                 Verdict::Close => return (at, Some(Turn::Close)),
                 Verdict::Open(consumed) => {
-                    self.locked = false;
+                    self.gate = Gate::Open;
                     return (at + consumed, None);
                 }
             }

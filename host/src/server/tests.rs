@@ -142,7 +142,7 @@ impl Server {
         let listeners = Listeners::bind(&config.server).expect("free ports");
         let addresses = listeners.tcp_addresses();
         let udp = listeners.udp_addresses().first().copied();
-        let surroundings = Surroundings::new(&config.server).expect("good files");
+        let surroundings = Surroundings::new(&config.server, &listeners).expect("good files");
         let inner = surroundings.clone();
         let thread = std::thread::spawn(move || {
             serve(listeners, Arc::new(Echo), &config.server, &inner).expect("serves");

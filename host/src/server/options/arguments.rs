@@ -235,7 +235,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=3_600_000), help_heading = "Objects")]
     pub(super) deadline_ms: u64,
     /// Longest run on a worker thread before a call moves to a lane thread
-    #[arg(long, value_name = "US", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=3_600_000_000), help_heading = "Objects")]
+    #[arg(long, value_name = "US", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=3_600_000_000), help_heading = "Objects")]
     pub(super) inline_budget_us: u64,
     /// Log calls that took at least this long
     #[arg(
@@ -246,8 +246,11 @@ pub(super) struct Arguments {
     )]
     pub(super) slow_log_ms: u64,
     /// Linear memory of one instance in mebibytes, at most
-    #[arg(long, value_name = "MB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096), help_heading = "Objects")]
+    #[arg(long, value_name = "MB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Objects")]
     pub(super) object_memory_mb: u64,
+    /// Set a limit of calls for all types, or one as TYPE.NAME=VALUE; repeatable
+    #[arg(long, value_name = "NAME=VALUE", action = ArgAction::Append, help_heading = "Objects")]
+    pub(super) limit: Vec<String>,
     /// Threads for slow calls, at most
     #[arg(long, value_name = "NUM", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Objects")]
     pub(super) lane_threads: u32,

@@ -51,6 +51,8 @@ pub struct ServerConfig {
     pub watch_buffer_bytes: usize,
     /// TLS for listeners that aren't `notls:`.
     pub tls: Option<TlsOptions>,
+    /// Protocols spoken.
+    pub protocol: WireProtocol,
     /// Passwords of text clients.
     pub auth_file: Option<PathBuf>,
     /// Passwords of SASL clients.
@@ -126,8 +128,6 @@ pub struct CacheOptions {
     pub dump: bool,
     /// `shutdown` is allowed.
     pub shutdown: bool,
-    /// Protocols spoken.
-    pub protocol: WireProtocol,
     /// SASL is required.
     pub sasl: bool,
     /// Count by key prefix from the start (`-D`).
@@ -155,6 +155,8 @@ pub struct RuntimeOptions {
     pub inline_budget: Duration,
     /// Calls at least this long are logged.
     pub slow_log: Duration,
+    /// Further limits of calls, as `name=value` or `type.name=value`.
+    pub limits: Vec<String>,
     /// Linear memory of an instance in bytes.
     pub memory_bytes_max: usize,
 }

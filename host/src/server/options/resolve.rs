@@ -29,8 +29,9 @@ pub(super) fn resolve(
         item_bytes_max(&arguments, given("max_item_size"), &mut warnings).map_err(UsageError)?;
     let sasl_file = sasl_file(&arguments).map_err(UsageError)?;
     let protocol = protocol(&arguments).map_err(UsageError)?;
-    let server =
+    let mut server =
         server(&arguments, &extended, &given, item_bytes_max, sasl_file).map_err(UsageError)?;
+    server.protocol = protocol;
     Ok(Config {
         server,
         store: StoreOptions {
@@ -39,7 +40,7 @@ pub(super) fn resolve(
             evict: !arguments.disable_evictions,
             eviction: arguments.eviction,
         },
-        cache: cache(&arguments, item_bytes_max, protocol),
+        cache: cache(&arguments, item_bytes_max),
         verbosity: arguments.verbose,
         runtime: runtime(arguments),
         warnings,
@@ -68,7 +69,7 @@ fn refuse_nonsense(arguments: &Arguments) -> Result<(), String> {
     }
     if arguments
         .slab_growth_factor
-        .is_some_and(|factor| !(factor > 1.0))
+        .is_some_and(|factor| factor.is_nan() || factor <= 1.0)
     {
         return Err("-f (growth factor) must be greater than 1".into());
     }
@@ -160,6 +161,7 @@ fn server(
         idle_timeout: Duration::from_secs(extended.idle_timeout_s),
         watch: !arguments.disable_watch,
         watch_buffer_bytes: (extended.watcher_logbuf_kib as usize) << 10,
+        protocol: arguments.protocol,
         auth_file: arguments.auth_file.clone(),
         sasl_file,
         port_file: std::env::var_os("MEMCACHED_PORT_FILENAME").map(PathBuf::from),
@@ -247,7 +249,7 @@ fn tls(
     }))
 }
 
-fn cache(arguments: &Arguments, item_bytes_max: usize, protocol: WireProtocol) -> CacheOptions {
+fn cache(arguments: &Arguments, item_bytes_max: usize) -> CacheOptions {
     let delimiter = arguments.prefix_delimiter.as_ref();
     CacheOptions {
         item_bytes_max,
@@ -255,7 +257,6 @@ fn cache(arguments: &Arguments, item_bytes_max: usize, protocol: WireProtocol) -
         flush_all: !arguments.disable_flush_all,
         dump: !arguments.disable_dumping,
         shutdown: arguments.enable_shutdown,
-        protocol,
         sasl: arguments.enable_sasl,
         detail: delimiter.is_some(),
         prefix_delimiter: delimiter.map_or(b':', |text| text.as_bytes()[0]),
@@ -272,6 +273,7 @@ fn runtime(arguments: Arguments) -> RuntimeOptions {
         deadline: Duration::from_millis(arguments.deadline_ms),
         inline_budget: Duration::from_micros(arguments.inline_budget_us),
         slow_log: Duration::from_millis(arguments.slow_log_ms),
+        limits: arguments.limit,
         memory_bytes_max: (arguments.object_memory_mb as usize) << 20,
     }
 }

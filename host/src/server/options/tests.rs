@@ -201,12 +201,12 @@ fn tls_is_resolved() {
 
 #[test]
 fn authentication_narrows_the_protocol() {
-    assert_eq!(config("-Y f").cache.protocol, WireProtocol::Ascii);
+    assert_eq!(config("-Y f").server.protocol, WireProtocol::Ascii);
     assert_eq!(
-        config("-S --sasl-file f").cache.protocol,
+        config("-S --sasl-file f").server.protocol,
         WireProtocol::Binary
     );
-    assert_eq!(config("-S -Y f").cache.protocol, WireProtocol::Auto);
+    assert_eq!(config("-S -Y f").server.protocol, WireProtocol::Auto);
 }
 
 #[test]
@@ -220,13 +220,13 @@ fn a_small_memory_lowers_the_item_limit() {
 fn our_own_options_are_resolved() {
     let config = config(
         "--objects a --objects b --no-objects --objects-lenient --lua-scripts l --lua-main m --eviction size-idle \
-         --deadline-ms 5 --inline-budget-us 7 --slow-log-ms 3 --object-memory-mb 2 --lane-threads 6",
+         --deadline-ms 5 --inline-budget-us 7000 --slow-log-ms 3 --object-memory-mb 2 --lane-threads 6",
     );
     let runtime = config.runtime;
     assert_eq!(runtime.objects.len(), 2);
     assert!(!runtime.embedded && runtime.lenient);
     assert_eq!(runtime.deadline, Duration::from_millis(5));
-    assert_eq!(runtime.inline_budget, Duration::from_micros(7));
+    assert_eq!(runtime.inline_budget, Duration::from_micros(7000));
     assert_eq!(runtime.memory_bytes_max, 2 << 20);
     assert_eq!(config.server.lane_threads, 6);
     assert_eq!(config.store.eviction, Eviction::SizeIdle);
