@@ -6,6 +6,8 @@
 #   objects/build.sh --verify    do sources and prebuilt modules belong together? (needs no toolchain)
 #   objects/build.sh --check     build all again and compare byte by byte
 #
+# A type that takes more than cargo has a build.sh of its own, called with the file to make.
+#
 # Two builds of the same tree with the same rustc give the same bytes: one codegen unit, and no path
 # of the builder in the module.
 set -eu
@@ -32,10 +34,9 @@ package() {
 # compiled.
 sources() {
     find guest-sdk/src guest-sdk/abi guest-sdk/macros objects -type f \
-        \( -name '*.rs' -o -name Cargo.toml -o -name '*.c' -o -name '*.h' -o -name '*.lua' \) \
+        \( -name '*.rs' -o -name Cargo.toml -o -name build.sh -o -name '*.c' -o -name '*.h' -o -name '*.lua' \) \
         ! -path '*/testing/*' ! -path '*/tests/*' ! -name tests.rs ! -path '*/target/*' | LC_ALL=C sort
     echo guest-sdk/Cargo.toml
-    echo objects/build.sh
 }
 
 hashes() {
@@ -64,13 +65,20 @@ build() {
         "-Clink-arg=-zstack-size=65536")
     export CARGO_ENCODED_RUSTFLAGS
     packages=
-    for crate in $(crates "$1"); do packages="$packages -p $(package "$crate")"; done
+    for crate in $(crates "$1"); do
+        [ -f "$crate/build.sh" ] || packages="$packages -p $(package "$crate")"
+    done
     # shellcheck disable=SC2086 # a list of words
     cargo build --locked --quiet --profile wasm --target "$target" --target-dir "$root/target/objects" $packages
     mkdir -p "$2"
     for crate in $(crates "$1"); do
-        file=$(package "$crate" | tr - _).wasm
-        install -m 644 "$root/target/objects/$target/wasm/$file" "$2/$(basename "$crate").wasm"
+        module=$2/$(basename "$crate").wasm
+        if [ -f "$crate/build.sh" ]; then
+            "$crate/build.sh" "$module"
+        else
+            file=$(package "$crate" | tr - _).wasm
+            install -m 644 "$root/target/objects/$target/wasm/$file" "$module"
+        fi
     done
 }
 
@@ -107,7 +115,7 @@ case ${1-} in
     done
     ;;
 *)
-    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
