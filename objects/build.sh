@@ -53,7 +53,7 @@ add_target() {
     rustup target add "$target"
 }
 
-# Builds the crates below $1 into directory $2.
+# Builds the crates below $1 into directory $2, by way of target directory $3.
 build() {
     add_target
     sysroot=$(rustc --print sysroot)
@@ -69,7 +69,7 @@ build() {
         [ -f "$crate/build.sh" ] || packages="$packages -p $(package "$crate")"
     done
     # shellcheck disable=SC2086 # a list of words
-    cargo build --locked --quiet --profile wasm --target "$target" --target-dir "$root/target/objects" $packages
+    cargo build --locked --quiet --profile wasm --target "$target" --target-dir "$3" $packages
     mkdir -p "$2"
     for crate in $(crates "$1"); do
         module=$2/$(basename "$crate").wasm
@@ -77,7 +77,7 @@ build() {
             "$crate/build.sh" "$module"
         else
             file=$(package "$crate" | tr - _).wasm
-            install -m 644 "$root/target/objects/$target/wasm/$file" "$module"
+            install -m 644 "$3/$target/wasm/$file" "$module"
         fi
     done
 }
@@ -86,12 +86,12 @@ compiler() { echo "# $(rustc --version)"; }
 
 case ${1-} in
 '')
-    build objects "$prebuilt"
+    build objects "$prebuilt" "$root/target/objects"
     { compiler; hashes; } >"$record"
     ls -l "$prebuilt"/*.wasm
     ;;
 --fixtures)
-    build tests/fixtures "$root/target/fixtures"
+    build tests/fixtures "$root/target/fixtures" "$root/target/objects"
     ;;
 --verify)
     if ! difference=$(hashes | diff "$record" - | grep '^[<>]' | grep -v '^< #'); then
@@ -107,12 +107,13 @@ case ${1-} in
         echo "the modules were built with $(head -n 1 "$record" | cut -c 3-), which is not this rustc: bytes not compared" >&2
         exit 0
     fi
-    again=$root/target/objects/again
+    again=$root/target/objects-again
     rm -rf "$again"
-    build objects "$again"
+    build objects "$again/modules" "$again"
     for module in "$prebuilt"/*.wasm; do
-        cmp "$module" "$again/$(basename "$module")"
+        cmp "$module" "$again/modules/$(basename "$module")"
     done
+    rm -rf "$again"
     ;;
 *)
     sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
