@@ -41,8 +41,8 @@ sources() {
 
 hashes() {
     sources | while read -r file; do sha256sum "$file"; done
-    profile=$(awk '/^\[/ { keep = $0 == "[profile.wasm]" || $0 == "[profile.release]" } keep && NF && !/^#/' Cargo.toml)
-    printf '%s  Cargo.toml [profile]\n' "$(printf '%s' "$profile" | sha256sum | cut -d ' ' -f 1)"
+    profile=$(awk '/^\[/ { keep = $0 == "[profile.wasm]" } keep && NF && !/^#/' Cargo.toml)
+    printf '%s  Cargo.toml [profile.wasm]\n' "$(printf '%s' "$profile" | sha256sum | cut -d ' ' -f 1)"
     for module in "$prebuilt"/*.wasm; do sha256sum "objects/prebuilt/$(basename "$module")"; done
 }
 
