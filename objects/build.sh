@@ -6,6 +6,8 @@
 #   objects/build.sh --verify    do sources and prebuilt modules belong together? (needs no toolchain)
 #   objects/build.sh --check     build all again and compare byte by byte
 #
+# A type that takes more than cargo has a build.sh of its own, called with the file to make.
+#
 # Two builds of the same tree with the same rustc give the same bytes: one codegen unit, and no path
 # of the builder in the module.
 set -eu
@@ -32,16 +34,15 @@ package() {
 # compiled.
 sources() {
     find guest-sdk/src guest-sdk/abi guest-sdk/macros objects -type f \
-        \( -name '*.rs' -o -name Cargo.toml -o -name '*.c' -o -name '*.h' -o -name '*.lua' \) \
+        \( -name '*.rs' -o -name Cargo.toml -o -name build.sh -o -name '*.c' -o -name '*.h' -o -name '*.lua' \) \
         ! -path '*/testing/*' ! -path '*/tests/*' ! -name tests.rs ! -path '*/target/*' | LC_ALL=C sort
     echo guest-sdk/Cargo.toml
-    echo objects/build.sh
 }
 
 hashes() {
     sources | while read -r file; do sha256sum "$file"; done
-    profile=$(awk '/^\[/ { keep = $0 == "[profile.wasm]" || $0 == "[profile.release]" } keep && NF && !/^#/' Cargo.toml)
-    printf '%s  Cargo.toml [profile]\n' "$(printf '%s' "$profile" | sha256sum | cut -d ' ' -f 1)"
+    profile=$(awk '/^\[/ { keep = $0 == "[profile.wasm]" } keep && NF && !/^#/' Cargo.toml)
+    printf '%s  Cargo.toml [profile.wasm]\n' "$(printf '%s' "$profile" | sha256sum | cut -d ' ' -f 1)"
     for module in "$prebuilt"/*.wasm; do sha256sum "objects/prebuilt/$(basename "$module")"; done
 }
 
@@ -52,7 +53,7 @@ add_target() {
     rustup target add "$target"
 }
 
-# Builds the crates below $1 into directory $2.
+# Builds the crates below $1 into directory $2, by way of target directory $3.
 build() {
     add_target
     sysroot=$(rustc --print sysroot)
@@ -64,13 +65,20 @@ build() {
         "-Clink-arg=-zstack-size=65536")
     export CARGO_ENCODED_RUSTFLAGS
     packages=
-    for crate in $(crates "$1"); do packages="$packages -p $(package "$crate")"; done
+    for crate in $(crates "$1"); do
+        [ -f "$crate/build.sh" ] || packages="$packages -p $(package "$crate")"
+    done
     # shellcheck disable=SC2086 # a list of words
-    cargo build --locked --quiet --profile wasm --target "$target" --target-dir "$root/target/objects" $packages
+    cargo build --locked --quiet --profile wasm --target "$target" --target-dir "$3" $packages
     mkdir -p "$2"
     for crate in $(crates "$1"); do
-        file=$(package "$crate" | tr - _).wasm
-        install -m 644 "$root/target/objects/$target/wasm/$file" "$2/$(basename "$crate").wasm"
+        module=$2/$(basename "$crate").wasm
+        if [ -f "$crate/build.sh" ]; then
+            "$crate/build.sh" "$module"
+        else
+            file=$(package "$crate" | tr - _).wasm
+            install -m 644 "$3/$target/wasm/$file" "$module"
+        fi
     done
 }
 
@@ -78,12 +86,12 @@ compiler() { echo "# $(rustc --version)"; }
 
 case ${1-} in
 '')
-    build objects "$prebuilt"
+    build objects "$prebuilt" "$root/target/objects"
     { compiler; hashes; } >"$record"
     ls -l "$prebuilt"/*.wasm
     ;;
 --fixtures)
-    build tests/fixtures "$root/target/fixtures"
+    build tests/fixtures "$root/target/fixtures" "$root/target/objects"
     ;;
 --verify)
     if ! difference=$(hashes | diff "$record" - | grep '^[<>]' | grep -v '^< #'); then
@@ -99,15 +107,16 @@ case ${1-} in
         echo "the modules were built with $(head -n 1 "$record" | cut -c 3-), which is not this rustc: bytes not compared" >&2
         exit 0
     fi
-    again=$root/target/objects/again
+    again=$root/target/objects-again
     rm -rf "$again"
-    build objects "$again"
+    build objects "$again/modules" "$again"
     for module in "$prebuilt"/*.wasm; do
-        cmp "$module" "$again/$(basename "$module")"
+        cmp "$module" "$again/modules/$(basename "$module")"
     done
+    rm -rf "$again"
     ;;
 *)
-    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

@@ -1,10 +1,9 @@
 //! Numbers as text: the original was written in Lua, and objects that give its answers print and
 //! read numbers the way Lua 5.1 did.
 
-use std::io::Write;
+mod decimal;
 
-/// Significant digits of Lua's `%.14g`.
-const DIGITS: usize = 14;
+use decimal::DIGITS;
 
 /// Reads a number as Lua's `tonumber` does: decimal with optional fraction and exponent, or a
 /// hexadecimal integer `0x1f`, white space around it allowed. `None` when it is none, or not finite.
@@ -70,6 +69,10 @@ impl From<f64> for Lua {
         match number.abs() {
             0.0 => text.push(b"0"),
             f64::INFINITY => text.push(b"inf"),
+            // Most numbers are whole, and those need no large integers.
+            magnitude if magnitude < 1e14 && magnitude.fract() == 0.0 => {
+                text.push(Integer::from(magnitude as u64).text());
+            }
             magnitude => text.push_general(magnitude),
         }
         Self(text)
@@ -151,7 +154,7 @@ impl Text {
 
     /// `%.14g` of a positive finite number.
     fn push_general(&mut self, magnitude: f64) {
-        let (digits, exponent) = scientific(magnitude);
+        let (digits, exponent) = decimal::digits(magnitude);
         let significant = DIGITS
             - digits
                 .iter()
@@ -190,26 +193,6 @@ impl Text {
         }
         self.push(Integer::from(exponent.unsigned_abs()).text());
     }
-}
-
-/// The 14 digits and the decimal exponent of the first, correctly rounded.
-fn scientific(magnitude: f64) -> ([u8; DIGITS], i32) {
-    let mut buffer = [0; 24];
-    let mut left = &mut buffer[..];
-    write!(left, "{magnitude:.*e}", DIGITS - 1)
-        .expect("24 bytes hold 14 digits, a point and an exponent");
-    let unused = left.len();
-    let text = &buffer[..buffer.len() - unused];
-    let mut digits = [b'0'; DIGITS];
-    digits[0] = text[0];
-    digits[1..].copy_from_slice(&text[2..=DIGITS]);
-    let exponent = std::str::from_utf8(&text[DIGITS + 2..])
-        .ok()
-        .and_then(|exponent| exponent.parse().ok());
-    (
-        digits,
-        exponent.expect("the exponent follows the digits and the e"),
-    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The attribute macro of `cacheismo-sdk`; use it from there, where it is documented by example.
 //!
-//! It reads the signatures of an `impl` block ([`model`]), describes them as JSON ([`meta`]) and
-//! writes the code between the ABI and the functions ([`emit`]).
+//! It reads the signatures of an `impl` block (`model`), describes them as JSON (`meta`) and
+//! writes the code between the ABI and the functions (`emit`).
 
 mod emit;
 mod meta;

@@ -351,3 +351,6 @@ fn doc(attributes: &[Attribute]) -> String {
         .collect();
     lines.join("\n").trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,70 @@ fn numbers_are_read_as_lua_reads_them() {
     }
 }
 
+/// What the standard library's exact formatting gives.
+fn oracle(magnitude: f64) -> (Vec<u8>, i32) {
+    let text = format!("{magnitude:.13e}");
+    let (digits, exponent) = text.split_once('e').expect("an exponent");
+    let digits = digits.bytes().filter(|byte| *byte != b'.').collect();
+    (digits, exponent.parse().expect("a number"))
+}
+
+#[track_caller]
+fn has_the_right_digits(magnitude: f64) {
+    let (digits, exponent) = super::decimal::digits(magnitude);
+    assert_eq!(
+        (digits.to_vec(), exponent),
+        oracle(magnitude),
+        "{magnitude:e}"
+    );
+}
+
+#[test]
+fn digits_are_exact_at_every_power_and_halfway() {
+    for exponent in -1074..=1023 {
+        let power = if exponent < -1022 {
+            f64::from_bits(1 << (exponent + 1074))
+        } else {
+            2f64.powi(exponent)
+        };
+        has_the_right_digits(power);
+        has_the_right_digits(power.next_up());
+        has_the_right_digits(power.next_down().max(f64::from_bits(1)));
+    }
+    for exponent in -323..=308 {
+        let power: f64 = format!("1e{exponent}").parse().expect("a number");
+        for neighbour in [
+            power,
+            power.next_up(),
+            power.next_down(),
+            power * 5.0,
+            power * 9.999_999_999_999_95,
+        ] {
+            if neighbour.is_finite() {
+                has_the_right_digits(neighbour);
+            }
+        }
+    }
+    // Integers of 15 digits that end in 5 lie halfway: the even neighbour is chosen.
+    for half in (100_000_000_000_005..100_000_000_001_000u64).step_by(10) {
+        has_the_right_digits(half as f64);
+    }
+    has_the_right_digits(999_999_999_999_995.0);
+}
+
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn digits_are_those_of_the_standard_library(bits in 1..f64::INFINITY.to_bits()) {
+        has_the_right_digits(f64::from_bits(bits));
+    }
+
+    #[test]
+    fn digits_of_everyday_numbers_are_too(units in 1..u64::MAX, scale in 0..20) {
+        has_the_right_digits(units as f64 / 10f64.powi(scale));
+    }
+
     #[test]
     fn what_was_printed_reads_back_within_fourteen_digits(number: f64) {
         proptest::prop_assume!(number.is_finite());

@@ -2,7 +2,7 @@
 //! original, so that clients that hash with it agree.
 //!
 //! The ring is kept, not computed: each of a server's 160 points is a field, so that a lookup is
-//! one search, and adding a server leaves the others alone. See [`state`] for the fields.
+//! one search, and adding a server leaves the others alone. See `state` for the fields.
 #![forbid(unsafe_code)]
 
 mod hash;
