@@ -237,7 +237,8 @@ fn try_out(
         .get_global(&mut store, abi::BUFFER_EXPORT)
         .expect("the export was checked");
     let address = global.get(&mut store).i32().expect("its type was checked") as u32 as usize;
-    let fits = address % 8 == 0 && memory.data_size(&store) >= address + metadata.buffer as usize;
+    let fits =
+        address.is_multiple_of(8) && memory.data_size(&store) >= address + metadata.buffer as usize;
     if fits {
         Ok(address)
     } else {

@@ -75,7 +75,7 @@ impl Tally {
         if calls < TIMED_FIRST {
             Some(1)
         } else {
-            (calls % TIMED_EVERY == 0).then_some(TIMED_EVERY)
+            calls.is_multiple_of(TIMED_EVERY).then_some(TIMED_EVERY)
         }
     }
 

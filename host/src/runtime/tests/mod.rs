@@ -8,6 +8,7 @@ mod imports;
 mod lifecycle;
 mod loading;
 mod plain_world;
+mod shipped;
 
 use driver::Step;
 use plain_world::PlainWorld;
