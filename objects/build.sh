@@ -70,7 +70,7 @@ build() {
     mkdir -p "$2"
     for crate in $(crates "$1"); do
         file=$(package "$crate" | tr - _).wasm
-        cp "$root/target/objects/$target/wasm/$file" "$2/$(basename "$crate").wasm"
+        install -m 644 "$root/target/objects/$target/wasm/$file" "$2/$(basename "$crate").wasm"
     done
 }
 

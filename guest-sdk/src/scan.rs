@@ -7,7 +7,9 @@ use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_KEYS, SCAN_REVERSE};
 
 use crate::sys;
 
-/// Room for one batch. One host call brings some hundred small fields.
+/// Room for the first batch: who looks for the next field or two does not pay for more.
+const FIRST_BATCH_BYTES: usize = 512;
+/// Room for every further batch. One host call then brings some hundred small fields.
 const BATCH_BYTES: usize = 8 * 1024;
 
 /// The fields of an object in byte order of their names, from a cursor, within bounds.
@@ -65,19 +67,20 @@ impl Scan<'_> {
         }
     }
 
-    /// Starts at this name, or at the next one when it is not there.
+    /// Starts at this name, or at the next one when it is not there. The empty name is the first
+    /// in either direction: descending, it means the last field.
     pub fn at(mut self, field: &[u8]) -> Self {
         self.from = field.to_vec();
         self.flags &= !SCAN_AFTER;
-        // Nothing lies below the empty name, but the host reads an empty start as "from the last".
-        self.last = field.is_empty() && self.flags & SCAN_REVERSE != 0;
         self
     }
 
-    /// Starts behind this name, the cursor of an earlier listing.
+    /// Starts behind this name, the cursor of an earlier listing; there need not be a field of that name.
     pub fn after(mut self, field: &[u8]) -> Self {
         self = self.at(field);
         self.flags |= SCAN_AFTER;
+        // Nothing lies below the empty name, but the host would start at the last field.
+        self.last = field.is_empty() && self.flags & SCAN_REVERSE != 0;
         self
     }
 
@@ -171,9 +174,12 @@ impl Scan<'_> {
         if self.last {
             return false;
         }
-        if self.batch.is_empty() {
-            self.batch.resize(BATCH_BYTES, 0);
-        }
+        let room = if self.batch.is_empty() {
+            FIRST_BATCH_BYTES
+        } else {
+            BATCH_BYTES
+        };
+        self.batch.resize(room.max(self.batch.len()), 0);
         let mut filled = sys::field_scan(self.handle, &self.from, self.flags, &mut self.batch);
         if filled < 0 {
             self.batch.resize(filled.unsigned_abs() as usize, 0);

@@ -95,7 +95,9 @@ proptest::proptest! {
 
     #[test]
     fn integers_print_as_the_standard_library_prints(number: i64, unsigned: u64) {
-        proptest::prop_assert_eq!(Integer::from(number).text(), number.to_string().as_bytes());
-        proptest::prop_assert_eq!(Integer::from(unsigned).text(), unsigned.to_string().as_bytes());
+        let (signed, unsigned_text) = (Integer::from(number), Integer::from(unsigned));
+        let expected = (number.to_string(), unsigned.to_string());
+        proptest::prop_assert_eq!(signed.text(), expected.0.as_bytes());
+        proptest::prop_assert_eq!(unsigned_text.text(), expected.1.as_bytes());
     }
 }

@@ -106,6 +106,24 @@ impl Harness {
         self.host.types.push(T::NAME);
     }
 
+    /// Answers a virtual key, `type:function:object:argument...`, as `get` does. An empty last part
+    /// is dropped.
+    ///
+    /// # Errors
+    /// When it gave no answer.
+    ///
+    /// # Panics
+    /// When the key has no function, or the answer is not UTF-8.
+    pub fn get(&mut self, virtual_key: &str) -> Result<&str, Failure> {
+        let mut parts: Vec<&str> = virtual_key.split(':').collect();
+        parts.pop_if(|last| last.is_empty());
+        let [type_name, function, args @ ..] = parts.as_slice() else {
+            panic!("{virtual_key:?} is not a virtual key: type:function:object:argument...");
+        };
+        let answer = self.call_type(type_name, function, args)?;
+        Ok(std::str::from_utf8(answer).expect("an answer that is not UTF-8 is for `call_bytes`"))
+    }
+
     /// Calls a function; the first argument is the object's key. Extra arguments are ignored, as
     /// by the server.
     ///
@@ -181,6 +199,21 @@ impl Harness {
             .find(|known| known.name == function)
             .copied();
         found.ok_or_else(|| Failure::Unknown(format!("there is no {type_name}:{function}")))
+    }
+
+    /// Gets each virtual key and compares its answer.
+    ///
+    /// # Panics
+    /// At the first answer that is another one, or none.
+    pub fn assert_session(&mut self, session: &[(&str, &str)]) {
+        for (number, (virtual_key, answer)) in session.iter().enumerate() {
+            let number = number + 1;
+            assert_eq!(
+                self.get(virtual_key),
+                Ok(*answer),
+                "line {number}: get {virtual_key}"
+            );
+        }
     }
 
     /// Makes the next call trap at its `n`-th host call, counted from 1.

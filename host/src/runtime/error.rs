@@ -75,9 +75,9 @@ pub enum Refusal {
         /// Where the first one came from.
         other: String,
     },
-    /// More types than ids.
-    #[error("more than {0} object types")]
-    TooMany(usize),
+    /// More types, or functions, than there are numbers.
+    #[error("more than {1} {0}")]
+    TooMany(&'static str, usize),
     /// A reload of a type that is not loaded.
     #[error("type {0:?} is not loaded")]
     Unknown(String),

@@ -92,15 +92,12 @@ fn objects<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
         "object_open",
         |mut host: Host<'_, W>, t: i32, tl: i32, k: i32, kl: i32| {
             with_memory(&mut host, |memory, world, guest| {
-                spend(
-                    &mut guest.used.objects,
-                    1,
-                    guest.limits.objects,
-                    "opened objects",
-                )?;
-                guest.spend_bytes(kl as u32 as usize)?;
                 let type_name = Span::new(t, tl).of(memory)?;
-                Ok(world.open(type_name, Span::new(k, kl).of(memory)?)?.0 as i32)
+                let key = Span::new(k, kl).of(memory)?;
+                let Guest { used, limits, .. } = guest;
+                spend(&mut used.objects, 1, limits.objects, "opened objects")?;
+                guest.spend_bytes(type_name.len() + key.len())?;
+                Ok(world.open(type_name, key)?.0 as i32)
             })
         },
     )?;

@@ -63,8 +63,8 @@ limits! {
     host_bytes = 256 << 20;
     /// Bytes of field names, values and items a call may write: they are gathered until its end.
     written_bytes = 32 << 20;
-    /// Other objects a call may open.
-    objects = 64;
+    /// Other objects a call may open. A key of 250 bytes names at most 120.
+    objects = 128;
     /// Lines a call may log.
     log_lines = 100;
     /// Bytes a call may log.

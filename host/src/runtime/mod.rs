@@ -37,3 +37,6 @@ pub use sections::SectionError;
 pub use state::{Log, NoLog};
 pub use tally::{TIMED_EVERY, TIMED_FIRST, TypeStats};
 pub use world::*;
+
+#[cfg(test)]
+mod tests;

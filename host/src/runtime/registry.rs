@@ -73,6 +73,8 @@ pub struct ObjectType {
     /// Functions by their number; `None` was dropped by a reload.
     pub(super) functions: Vec<Option<Callable>>,
     by_name: Names,
+    /// Numbers of all functions there have been: one that comes back gets its old number.
+    numbers: Names,
     pub(super) tallies: Arc<Tallies>,
 }
 
@@ -180,17 +182,18 @@ impl ObjectType {
             module,
             buffer_address,
         } = loaded;
+        let mut numbers = before.map(|b| b.numbers.clone()).unwrap_or_default();
         let mut functions: Vec<Option<Callable>> = Vec::new();
-        let mut by_name = before.map(|b| b.by_name.clone()).unwrap_or_default();
-        // A function keeps its number over a reload, so that a FunctionRef never means another one.
-        functions.resize_with(by_name.len(), || None);
+        functions.resize_with(numbers.len(), || None);
+        let mut by_name = Names::default();
         for function in &metadata.functions {
+            let name: Box<[u8]> = function.name.as_bytes().into();
             let next = functions.len() as u16;
-            let name = function.name.as_bytes().into();
-            let number = *by_name.entry(name).or_insert(next);
+            let number = *numbers.entry(name.clone()).or_insert(next);
             if number == next {
                 functions.push(None);
             }
+            by_name.insert(name, number);
             functions[number as usize] = Some(Callable {
                 required: function.required(),
                 most: function.most(),
@@ -207,6 +210,7 @@ impl ObjectType {
             buffer_address,
             functions,
             by_name,
+            numbers,
             tallies: before.map(|b| Arc::clone(&b.tallies)).unwrap_or_default(),
             metadata,
         }
@@ -297,7 +301,7 @@ impl Registry {
             });
         }
         if types.slots.len() >= TYPES_MAX {
-            return Err(Refusal::TooMany(TYPES_MAX));
+            return Err(Refusal::TooMany("object types", TYPES_MAX));
         }
         let limits = self.limits.of(&metadata.type_name);
         let loaded = loader::load(&self.engine, source, metadata, &limits)?;
@@ -316,6 +320,13 @@ impl Registry {
             return Err(Refusal::Unknown(metadata.type_name));
         };
         let before = &types.slots[slot as usize];
+        // Numbers are never given twice, so they could run out.
+        if before.functions.len() + metadata.functions.len() > usize::from(u16::MAX) {
+            return Err(Refusal::TooMany(
+                "functions over all reloads",
+                u16::MAX.into(),
+            ));
+        }
         let limits = self.limits.of(&metadata.type_name);
         let loaded = loader::load(&self.engine, source, metadata, &limits)?;
         let object = ObjectType::new(source, loaded, limits, Some(before));

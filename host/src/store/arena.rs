@@ -21,7 +21,10 @@ pub(super) struct Arena {
 }
 
 impl Arena {
-    /// Reserves address space for `bytes_max`; no memory is touched.
+    /// Reserves address space for up to `bytes_max`, at least `bytes_min`; no memory is touched.
+    ///
+    /// # Panics
+    /// When there is no address space for `bytes_min`.
     pub(super) fn new(bytes_min: usize, bytes_max: usize) -> Arena {
         let reserve = |bytes: usize| {
             let shift = (bytes as u64).div_ceil(1 << 35).next_power_of_two().trailing_zeros();
@@ -29,10 +32,15 @@ impl Arena {
                 .ok()
                 .map(|words| Arena { words, shift })
         };
-        // A host without overcommit may refuse room to grow, but must have room for the limit itself.
-        reserve(bytes_max.max(bytes_min))
-            .or_else(|| reserve(bytes_min))
-            .expect("address space for the memory limit")
+        // A host may refuse much address space, but must have room for the limit itself.
+        let mut bytes = bytes_max.max(bytes_min);
+        loop {
+            if let Some(arena) = reserve(bytes) {
+                return arena;
+            }
+            assert!(bytes > bytes_min, "no address space for the memory limit of {bytes_min} bytes");
+            bytes = (bytes / 2).max(bytes_min);
+        }
     }
 
     /// Bytes of a grain.

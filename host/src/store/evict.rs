@@ -6,10 +6,13 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::alloc::{Chain, Plan};
+use super::arena::Addr;
 use super::item::Item;
-use super::shard::{EMPTY, Found, Leave};
+use super::shard::{EMPTY, Found, Leave, Locked};
 use super::{Eviction, NoRoom, Store};
 
+/// Nodes of dead trees freed before anybody else leaves.
+const GARBAGE_AT_ONCE: usize = 64;
 /// Residents compared by `Eviction::SizeIdle`.
 const SAMPLES: usize = 16;
 
@@ -27,7 +30,7 @@ impl Store {
             let free = |store: &Store| store.alloc.lock().free_grains;
             let enough = free(self) + shortage;
             loop {
-                if !self.expire_one() && !self.evict_one() {
+                if self.free_garbage(GARBAGE_AT_ONCE) == 0 && !self.expire_one() && !self.evict_one() {
                     return Err(NoRoom);
                 }
                 // A plan of one piece may fit any hole that opens; one of several needs the sum.
@@ -42,7 +45,7 @@ impl Store {
     pub fn evict(&self, bytes: usize) {
         let used = || self.alloc.lock().used_grains;
         let target = used().saturating_sub(u64::from(self.arena.grains(bytes)));
-        while used() > target && self.evict_lru() {}
+        while used() > target && (self.free_garbage(GARBAGE_AT_ONCE) > 0 || self.evict_lru()) {}
     }
 
     /// Removes what has expired in one region.
@@ -73,6 +76,36 @@ impl Store {
             // Somebody may have been faster: then another shard's tail may be the oldest.
             if self.tails[id].load(Relaxed) == tick {
                 locked.remove_tail(if tick < self.flushed.load(Relaxed) { Leave::Expired } else { Leave::Evicted });
+                return true;
+            }
+        }
+    }
+
+    /// Evicts the least recently used item while the shards `held` are locked by this thread. False when that is one
+    /// of `spared`, which are the newest of all, so nobody else is left.
+    pub(super) fn evict_held(&self, held: &mut [Locked<'_>], spared: &[Addr]) -> bool {
+        if self.free_garbage(GARBAGE_AT_ONCE) > 0 {
+            return true;
+        }
+        if self.eviction == Eviction::Refuse {
+            return false;
+        }
+        loop {
+            let oldest = self.tails.iter().enumerate().map(|(id, tail)| (tail.load(Relaxed), id)).min();
+            let Some((tick, id)) = oldest.filter(|(tick, _)| *tick != EMPTY) else {
+                return false;
+            };
+            if let Some(locked) = held.iter_mut().find(|locked| locked.id == id) {
+                if spared.contains(&locked.shard.oldest) {
+                    return false;
+                }
+                locked.remove_tail(Leave::Evicted);
+                return true;
+            }
+            // Whoever holds this shard holds no other and waits for none, so waiting here ends.
+            let mut locked = self.lock_shard(id);
+            if self.tails[id].load(Relaxed) == tick {
+                locked.remove_tail(Leave::Evicted);
                 return true;
             }
         }

@@ -103,6 +103,7 @@ impl Store {
         self.note(now);
         let mut done = self.remove_flushed(budget);
         while done < budget && self.expire_region(now.unix_s, &mut done) {}
+        done += self.free_garbage(budget.saturating_sub(done));
         done += self.settle_regions(budget.saturating_sub(done));
         done
     }

@@ -25,6 +25,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, grains_of};
 use super::arena::{Addr, Arena};
+use super::fields::Tree;
 
 /// Flags of an item, in their place in word 0.
 pub(super) mod flag {
@@ -277,14 +278,33 @@ impl<'m> Item<'m> {
         Chain { head: self.addr, next }
     }
 
-    /// Key and value bytes.
-    pub(super) fn payload_len(&self) -> usize {
-        self.key_len() + self.value_len()
+    /// True when the value is the root of a tree.
+    pub(super) fn is_tree(&self) -> bool {
+        self.word0 & (flag::OBJECT | flag::FLAGGED) == flag::OBJECT | flag::FLAGGED
     }
 
-    /// Bytes the pieces take.
+    /// The tree of a large object.
+    pub(super) fn tree(&self) -> Tree {
+        let mut root = [0; Tree::BYTES];
+        let mut at = 0;
+        self.value().read(Tree::BYTES, &mut |run| {
+            root[at..at + run.len()].copy_from_slice(run);
+            at += run.len();
+        });
+        Tree::from_bytes(&root)
+    }
+
+    /// Key and value bytes, those in a tree included.
+    pub(super) fn payload_len(&self) -> usize {
+        let tree = if self.is_tree() { self.tree().bytes() as usize } else { 0 };
+        self.key_len() + self.value_len() + tree
+    }
+
+    /// Bytes it takes, about.
     pub(super) fn footprint(&self) -> usize {
-        if self.has(flag::CHAINED) {
+        if self.is_tree() {
+            self.room() + self.tree().bytes() as usize
+        } else if self.has(flag::CHAINED) {
             stream_at(self.word0) + stream_len(self.word0, self.value_len())
         } else {
             self.room()

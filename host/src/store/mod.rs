@@ -5,20 +5,23 @@
 //!
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`: how it moves between items and index.
 //! - `item`: what an item looks like, `index`: where it is, `shard`: index and LRU list under one lock.
-//! - `read`, `write`, `objects`: the operations. `evict`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
+//! - `read`, `write`: the operations. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
+//! - `evict`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
-//! allocator. What needs memory and finds none gives up its shard, makes room, and starts again.
+//! `garbage`, allocator. What needs memory and finds none gives up its shard, makes room, and starts again.
 
 mod alloc;
 mod api;
 mod arena;
 mod clock;
+mod commit;
 mod evict;
 mod expire;
 pub mod fields;
 mod index;
 mod item;
+mod nodes;
 mod objects;
 mod os;
 mod read;
@@ -71,6 +74,9 @@ pub struct Store {
     regions: Mutex<regions::Mover>,
     /// Held by commits of several keys, the only ones to hold several shards.
     commit: Mutex<()>,
+    /// Trees of objects that left.
+    garbage: Mutex<fields::Retired>,
+    has_garbage: AtomicBool,
     limit: AtomicU64,
     random: AtomicU64,
     item_bytes_max: usize,
@@ -128,6 +134,8 @@ impl Store {
             index_wanted: AtomicBool::new(false),
             regions: Mutex::default(),
             commit: Mutex::new(()),
+            garbage: Mutex::default(),
+            has_garbage: AtomicBool::new(false),
             limit: AtomicU64::new(0),
             random: AtomicU64::new(config.hash_seed | 1),
             item_bytes_max: config.item_bytes_max,
@@ -235,10 +243,18 @@ impl Store {
             }
         };
         self.drop_spare(spare);
+        self.settle();
+        outcome
+    }
+
+    /// A little deferred work after each operation that writes.
+    fn settle(&self) {
         if self.index_wanted.load(Relaxed) {
             self.grow_index();
         }
-        outcome
+        if self.has_garbage.load(Relaxed) {
+            self.free_garbage(GARBAGE_PER_OPERATION);
+        }
     }
 
     fn drop_spare(&self, spare: shard::Spare) {
@@ -252,11 +268,17 @@ impl Store {
 
     /// True when `plan` can be met if everything else leaves.
     fn can_ever_hold(&self, plan: &Plan) -> bool {
+        if plan.header + plan.stream < self.arena.region_bytes() / 2 {
+            return true;
+        }
         let alloc = self.alloc.lock();
         let regions = u64::from(alloc.regions_allowed.saturating_sub(alloc.regions_index));
         plan.grains_min(&self.arena) + GRAINS_SPARE <= regions * u64::from(arena::REGION_GRAINS)
     }
 }
+
+/// Nodes of dead trees freed by each write.
+const GARBAGE_PER_OPERATION: usize = 4;
 
 /// The memory cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,8 +61,9 @@ impl Store {
         self.note(now);
         let done = self.with_room(key.hash, |locked, spare| {
             let Some(hit) = locked.find(key, now) else { return Ok(DeleteOutcome::NotFound) };
-            let item = locked.refit(hit, false, Some(expiry), spare)?;
-            locked.bump(&item);
+            // First, so that it is not the one to leave when room must be made for its expiry.
+            locked.bump(&hit.item);
+            locked.refit(hit, false, Some(expiry), spare)?;
             Ok(DeleteOutcome::Done)
         });
         done.unwrap_or(DeleteOutcome::NotFound)

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::alloc::{Kind, RegionUse};
-use super::arena::Addr;
+use super::arena::{Addr, REGION_GRAINS};
 use super::index::NODE_PLAN;
 use super::item::{Item, KEY_BYTES_MAX};
 use super::shard::{Found, Locked};
@@ -20,6 +20,8 @@ pub(super) struct Mover {
     extents: Vec<Addr>,
     /// Next region to try when the index needs one.
     hand: u32,
+    /// Tick before which emptying is not tried again, after a failure.
+    rest_until: u64,
 }
 
 /// Address space for limits set later: all of the machine's memory, up to what grains of 8 bytes reach.
@@ -28,6 +30,11 @@ pub(super) fn reserve_bytes(limit: usize) -> usize {
     let ram = info.totalram as usize * (info.mem_unit as usize).max(1);
     limit.max(ram.min(1 << 35))
 }
+
+/// Regions looked at before emptying one is given up for a while: others may hold trees, which stay where they are.
+const TRIES: u32 = 64;
+/// Accesses until it is tried again.
+const REST_TICKS: u64 = 1 << 16;
 
 impl Store {
     /// Changes the memory limit while serving; shrinking is finished by `maintain`.
@@ -64,14 +71,18 @@ impl Store {
             return;
         }
         let taken = self.alloc.lock().take_index_region(&self.arena);
-        if let Some(region) = taken.or_else(|| self.empty_some_region(&mut mover)) {
-            self.index.push(&self.arena, region);
+        match taken.or_else(|| self.empty_some_region(&mut mover)) {
+            Some(region) => self.index.push(&self.arena, region),
+            None => mover.rest_until = self.tick.load(Relaxed) + REST_TICKS,
         }
     }
 
     /// Empties a region and marks it as the index's.
     fn empty_some_region(&self, mover: &mut Mover) -> Option<u32> {
-        for _ in 0..8 {
+        if self.tick.load(Relaxed) < mover.rest_until {
+            return None;
+        }
+        for _ in 0..TRIES {
             let region = {
                 let alloc = self.alloc.lock();
                 // Too few regions for both: longer chains in the index are better than no items.
@@ -79,10 +90,11 @@ impl Store {
                     return None;
                 }
                 let end = alloc.regions_end();
-                (0..end).map(|i| (mover.hand + i) % end).find(|r| self.is_movable(&alloc, *r))?
+                mover.hand = (mover.hand + 1) % end;
+                mover.hand
             };
-            mover.hand = region + 1;
-            if self.empty(mover, region) {
+            let movable = self.is_movable(&self.alloc.lock(), region);
+            if movable && self.empty(mover, region) {
                 let mut alloc = self.alloc.lock();
                 alloc.retire(region);
                 return alloc.take_index_region(&self.arena);
@@ -249,14 +261,12 @@ impl Store {
             if alloc.regions_used <= alloc.regions_allowed {
                 return false;
             }
-            let Some(region) = (0..alloc.regions_end()).rev().find(|r| self.is_movable(&alloc, *r)) else {
-                return false;
-            };
-            region
+            (0..alloc.regions_end()).rev().find(|r| self.is_movable(&alloc, *r))
         };
-        if !self.empty(mover, region) {
-            return self.evict_lru();
-        }
+        // Trees stay where they are; when they are in the way the oldest items leave until some region has none.
+        let Some(region) = region.filter(|region| self.empty(mover, *region)) else {
+            return self.free_garbage(REGION_GRAINS as usize) > 0 || self.evict_lru();
+        };
         self.alloc.lock().retire(region);
         self.arena.release(region);
         true

@@ -315,6 +315,9 @@ impl<'a> Locked<'a> {
         let bucket = self.bucket(hash);
         let node = bucket.clear(found.slot);
         self.unlink(&item);
+        if item.is_tree() {
+            self.store.retire(item.tree());
+        }
         let fetched = item.has(super::item::flag::FETCHED);
         let counters = &mut self.shard.counters;
         counters.items -= 1;

@@ -4,6 +4,7 @@ mod audit;
 mod basics;
 mod concurrent;
 mod model;
+mod objects;
 
 use super::*;
 

@@ -208,7 +208,7 @@ impl<'a> Locked<'a> {
         SetOutcome::Stored { cas: self.renew_cas(item, cas) }
     }
 
-    fn renew_cas(&self, item: &Item<'_>, cas: Option<u64>) -> u64 {
+    pub(super) fn renew_cas(&self, item: &Item<'_>, cas: Option<u64>) -> u64 {
         if !item.has(flag::CAS) {
             return 0;
         }

@@ -1,7 +1,8 @@
 //! The `set` object: byte strings without duplicates, one field each, so that a member is found,
 //! added and removed in O(log n) however large the set is. Listings are in byte order.
+#![forbid(unsafe_code)]
 
-use cacheismo_sdk::{Object, ObjectRef, Reply, Rest, Word};
+use cacheismo_sdk::{Object, ObjectRef, Reply, Rest, Scan, Word};
 
 /// The answer when the set does not exist.
 const ABSENT: Word = Word("ERROR_CACHE_MISS");
@@ -66,18 +67,11 @@ impl Set {
     /// Lists what is in this set or in any of the others.
     fn union(o: &Object, other: &[u8], others: Rest, out: &mut Reply) -> Result<(), Word> {
         let others = open(o, other, others)?;
-        let mut sets: Vec<Members> = others.iter().map(|set| Members::new(set)).collect();
-        sets.push(Members::new(o));
-        while let Some(least) = sets
-            .iter()
-            .filter_map(|set| set.front.as_deref())
-            .min()
-            .map(<[u8]>::to_vec)
-        {
+        let sets = others.iter().map(|set| &**set).chain([o]);
+        let mut sets: Vec<Members> = sets.filter_map(Members::new).collect();
+        while let Some(least) = sets.iter().map(|set| &set.front).min().cloned() {
             out.line(&least);
-            sets.iter_mut()
-                .filter(|set| set.front.as_deref() == Some(&*least))
-                .for_each(Members::step);
+            sets.retain_mut(|set| set.front != least || set.step());
         }
         Ok(())
     }
@@ -132,21 +126,27 @@ fn open<'k>(o: &Object, other: &'k [u8], others: Rest<'k>) -> Result<Vec<ObjectR
 
 /// A set on its way through a merge.
 struct Members<'o> {
-    scan: cacheismo_sdk::Scan<'o>,
-    front: Option<Vec<u8>>,
+    scan: Scan<'o>,
+    front: Vec<u8>,
 }
 
 impl<'o> Members<'o> {
-    fn new(set: &'o Object) -> Self {
+    /// `None` for an empty set.
+    fn new(set: &'o Object) -> Option<Self> {
         let mut members = Self {
             scan: set.scan(),
-            front: None,
+            front: Vec::new(),
         };
-        members.step();
-        members
+        members.step().then_some(members)
     }
 
-    fn step(&mut self) {
-        self.front = self.scan.next_key().map(<[u8]>::to_vec);
+    /// Goes to the next member; false at the end.
+    fn step(&mut self) -> bool {
+        let next = self.scan.next_key();
+        if let Some(member) = next {
+            self.front.clear();
+            self.front.extend_from_slice(member);
+        }
+        next.is_some()
     }
 }

@@ -45,6 +45,8 @@ pub struct ServerConfig {
     pub requests_per_event: u32,
     /// Connections idle for longer are closed; zero is never.
     pub idle_timeout: Duration,
+    /// `watch` is allowed.
+    pub watch: bool,
     /// Bytes of log lines kept for one `watch` connection that reads too slowly.
     pub watch_buffer_bytes: usize,
     /// TLS for listeners that aren't `notls:`.
@@ -122,8 +124,6 @@ pub struct CacheOptions {
     pub flush_all: bool,
     /// Key dumps are allowed.
     pub dump: bool,
-    /// `watch` is allowed.
-    pub watch: bool,
     /// `shutdown` is allowed.
     pub shutdown: bool,
     /// Protocols spoken.

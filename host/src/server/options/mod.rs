@@ -21,7 +21,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use arguments::{Eviction, WireProtocol};
-pub use config::{CacheOptions, Config, RuntimeOptions, ServerConfig, StoreOptions, TlsOptions};
+pub use config::{
+    CacheOptions, ClientCertificate, Config, RuntimeOptions, ServerConfig, StoreOptions, TlsOptions,
+};
 pub use listen::{ListenAddress, Security};
 
 use arguments::Arguments;

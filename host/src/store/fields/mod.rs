@@ -13,6 +13,7 @@
 
 mod batch;
 mod cut;
+mod edit;
 mod entries;
 mod node;
 mod nodes;

@@ -20,9 +20,10 @@ use super::entries;
 /// Values longer than this live in blobs of their own.
 pub(super) const INLINE: usize = 256;
 
-/// Nodes are split above this size, unless a single entry is larger. Measured: larger nodes make changes slower,
-/// smaller ones cost a blob's overhead more often and a level more.
-pub const NODE_BYTES_MAX: usize = 1024;
+/// Nodes are split above this size, unless a single entry is larger. Among a million members of ten bytes 512 to 1024
+/// bytes cost much the same: larger nodes are dearer to rewrite and walk, smaller ones more often split, and need more
+/// blobs.
+pub const NODE_BYTES_MAX: usize = 768;
 
 /// A node that shrank below this is joined with a neighbour.
 pub(super) const NODE_BYTES_MIN: usize = NODE_BYTES_MAX / 3;

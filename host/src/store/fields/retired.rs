@@ -40,6 +40,11 @@ impl Retired {
         budget
     }
 
+    /// Takes over what another lists.
+    pub fn append(&mut self, mut other: Retired) {
+        self.0.append(&mut other.0);
+    }
+
     pub(super) fn node(&mut self, id: NodeId) {
         self.0.push(Work::Node(id));
     }

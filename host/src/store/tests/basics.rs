@@ -249,7 +249,7 @@ fn the_limit_moves_down_and_up_while_items_stay() {
     assert!(store.read(&39_999u32.to_le_bytes()).is_some());
     assert!(store.stats().payload_bytes > 3 << 20, "{:?}", store.stats());
     store.set_memory_limit(16 << 20);
-    for i in 0..80_000u32 {
+    for i in 0..120_000u32 {
         store.put(&i.to_le_bytes(), &[3; 150]);
     }
     assert!(store.stats().payload_bytes > 12 << 20, "{:?}", store.stats());

@@ -22,8 +22,8 @@ fn threads_never_see_torn_or_foreign_values() {
                     let name = key.to_le_bytes();
                     match random.below(10) {
                         0..4 => {
-                            let scale = random.below(14);
-                    let len = 1 + random.below(1 << scale) as usize;
+                            let size = 1 << random.below(14);
+                            let len = 1 + random.below(size) as usize;
                             let written = store.put(&name, &value(key, i, len));
                             assert!(matches!(written, SetOutcome::Stored { .. }), "{written:?}");
                         }

@@ -73,48 +73,53 @@ fn live(store: &Store, operations: u64, keys: u64, size_max: u64, seed: u64) {
         // Most are small, few are large.
         let size = 1 << random.below(u64::from(size_max.ilog2()) + 1);
         let value = vec![random.next() as u8; random.below(size) as usize];
-        match random.below(20) {
-            0..9 => {
-                assert_eq!(store.read(&name), twin.items.get(&key).map(|(_, v)| v.clone()), "{operation}");
-                twin.bump(key);
-            }
-            9..16 => {
-                assert_eq!(store.put(&name, &value), SetOutcome::Stored { cas: 0 });
-                // What leaves to make room leaves before the new value counts, and never is the new value.
-                twin.remove(key);
-                twin.put(key, value);
-            }
-            16 => {
-                let gone = store.delete(store.key(&name), NOW, &DeleteOptions::default());
-                assert_eq!(gone == DeleteOutcome::Done, twin.remove(key).is_some());
-            }
+        let choice = random.below(20);
+        let (mut got, mut outcome, mut done) = (None, SetOutcome::NotFound, DeleteOutcome::Done);
+        match choice {
+            0..9 => got = store.read(&name),
+            9..16 => outcome = store.put(&name, &value),
+            16 => done = store.delete(store.key(&name), NOW, &DeleteOptions::default()),
             17 => {
                 let options = GetOptions { want_cas: true, no_bump: true, ..GetOptions::default() };
-                let seen = store.look(&name, NOW, &options).map(|(_, value)| value);
-                assert_eq!(seen.is_some(), twin.items.contains_key(&key));
+                got = store.look(&name, NOW, &options).map(|(_, value)| value);
             }
-            18 => {
-                let touched = store.touch(store.key(&name), NOW, until(1 + random.below(2) as u32));
-                assert_eq!(touched == DeleteOutcome::Done, twin.items.contains_key(&key));
-                twin.bump(key);
-            }
+            18 => done = store.touch(store.key(&name), NOW, until(1 + random.below(2) as u32)),
             _ => {
-                let mode = if key % 2 == 0 { SetMode::Append } else { SetMode::Prepend };
-                let outcome = store.set(store.key(&name), NOW, &Write { mode, ..write(&value) });
-                match twin.remove(key) {
-                    None => assert_eq!(outcome, SetOutcome::NotStored),
-                    Some(mut old) => {
-                        assert!(matches!(outcome, SetOutcome::Stored { .. }), "{outcome:?}");
-                        let at = if mode == SetMode::Append { old.len() } else { 0 };
-                        old.splice(at..at, value);
-                        twin.put(key, old);
-                    }
-                }
+                let mode = if key.is_multiple_of(2) { SetMode::Append } else { SetMode::Prepend };
+                outcome = store.set(store.key(&name), NOW, &Write { mode, ..write(&value) });
             }
         }
+        let evicted = store.stats().evictions - evictions;
+        evictions += evicted;
+        match choice {
+            0..9 => twin.bump(key),
+            // What leaves to make room leaves before the new value counts, and after the old one.
+            9..16 => drop(twin.remove(key)),
+            16 => assert_eq!(done == DeleteOutcome::Done, twin.remove(key).is_some()),
+            17 => {}
+            _ => twin.bump(key),
+        }
+        twin.evict(evicted);
+        let old = twin.items.get(&key).map(|(_, value)| value);
+        match choice {
+            0..9 | 17 => assert_eq!(got.as_ref(), old, "{operation}"),
+            9..16 => {
+                assert_eq!(outcome, SetOutcome::Stored { cas: 0 });
+                twin.put(key, value);
+            }
+            16 => {}
+            18 => assert_eq!(done == DeleteOutcome::Done, old.is_some()),
+            _ => match old.cloned() {
+                None => assert_eq!(outcome, SetOutcome::NotStored),
+                Some(mut old) => {
+                    assert!(matches!(outcome, SetOutcome::Stored { .. }), "{outcome:?}");
+                    let at = if key.is_multiple_of(2) { old.len() } else { 0 };
+                    old.splice(at..at, value);
+                    twin.put(key, old);
+                }
+            },
+        }
         let stats = store.stats();
-        twin.evict(stats.evictions - evictions);
-        evictions = stats.evictions;
         assert_eq!((stats.curr_items, stats.payload_bytes), (twin.items.len() as u64, twin.payload), "{operation}");
         if operation % (operations / 20).max(1) == 0 {
             store.audit();

@@ -251,7 +251,7 @@ fn run_tree(op: &Op, tree: &mut Tree, heap: &mut Heap) -> Result<(), NoRoom> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn batches_and_reads_agree_with_a_btreemap(
