@@ -18,7 +18,10 @@ fuzz_target!(|input: &[u8]| {
     for end in 0..input.len().min(400) {
         match (parse(&input[..end], &limits), whole) {
             (Parsed::Incomplete { needed }, _) => assert!(needed > end),
-            (Parsed::Error(Refusal { answer: None, .. }), Parsed::Error(Refusal { answer: None, .. })) => {}
+            (
+                Parsed::Error(Refusal { answer: None, .. }),
+                Parsed::Error(Refusal { answer: None, .. }),
+            ) => {}
             (early, late) => assert_eq!(early, late),
         }
     }

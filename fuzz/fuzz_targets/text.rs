@@ -57,9 +57,15 @@ fn look_at(command: &Command<'_>) {
     match command {
         Command::Get(get) => {
             assert!(get.keys.count() > 0);
-            assert!(get.keys.into_iter().all(|key| (1..=250).contains(&key.len())));
+            assert!(
+                get.keys
+                    .into_iter()
+                    .all(|key| (1..=250).contains(&key.len()))
+            );
         }
-        Command::MetaGet(meta) | Command::MetaDelete(meta) | Command::MetaArith(meta) => look_at_meta(meta),
+        Command::MetaGet(meta) | Command::MetaDelete(meta) | Command::MetaArith(meta) => {
+            look_at_meta(meta)
+        }
         Command::MetaSet { meta, value } => {
             look_at_meta(meta);
             assert!(value.len() <= LIMITS.value_bytes_max);

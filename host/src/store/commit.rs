@@ -193,7 +193,7 @@ fn needs_tree(change: &Change<'_>) -> bool {
 
 /// The tree after a change; `None` when there is no room, and then nothing changed.
 fn changed_tree(item: Option<Item<'_>>, change: &Change<'_>, nodes: &mut Writer<'_, '_>) -> Option<Tree> {
-    let Change::Fields { fields, clear, value } = change else {
+    let Change::Fields { fields, clear, fresh, value } = change else {
         let Change::Small(state) = change else { return None };
         let tree = Tree::from_small(nodes, SmallRef::trusted(state)).ok()?;
         // The state before is replaced as a whole.
@@ -203,7 +203,8 @@ fn changed_tree(item: Option<Item<'_>>, change: &Change<'_>, nodes: &mut Writer<
         return Some(tree);
     };
     let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_slice(), value.as_deref())).collect();
-    let batch = Batch { fields: &fields, clear: *clear, value: value.map(Some) };
+    let value = if *fresh { Some(*value) } else { value.map(Some) };
+    let batch = Batch { fields: &fields, clear: *clear || *fresh, value };
     let was_tree = item.is_some_and(|item| item.is_tree());
     let mut tree = match item {
         Some(item) if item.is_tree() => item.tree(),

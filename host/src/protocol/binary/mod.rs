@@ -15,12 +15,14 @@
 //! 24 extras, key, value
 //! ```
 
+mod command;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
 
-pub use request::*;
+pub use command::*;
+pub use request::parse;
 pub use response::*;
 
 /// First byte of a request: tells the binary protocol from the text one.

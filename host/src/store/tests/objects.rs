@@ -85,7 +85,7 @@ fn an_object_grows_into_a_tree_and_shrinks_back() {
             fields.extend(twin.keys().take(40).map(|name: &Vec<u8>| (name.clone(), None)));
         }
         let version = open(&store, b"o").map(|(info, _)| info.version);
-        let change = Change::Fields { fields: &fields, clear: round == 100, value: None };
+        let change = Change::Fields { fields: &fields, clear: round == 100, fresh: false, value: None };
         store.commit(NOW, &[commit(&store, b"o", version, change)]).expect("stored");
         if round == 100 {
             twin.clear();
@@ -124,7 +124,7 @@ fn large_objects_push_out_the_oldest_and_are_pushed_out_whole() {
             let field = |i: u32| format!("field {batch} {i}").into_bytes();
             let fields: Fields = (0..200).map(|i| (field(i), Some(vec![b'v'; 40]))).collect();
             let version = open(&store, &key).map(|(info, _)| info.version);
-            let change = Change::Fields { fields: &fields, clear: false, value: None };
+            let change = Change::Fields { fields: &fields, clear: false, fresh: false, value: None };
             store.commit(NOW, &[commit(&store, &key, version, change)]).expect("stored");
         }
         store.put(format!("plain {object}").as_bytes(), &[1; 1000]);
@@ -150,7 +150,7 @@ fn an_object_that_can_never_fit_changes_nothing() {
     let store = Store::new(&config(1 << 20, 4));
     store.put(b"a", b"1");
     let fields: Fields = (0..30_000u32).map(|i| (i.to_be_bytes().to_vec(), Some(vec![0; 60]))).collect();
-    let change = Change::Fields { fields: &fields, clear: false, value: None };
+    let change = Change::Fields { fields: &fields, clear: false, fresh: false, value: None };
     let outcome = store.commit(NOW, &[commit(&store, b"o", None, change)]);
     assert_eq!(outcome, Err(CommitError::TooLarge));
     assert!(open(&store, b"o").is_none());
@@ -162,7 +162,7 @@ fn a_commit_with_one_stale_version_changes_nothing() {
     let store = Store::new(&config(1 << 20, 4));
     store.put(b"plain", b"old");
     let fields: Fields = (0..100u32).map(|i| (i.to_be_bytes().to_vec(), Some(vec![0; 60]))).collect();
-    let tree = Change::Fields { fields: &fields, clear: false, value: Some(b"opaque") };
+    let tree = Change::Fields { fields: &fields, clear: false, fresh: false, value: Some(b"opaque") };
     let plain = Commit { blind: true, ..commit(&store, b"plain", None, Change::Plain { flags: 5, value: b"new" }) };
     let stale = commit(&store, b"other", Some(Version(99)), Change::Unchanged);
     let all = [commit(&store, b"o", None, tree), plain, stale];
@@ -231,7 +231,7 @@ fn a_set_of_a_million_members_costs_less_than_20_bytes_each() {
     for batch in 0..1000u64 {
         let fields: Fields =
             (0..1000).map(|i| (format!("{:010}", (batch * 1000 + i) * 7919 % 1_000_003).into_bytes(), Some(Vec::new()))).collect();
-        let change = Change::Fields { fields: &fields, clear: false, value: None };
+        let change = Change::Fields { fields: &fields, clear: false, fresh: false, value: None };
         store.commit(NOW, &[commit(&store, b"s", version, change)]).expect("stored");
         version = open(&store, b"s").map(|(info, _)| info.version);
     }
