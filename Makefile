@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 ARGS ?=
+SECONDS_EACH ?= 30
 
 .PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench fuzz soak clean
 
@@ -59,7 +60,12 @@ bench: ## Compare with memcached and redis, interleaved and pinned; ARGS="--secs
 	target/release/cacheismo-bench $(ARGS)
 
 fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
-	@tests/fuzz $(or $(SECONDS_EACH),30)
+	@tests/install-tools fuzz
+	for target in $$($(CARGO) +nightly fuzz list); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(SECONDS_EACH); \
+	done
 
 soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory
 	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests

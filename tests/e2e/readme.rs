@@ -1,29 +1,34 @@
 //! What the READMEs tell a reader to type does what they say.
 //!
-//! A fenced block marked `console` holds lines a reader types after `$ ` and what they see; the marks
-//! `sh` and `text` are for reading only. Blocks of one file run in order, in one shell each, on one server.
+//! A block marked `memcache` is a session: the client's lines as they are, the server's after `< `. The
+//! blocks marked `sh` of the SDK's README are run as one script, and its answer is the block after them.
 
+use std::net::TcpListener;
 use std::process::Command;
 
 use cacheismo_tests::client::Client;
 use cacheismo_tests::server::Server;
 use cacheismo_tests::tools;
 
-/// The sessions of a document: what is typed into `nc`, and the answers.
-///
-/// A block marked `memcache` has the client's lines as they are and the server's after `< `.
+/// The sessions of a document.
 fn sessions(document: &str) -> Vec<Vec<String>> {
-    let mut sessions = Vec::new();
+    blocks(document, "memcache")
+}
+
+/// The lines of each fenced block with this mark.
+fn blocks(document: &str, mark: &str) -> Vec<Vec<String>> {
+    let fence = format!("```{mark}");
+    let mut blocks = Vec::new();
     let mut current: Option<Vec<String>> = None;
     for line in document.lines() {
         match (&mut current, line) {
-            (None, "```memcache") => current = Some(Vec::new()),
-            (Some(_), "```") => sessions.extend(current.take()),
+            (None, line) if line == fence => current = Some(Vec::new()),
+            (Some(_), "```") => blocks.extend(current.take()),
             (Some(lines), line) => lines.push(line.to_owned()),
             (None, _) => {}
         }
     }
-    sessions
+    blocks
 }
 
 fn play(client: &mut Client, session: &[String]) {
@@ -87,4 +92,35 @@ fn make_help_lists_what_the_readme_names() {
             .any(|line| line.split_whitespace().next() == Some(&target));
         assert!(listed, "`make {target}` isn't in `make help`");
     }
+}
+
+#[test]
+fn the_sdk_readme_leads_to_a_running_object() {
+    let document = tools::repository().join("guest-sdk/README.md");
+    let text = std::fs::read_to_string(&document).expect("the SDK has a README");
+    // The port it names may be taken here.
+    let free = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port is free");
+    let script = blocks(&text, "sh")
+        .concat()
+        .join("\n")
+        .replace("11311", &free.port().to_string());
+    let answer = blocks(&text, "text")
+        .first()
+        .expect("the README shows the answer")
+        .join("\n");
+    let output = tools::run(
+        Command::new("bash")
+            .args(["-eu", "-o", "pipefail", "-c", &script])
+            .current_dir(tools::repository())
+            .env("SERVER", tools::cacheismo())
+            // Its crate is built as a reader's would be, not as a part of this workspace.
+            .env_remove("CARGO_TARGET_DIR"),
+    );
+    let printed = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    assert!(
+        printed.contains(&answer),
+        "printed:\n{printed}\nwanted:\n{answer}"
+    );
 }
