@@ -211,6 +211,7 @@ fn changed_tree(
     let Change::Fields {
         fields,
         clear,
+        fresh,
         value,
     } = change
     else {
@@ -228,10 +229,15 @@ fn changed_tree(
         .iter()
         .map(|(name, value)| (name.as_slice(), value.as_deref()))
         .collect();
+    let value = if *fresh {
+        Some(*value)
+    } else {
+        value.map(Some)
+    };
     let batch = Batch {
         fields: &fields,
-        clear: *clear,
-        value: value.map(Some),
+        clear: *clear || *fresh,
+        value,
     };
     let was_tree = item.is_some_and(|item| item.is_tree());
     let mut tree = match item {

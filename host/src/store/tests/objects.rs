@@ -137,6 +137,7 @@ fn an_object_grows_into_a_tree_and_shrinks_back() {
         let change = Change::Fields {
             fields: &fields,
             clear: round == 100,
+            fresh: false,
             value: None,
         };
         store
@@ -188,6 +189,7 @@ fn large_objects_push_out_the_oldest_and_are_pushed_out_whole() {
             let change = Change::Fields {
                 fields: &fields,
                 clear: false,
+                fresh: false,
                 value: None,
             };
             store
@@ -227,6 +229,7 @@ fn an_object_that_can_never_fit_changes_nothing() {
     let change = Change::Fields {
         fields: &fields,
         clear: false,
+        fresh: false,
         value: None,
     };
     let outcome = store.commit(NOW, &[commit(&store, b"o", None, change)]);
@@ -245,6 +248,7 @@ fn a_commit_with_one_stale_version_changes_nothing() {
     let tree = Change::Fields {
         fields: &fields,
         clear: false,
+        fresh: false,
         value: Some(b"opaque"),
     };
     let plain = Commit {
@@ -346,6 +350,7 @@ fn a_set_of_a_million_members_costs_less_than_20_bytes_each() {
         let change = Change::Fields {
             fields: &fields,
             clear: false,
+            fresh: false,
             value: None,
         };
         store

@@ -1,0 +1,424 @@
+//! One connection: read, execute all that is there, one write.
+//!
+//! A connection that waits keeps no buffers. Nothing is allocated for a request: input goes to the worker's read
+//! buffer, answers to the worker's output buffer, and both are empty again before another task runs.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::oneshot;
+
+use super::acceptor::Admission;
+use super::auth::{self, Verdict};
+use super::buffers::Rest;
+use super::link::{Link, Wish};
+use super::options::WireProtocol;
+use super::service::{Service, Step};
+use super::shard::Shard;
+use crate::stats::{ConnectionState, Stream, Watcher};
+
+/// First byte of a binary request. Passwords of binary clients are SASL's business, behind the gate.
+const BINARY_MAGIC: u8 = 0x80;
+/// Reads that throw away what a client sent after its connection was closed for it.
+const DRAIN_READS_MAX: usize = 16;
+
+/// A connection over any stream.
+pub(super) struct Session<S: Service, T> {
+    shard: Rc<Shard<S>>,
+    stream: T,
+    link: Rc<Link>,
+    state: S::Connection,
+    /// The beginning of the next command.
+    rest: Rest,
+    /// Nothing reaches the service before this was looked at.
+    gate: Gate,
+    /// Counts the connection as open for as long as it is.
+    _admission: Admission,
+}
+
+/// What stands between a connection and the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    /// The first byte decides about the protocol.
+    Protocol,
+    /// A text client has to give its password.
+    Password,
+    Open,
+}
+
+/// What to do between two executions.
+enum Turn<Job> {
+    Read { needed: usize },
+    Write,
+    Lane(Job),
+    Close,
+    Watch(Vec<u8>),
+}
+
+impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
+    pub(super) fn new(shard: Rc<Shard<S>>, stream: T, link: Link, admission: Admission) -> Self {
+        let link = Rc::new(link);
+        shard.register(&link);
+        Session {
+            shard,
+            stream,
+            link,
+            state: S::Connection::default(),
+            rest: Rest::default(),
+            gate: Gate::Protocol,
+            _admission: admission,
+        }
+    }
+
+    /// Serves until either side closes.
+    pub(super) async fn run(mut self) {
+        // A connection that breaks is the client's affair; nothing is left to say to it.
+        let _ = self.serve().await;
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
+        let mut needed = 0;
+        loop {
+            let received = self.receive(needed).await?;
+            if received == 0 {
+                return self.close().await;
+            }
+            self.shard.counters.read(received);
+            self.link.entry.set_active(self.shard.now_s());
+            if self.rest.len() > self.shard.input_bytes_max {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            if !self.rest.is_empty() && self.rest.len() < needed {
+                continue;
+            }
+            match self.answer().await? {
+                Some(more) => needed = more,
+                None => return self.close().await,
+            }
+            if received >= self.shard.turn_bytes {
+                self.give_way().await;
+            }
+        }
+    }
+
+    /// Waits for input: to the worker's buffer, or behind the rest when there is one. 0 is the end.
+    async fn receive(&mut self, needed: usize) -> io::Result<usize> {
+        let Session {
+            shard,
+            stream,
+            link,
+            rest,
+            ..
+        } = self;
+        poll_fn(|context| {
+            if link.wish() == Wish::Leave {
+                return Poll::Ready(Ok(0));
+            }
+            let polled = if rest.is_empty() {
+                let mut input = shard.input.borrow_mut();
+                input.clear();
+                input.reserve(shard.turn_bytes);
+                poll_read(stream, context, &mut input)
+            } else {
+                poll_read(stream, context, rest.room(needed))
+            };
+            match polled {
+                Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok(0)),
+                Poll::Pending => {
+                    link.sleeps(context);
+                    Poll::Pending
+                }
+                ready => ready,
+            }
+        })
+        .await
+    }
+
+    /// Executes what has come and writes the answers. `None`: close. Otherwise the length to read up to.
+    async fn answer(&mut self) -> io::Result<Option<usize>> {
+        let mut turn = if self.rest.is_empty() {
+            self.execute_new()
+        } else {
+            self.execute_rest()
+        };
+        loop {
+            match turn {
+                Turn::Read { needed } => {
+                    self.flush().await?;
+                    return Ok(Some(needed));
+                }
+                Turn::Write => {
+                    self.flush().await?;
+                    self.give_way().await;
+                }
+                Turn::Lane(job) => self.call(job).await?,
+                Turn::Close => {
+                    self.flush().await?;
+                    return Ok(None);
+                }
+                Turn::Watch(streams) => {
+                    if self.watch(&streams).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+            turn = self.execute_rest();
+        }
+    }
+
+    /// Executes what is in the worker's read buffer and keeps what is left of it.
+    fn execute_new(&mut self) -> Turn<S::Job> {
+        let input = self.shard.input.take();
+        let (consumed, turn) = self.execute(&input);
+        let needed = match turn {
+            Turn::Read { needed } => needed,
+            _ => 0,
+        };
+        self.rest.keep(
+            &input[consumed..],
+            needed,
+            &mut self.shard.spares.borrow_mut(),
+        );
+        self.shard.input.replace(input);
+        turn
+    }
+
+    /// Executes the rest, be it empty.
+    fn execute_rest(&mut self) -> Turn<S::Job> {
+        let rest = std::mem::take(&mut self.rest);
+        let (consumed, turn) = self.execute(rest.bytes());
+        self.rest = rest;
+        self.rest
+            .consume(consumed, &mut self.shard.spares.borrow_mut());
+        turn
+    }
+
+    fn execute(&mut self, input: &[u8]) -> (usize, Turn<S::Job>) {
+        let shard = Rc::clone(&self.shard);
+        let mut out = shard.output();
+        let mut opened = 0;
+        if self.gate != Gate::Open {
+            let (consumed, turn) = self.pass_gate(input, &mut out);
+            if let Some(turn) = turn {
+                return (consumed, turn);
+            }
+            opened = consumed;
+        }
+        let mut service = shard.service.borrow_mut();
+        match service.execute(&mut self.state, &input[opened..], &mut out) {
+            Step::Read { consumed, needed } => (opened + consumed, Turn::Read { needed }),
+            Step::Write { consumed } => (opened + consumed, Turn::Write),
+            Step::Lane { consumed, job } => (opened + consumed, Turn::Lane(job)),
+            Step::Close => (input.len(), Turn::Close),
+            Step::Watch { consumed, streams } => (opened + consumed, Turn::Watch(streams)),
+        }
+    }
+
+    /// Asks the gate. Without a turn it is open, and so many bytes are used up.
+    fn pass_gate(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Option<Turn<S::Job>>) {
+        let process = &self.shard.process;
+        if self.gate == Gate::Protocol {
+            let binary = input.first() == Some(&BINARY_MAGIC);
+            match (process.config.protocol, &process.passwords) {
+                (WireProtocol::Binary, _) if !binary => return (0, Some(Turn::Close)),
+                (WireProtocol::Ascii, _) if binary => return (0, Some(Turn::Close)),
+                (_, Some(_)) if !binary => self.gate = Gate::Password,
+                _ => {
+                    self.gate = Gate::Open;
+                    return (0, None);
+                }
+            }
+        }
+        let Some(passwords) = &process.passwords else {
+            return (0, None);
+        };
+        let mut at = 0;
+        loop {
+            if at == input.len() {
+                return (at, Some(Turn::Read { needed: 1 }));
+            }
+            match auth::gate(passwords, &input[at..], out) {
+                Verdict::Consumed(consumed) => at += consumed,
+                Verdict::Needs(needed) => return (at, Some(Turn::Read { needed })),
+                Verdict::Close => return (at, Some(Turn::Close)),
+                Verdict::Open(consumed) => {
+                    self.gate = Gate::Open;
+                    return (at + consumed, None);
+                }
+            }
+        }
+    }
+
+    /// Has a call run on a lane thread, while the answers before it go out.
+    async fn call(&mut self, job: S::Job) -> io::Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.shard.process.stats.lane_jobs.add(1);
+        // A client that left doesn't wait for the outcome.
+        self.shard
+            .process
+            .lanes
+            .submit(move || drop(sender.send(S::run(job))));
+        self.flush().await?;
+        self.link.entry.set_state(ConnectionState::Calling);
+        let outcome = receiver.await;
+        self.link.entry.set_state(ConnectionState::Waiting);
+        // A job that panicked has no outcome, and this client's stream no way on.
+        let outcome = outcome.map_err(|_| io::Error::from(io::ErrorKind::Other))?;
+        self.shard
+            .service
+            .borrow_mut()
+            .resume(&mut self.state, outcome);
+        Ok(())
+    }
+
+    /// Writes the worker's output buffer.
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.shard.output().is_empty() {
+            return Ok(());
+        }
+        let out = self.shard.take_output();
+        let result = self.write(&out).await;
+        self.shard.return_output(out);
+        result
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Session {
+            shard,
+            stream,
+            link,
+            ..
+        } = self;
+        let mut written = 0;
+        let result = poll_fn(|context| {
+            while written < bytes.len() {
+                match Pin::new(&mut *stream).poll_write(context, &bytes[written..]) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(n)) => written += n,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending if link.wish() == Wish::Leave => {
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                    Poll::Pending => {
+                        link.entry.set_state(ConnectionState::Writing);
+                        link.sleeps(context);
+                        return Poll::Pending;
+                    }
+                }
+            }
+            Pin::new(&mut *stream).poll_flush(context)
+        })
+        .await;
+        shard.counters.wrote(written);
+        link.entry.set_state(ConnectionState::Waiting);
+        result
+    }
+
+    /// Lets the worker's other connections have their turn.
+    async fn give_way(&self) {
+        self.shard.counters.yielded();
+        tokio::task::yield_now().await;
+    }
+
+    /// Sends log lines until the client leaves. False when there is no such stream: the connection goes on.
+    async fn watch(&mut self, streams: &[u8]) -> io::Result<bool> {
+        let hub = std::sync::Arc::clone(&self.shard.process.hub);
+        if !self.shard.process.config.watch {
+            self.shard
+                .output()
+                .extend_from_slice(b"CLIENT_ERROR watch commands not allowed\r\n");
+            return Ok(false);
+        }
+        let Ok(watcher) = hub.watch(streams) else {
+            self.shard.output().extend_from_slice(b"ERROR\r\n");
+            return Ok(false);
+        };
+        self.shard.output().extend_from_slice(b"OK\r\n");
+        let result = self.watch_lines(&watcher).await;
+        hub.unwatch(&watcher);
+        result.map(|()| true)
+    }
+
+    async fn watch_lines(&mut self, watcher: &Watcher) -> io::Result<()> {
+        self.flush().await?;
+        let mut lines = Vec::new();
+        loop {
+            self.link.entry.set_state(ConnectionState::Watching);
+            let Session {
+                shard,
+                stream,
+                link,
+                ..
+            } = self;
+            let more = poll_fn(|context| {
+                // What a watching client sends is of no interest, but its leaving is.
+                loop {
+                    let mut input = shard.input.borrow_mut();
+                    input.clear();
+                    input.reserve(shard.turn_bytes);
+                    match poll_read(stream, context, &mut input) {
+                        Poll::Ready(Ok(1..)) => {}
+                        Poll::Ready(_) => return Poll::Ready(false),
+                        Poll::Pending => break,
+                    }
+                }
+                if link.wish() != Wish::Stay {
+                    return Poll::Ready(false);
+                }
+                link.sleeps(context);
+                watcher.poll_lines(context, &mut lines).map(|()| true)
+            })
+            .await;
+            if !more {
+                return Ok(());
+            }
+            self.write(&lines).await?;
+            lines.clear();
+        }
+    }
+
+    /// Ends the connection so that the answers arrive: the system resets a connection that is closed with input
+    /// unread, and a reset overtakes data.
+    async fn close(&mut self) -> io::Result<()> {
+        let Session { shard, stream, .. } = self;
+        poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context)).await?;
+        poll_fn(|context| {
+            let mut input = shard.input.borrow_mut();
+            for _ in 0..DRAIN_READS_MAX {
+                input.clear();
+                input.reserve(shard.turn_bytes);
+                if !matches!(poll_read(stream, context, &mut input), Poll::Ready(Ok(1..))) {
+                    break;
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+}
+
+impl<S: Service, T> Drop for Session<S, T> {
+    fn drop(&mut self) {
+        let process = &self.shard.process;
+        let entry = &self.link.entry;
+        process.hub.publish(
+            Stream::Connections,
+            format_args!("type=conn_close rip={} id={}", entry.peer, entry.id),
+        );
+        process.stats.connections.close(entry.id);
+        self.shard.unregister(&self.link);
+    }
+}
+
+/// Reads into the spare capacity of `buffer`.
+fn poll_read<T: AsyncRead + Unpin>(
+    stream: &mut T,
+    context: &mut Context<'_>,
+    buffer: &mut Vec<u8>,
+) -> Poll<io::Result<usize>> {
+    pin!(stream.read_buf(buffer)).poll(context)
+}

@@ -1,0 +1,100 @@
+-- The helpers of config.lua, for directories that do not bring their own. `legacy` and
+-- `objects` map type names to tables of functions; nothing else can be called by a key.
+local legacy, objects = ...
+
+--- The function a virtual key names, and its arguments; nil when the key is an ordinary one.
+function getVirtualKeyHandler(key)
+  local words = split(key)
+  local typeName, name = words[1], words[2]
+  if name == nil then return nil, nil end
+  local args = {}
+  for i = 3, #words do args[i - 2] = words[i] end
+  local methods = legacy[typeName]
+  if methods then
+    local handler = rawget(methods, name)
+    if type(handler) ~= "function" then return nil, nil end
+    return handler, args
+  end
+  methods = objects[typeName]
+  local handler = methods and rawget(methods, name)
+  if type(handler) ~= "function" then return nil, nil end
+  return function(command, wholeKey, objectKey, ...)
+    local value = handler(require("object").open(typeName, objectKey or ""), ...)
+    if value ~= nil then writeStringAsValue(command, wholeKey, tostring(value)) end
+  end, args
+end
+
+local function miss(command, key)
+  return writeStringAsValue(command, key, "ERROR_CACHE_MISS")
+end
+
+local function store(command, hashMap, name, object)
+  command:setKey(name)
+  command:setData(table.marshal(object))
+  hashMap:delete(name)
+  hashMap:put(command:newCacheItem())
+end
+
+--- Answers with func(object, ...).
+function executeReadOnly(command, originalKey, objectType, cacheKey, func, ...)
+  local item = getHashMap():get(objectType .. "$" .. cacheKey)
+  if item == nil then return miss(command, originalKey) end
+  local object = table.unmarshal(item:getData())
+  writeStringAsValue(command, originalKey, func(object, ...))
+end
+
+--- Answers with func(object, ...) and stores the object again.
+function executeReadWrite(command, originalKey, objectType, cacheKey, func, ...)
+  local hashMap = getHashMap()
+  local name = objectType .. "$" .. cacheKey
+  local item = hashMap:get(name)
+  if item == nil then return miss(command, originalKey) end
+  local object = table.unmarshal(item:getData())
+  local value = func(object, ...)
+  store(command, hashMap, name, object)
+  writeStringAsValue(command, originalKey, value)
+end
+
+--- Stores the object that func(...) returns, in place of an old one.
+function executeNew(command, originalKey, objectType, cacheKey, func, ...)
+  local hashMap = getHashMap()
+  local name = objectType .. "$" .. cacheKey
+  hashMap:delete(name)
+  local object = func(...)
+  if object == nil then return writeStringAsValue(command, originalKey, "NOT_CREATED") end
+  store(command, hashMap, name, object)
+  writeStringAsValue(command, originalKey, "CREATED")
+end
+
+--- Writes the VALUE block of a plain item, if there is one.
+function handleGET(command, key)
+  local item = getHashMap():get(key)
+  if item ~= nil then
+    command:writeCacheItem(item)
+    item:delete()
+  end
+  return 0
+end
+
+--- A command, without virtual keys. Negative closes the connection.
+function mainNormal(command)
+  local handler = core[command:getCommand()]
+  if handler == nil then return -1 end
+  return handler(command)
+end
+
+--- A command, with virtual keys in `get`.
+function mainVirtualKey(command)
+  if command:getCommand() ~= "get" then return mainNormal(command) end
+  local keys = command:getMultipleKeys() or { command:getKey() }
+  for _, key in ipairs(keys) do
+    local handler, args = getVirtualKeyHandler(key)
+    if handler then
+      handler(command, key, unpack(args))
+    else
+      handleGET(command, key)
+    end
+  end
+  command:writeString("END\r\n")
+  return 0
+end

@@ -1,0 +1,90 @@
+//! What the natives share during a call: the command, the answer, the registered types.
+//!
+//! A guest runs one call at a time on one thread. No cell is borrowed across a call into Lua
+//! that can raise, except on the way to an out of memory error, after which the instance is
+//! given up.
+
+use crate::command::Command;
+use crate::output::Output;
+use crate::sys::host;
+use std::cell::{Cell, RefCell};
+
+thread_local! {
+    static CONTEXT: Context = const { Context::new() };
+}
+
+/// See the module.
+pub struct Context {
+    /// The client's command.
+    pub command: RefCell<Command>,
+    /// The answer so far.
+    pub output: RefCell<Output>,
+    /// The virtual key of the call; empty under `main`.
+    pub virtual_key: RefCell<Vec<u8>>,
+    /// Scratch space for lists to and from the host.
+    pub scratch: RefCell<Vec<u8>>,
+    /// Lines this call may still print.
+    pub lines_left: Cell<u32>,
+    /// What `setLogLevel` set.
+    pub log_level: Cell<f64>,
+}
+
+/// Lines a call may print; one more says that some are missing.
+const LINES_MAX: u32 = 20;
+/// Bytes of a printed line; longer ones are cut.
+const LINE_BYTES_MAX: usize = 1024;
+
+impl Context {
+    const fn new() -> Self {
+        Self {
+            command: RefCell::new(Command::new()),
+            output: RefCell::new(Output::new()),
+            virtual_key: RefCell::new(Vec::new()),
+            scratch: RefCell::new(Vec::new()),
+            lines_left: Cell::new(LINES_MAX),
+            log_level: Cell::new(1.0),
+        }
+    }
+
+    /// Begins a call.
+    pub fn begin(&self, virtual_key: &[u8]) {
+        self.output.borrow_mut().reset();
+        self.lines_left.set(LINES_MAX);
+        let mut key = self.virtual_key.borrow_mut();
+        key.clear();
+        key.extend_from_slice(virtual_key);
+    }
+
+    /// Appends raw protocol bytes to the answer.
+    pub fn write(&self, raw: &[u8]) {
+        self.output.borrow_mut().write(&self.virtual_key.borrow(), raw);
+    }
+
+    /// Answers a key with a value.
+    pub fn answer(&self, key: &[u8], value: &[u8]) {
+        self.output.borrow_mut().answer(&self.virtual_key.borrow(), key, value);
+    }
+
+    /// Answers with an item.
+    pub fn write_item(&self, key: &[u8], flags: u32, data: &[u8]) {
+        self.output.borrow_mut().write_item(&self.virtual_key.borrow(), key, flags, data);
+    }
+
+    /// Prints a line to the server's log, unless this call has printed enough.
+    pub fn print(&self, line: &[u8]) {
+        let left = self.lines_left.get();
+        if left > 0 {
+            self.lines_left.set(left - 1);
+            let line = &line[..line.len().min(LINE_BYTES_MAX)];
+            host::log(cacheismo_abi::level::INFO, line);
+            if left == 1 {
+                host::log(cacheismo_abi::level::INFO, b"print: further lines of this call are left out");
+            }
+        }
+    }
+}
+
+/// Runs `f` with the context.
+pub fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
+    CONTEXT.with(f)
+}

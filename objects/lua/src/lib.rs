@@ -1,0 +1,26 @@
+//! The Lua object: a Lua 5.1 interpreter that runs scripts as cache objects.
+//!
+//! Lua itself is PUC-Rio's 5.1.5, compiled unchanged from C (build.rs, csrc). Around it, from
+//! the bottom up: `sys` the doors to Lua and to the host, `api` what scripts see,
+//! `interpreter` loading and calling, and here the exports the host calls. `calendar`, `ring`,
+//! `wire`, `output`, `command` and `script` are plain Rust and are tested natively; a native
+//! build contains nothing else, so that it needs no wasm toolchain. HOST.md is the contract.
+#![cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "used by the wasm build"))]
+
+mod calendar;
+mod command;
+mod output;
+mod ring;
+mod script;
+mod wire;
+
+#[cfg(target_arch = "wasm32")]
+mod api;
+#[cfg(target_arch = "wasm32")]
+mod context;
+#[cfg(target_arch = "wasm32")]
+mod exports;
+#[cfg(target_arch = "wasm32")]
+mod interpreter;
+#[cfg(target_arch = "wasm32")]
+mod sys;

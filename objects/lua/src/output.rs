@@ -1,0 +1,155 @@
+//! What a call answers: a tag byte, then a value or raw protocol bytes.
+
+/// The reply is one value: the host frames it for the command the client sent.
+pub const VALUE: u8 = b'V';
+/// The reply is raw protocol bytes, sent as they are; none at all is a miss.
+pub const RAW: u8 = b'R';
+/// The scripts have no handler for the command: the host executes it.
+pub const NATIVE: u8 = b'N';
+/// Raw bytes, then the connection is closed.
+pub const CLOSE: u8 = b'Q';
+
+/// Collects the answer. It starts with the tag.
+#[derive(Debug)]
+pub struct Output {
+    bytes: Vec<u8>,
+}
+
+/// A buffer that grew past this is given back after the call.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
+impl Output {
+    /// Has to be [`reset`](Self::reset) before use.
+    pub const fn new() -> Self {
+        Self { bytes: Vec::new() }
+    }
+
+    /// Empties it for the next call.
+    pub fn reset(&mut self) {
+        if self.bytes.capacity() > KEPT_BYTES_MAX {
+            self.bytes = Vec::new();
+        }
+        self.bytes.clear();
+        self.bytes.push(RAW);
+    }
+
+    /// Was nothing written?
+    pub fn is_empty(&self) -> bool {
+        self.bytes.len() <= 1 && self.bytes.first() != Some(&VALUE)
+    }
+
+    /// Appends raw protocol bytes; `virtual_key` is the key of the call.
+    pub fn write(&mut self, virtual_key: &[u8], raw: &[u8]) {
+        if self.bytes[0] == VALUE {
+            let value = self.bytes.split_off(1);
+            self.bytes[0] = RAW;
+            append_block(&mut self.bytes, virtual_key, 0, &value);
+        }
+        self.bytes.extend_from_slice(raw);
+    }
+
+    /// Answers `key` with `value`: as the reply's value if it is the call's own key and the
+    /// first to be answered, else as a raw block.
+    pub fn answer(&mut self, virtual_key: &[u8], key: &[u8], value: &[u8]) {
+        if self.is_empty() && key == virtual_key {
+            self.bytes[0] = VALUE;
+            self.bytes.extend_from_slice(value);
+        } else {
+            self.write(virtual_key, b"");
+            append_block(&mut self.bytes, key, 0, value);
+        }
+    }
+
+    /// Appends an item's block.
+    pub fn write_item(&mut self, virtual_key: &[u8], key: &[u8], flags: u32, data: &[u8]) {
+        self.write(virtual_key, b"");
+        append_block(&mut self.bytes, key, flags, data);
+    }
+
+    /// Replaces the tag.
+    pub fn set_tag(&mut self, tag: u8) {
+        self.bytes[0] = tag;
+    }
+
+    /// The finished answer. Scripts with helpers of their own write the block of a value by
+    /// hand: such a reply is recognised and becomes a value again.
+    pub fn finish(&mut self, virtual_key: &[u8]) -> &[u8] {
+        if self.bytes[0] == RAW
+            && let Some((start, len)) = only_block(&self.bytes[1..], virtual_key)
+        {
+            self.bytes.copy_within(1 + start..1 + start + len, 1);
+            self.bytes.truncate(1 + len);
+            self.bytes[0] = VALUE;
+        }
+        &self.bytes
+    }
+
+    /// The bytes so far, tag included.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Appends `VALUE key flags length`, the data and the line ends.
+fn append_block(out: &mut Vec<u8>, key: &[u8], flags: u32, data: &[u8]) {
+    out.extend_from_slice(b"VALUE ");
+    out.extend_from_slice(key);
+    out.extend_from_slice(format!(" {flags} {}\r\n", data.len()).as_bytes());
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Start and length of the data when `raw` is exactly one block of `key` with flags 0.
+fn only_block(raw: &[u8], key: &[u8]) -> Option<(usize, usize)> {
+    let rest = raw.strip_prefix(b"VALUE ")?.strip_prefix(key)?.strip_prefix(b" 0 ")?;
+    let digits = rest.iter().position(|b| *b == b'\r')?;
+    let len: usize = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
+    let data = rest[digits..].strip_prefix(b"\r\n")?;
+    let whole = data.len() == len.checked_add(2)? && data.ends_with(b"\r\n");
+    whole.then_some((raw.len() - data.len(), len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output() -> Output {
+        let mut output = Output::new();
+        output.reset();
+        output
+    }
+
+    #[test]
+    fn one_answer_of_the_calls_key_is_a_value() {
+        let mut out = output();
+        out.answer(b"a:b", b"a:b", b"x");
+        assert_eq!(out.finish(b"a:b"), b"Vx");
+    }
+
+    #[test]
+    fn a_second_answer_makes_both_raw_blocks() {
+        let mut out = output();
+        out.answer(b"a:b", b"a:b", b"x");
+        out.answer(b"a:b", b"c", b"yy");
+        assert_eq!(out.finish(b"a:b"), b"RVALUE a:b 0 1\r\nx\r\nVALUE c 0 2\r\nyy\r\n");
+    }
+
+    #[test]
+    fn a_block_written_by_hand_is_a_value_only_when_it_is_all() {
+        for (raw, reply) in [
+            ("VALUE k 0 1\r\nx\r\n", "Vx"),
+            ("VALUE k 0 0\r\n\r\n", "V"),
+            ("VALUE k 1 1\r\nx\r\n", "RVALUE k 1 1\r\nx\r\n"),
+            ("VALUE k 0 2\r\nx\r\n", "RVALUE k 0 2\r\nx\r\n"),
+            ("VALUE j 0 1\r\nx\r\n", "RVALUE j 0 1\r\nx\r\n"),
+            ("XVALUE k 0 1\r\nx\r\n", "RXVALUE k 0 1\r\nx\r\n"),
+            ("", "R"),
+        ] {
+            let mut out = output();
+            for byte in raw.bytes() {
+                out.write(b"k", &[byte]);
+            }
+            assert_eq!(out.finish(b"k"), reply.as_bytes(), "{raw:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Names of scripts, the order they are loaded in, and where an error came from. Pure.
+
+/// Scripts that are loaded before all others, in this order; ours stand in for missing ones.
+pub const FIRST: [&str; 2] = ["core.lua", "config.lua"];
+
+/// The last part of a path.
+pub fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Where in the order of loading a script belongs.
+pub fn rank(path: &str) -> (usize, &str) {
+    let name = file_name(path);
+    (FIRST.iter().position(|f| *f == name).unwrap_or(FIRST.len()), name)
+}
+
+/// An error message taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Located<'a> {
+    /// File name of the script, if the message says one.
+    pub script: Option<&'a str>,
+    /// Line in it.
+    pub line: u32,
+    /// The rest.
+    pub message: &'a str,
+}
+
+/// Takes `path:line: message` apart.
+pub fn locate(text: &str) -> Located<'_> {
+    let nowhere = Located { script: None, line: 0, message: text };
+    for (colon, _) in text.match_indices(':') {
+        let rest = &text[colon + 1..];
+        let Some((digits, message)) = rest.split_once(": ") else { break };
+        if let Ok(line) = digits.parse() {
+            return Located { script: Some(file_name(&text[..colon])), line, message };
+        }
+    }
+    nowhere
+}
+
+/// Longest text of an error for a client.
+const TEXT_BYTES_MAX: usize = 400;
+
+/// The text for a client: `message (script.lua:line)`, in one line.
+pub fn client_text(error: &str) -> String {
+    let Located { script, line, message } = locate(error);
+    let mut text: String = message
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(TEXT_BYTES_MAX)
+        .collect();
+    if let Some(script) = script {
+        text.push_str(&format!(" ({script}:{line})"));
+    }
+    text
+}
+
+/// `text` as a JSON string.
+pub fn json_string(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c < ' ' => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_where_it_came_from() {
+        assert_eq!(client_text("scripts/set.lua:12: boom"), "boom (set.lua:12)");
+        assert_eq!(client_text("boom"), "boom");
+        assert_eq!(client_text("a: b:c: d"), "a: b:c: d");
+        assert_eq!(client_text("x.lua:3: a\r\nb: c"), "a  b: c (x.lua:3)");
+        assert_eq!(client_text("[string \"a: b\"]:1: oops"), "oops ([string \"a: b\"]:1)");
+    }
+
+    #[test]
+    fn core_and_config_come_first() {
+        let mut names = ["d/map.lua", "d/config.lua", "d/api.lua", "d/core.lua"];
+        names.sort_by_key(|n| rank(n));
+        assert_eq!(names, ["d/core.lua", "d/config.lua", "d/api.lua", "d/map.lua"]);
+    }
+
+    #[test]
+    fn json_strings_are_escaped() {
+        assert_eq!(json_string("a\"\\\n"), "\"a\\\"\\\\\\u000a\"");
+    }
+}
