@@ -62,7 +62,7 @@ def compare_and_swap(client):
     client.behaviors["cas"] = False
 
 
-def arithmetic(client, binary):
+def arithmetic(client):
     client.set("n", 10)
     check(client.incr("n"), 11)
     check(client.incr("n", 5), 16)
@@ -76,9 +76,6 @@ def arithmetic(client, binary):
     client.set_multi({"n1": 1, "n2": 2})
     client.incr_multi(["n1", "n2"], delta=3)
     check(client.get_multi(["n1", "n2"]), {"n1": 4, "n2": 5})
-    if binary:
-        client.delete("made")
-        check(client.incr("n", 2**40), 2**40)
 
 
 def expiry(client):
@@ -113,7 +110,7 @@ def main():
     storage(client)
     many(client)
     compare_and_swap(client)
-    arithmetic(client, binary)
+    arithmetic(client)
     expiry(client)
     behaviours(server, binary)
     (name, stats), = client.get_stats()
@@ -121,7 +118,7 @@ def main():
     assert int(stats["pid"]) > 0, stats
     call_objects(client.get, f"pylibmc-{sys.argv[2]}")
     check(client.set(f"map:put:pylibmc-{sys.argv[2]}:key", "a:b c"), True)
-    check(client.get(f"map:get:pylibmc-{sys.argv[2]}:key").split(" : ", 1), ["key", "a:b c"])
+    check(client.get(f"map:get:pylibmc-{sys.argv[2]}:key"), b"key : a:b c")
     pool = pylibmc.ClientPool(client, 4)
     with pool.reserve() as pooled:
         check(pooled.set("pooled", 1), True)

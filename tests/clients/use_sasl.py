@@ -3,7 +3,6 @@
 import sys
 
 import bmemcached
-import pylibmc
 
 from support import address, check
 
@@ -14,10 +13,6 @@ user, password = sys.argv[2:4]
 client = bmemcached.Client([server], user, password)
 check(client.set("key", "value"), True)
 check(client.get("key"), "value")
-
-if pylibmc.support_sasl:
-    client = pylibmc.Client([server], binary=True, username=user, password=password)
-    check(client.get("key"), "value")
 
 try:
     stranger = bmemcached.Client([server], user, password + "x")

@@ -13,7 +13,18 @@ use rustix::process::Signal;
 #[test]
 fn a_unix_socket_serves_with_the_permissions_asked_for() {
     let socket = tools::scratch("unix").join("socket");
-    let server = Server::start(&["-s", text(&socket), "-a", "0720"]);
+    let mut command = Command::new(tools::cacheismo());
+    let options = [
+        "-p",
+        "-1",
+        "-l",
+        "127.0.0.1",
+        "-s",
+        text(&socket),
+        "-a",
+        "0720",
+    ];
+    let server = Server::spawn(command.args(options));
     let mode = std::fs::metadata(&socket)
         .expect("the socket is there")
         .permissions()

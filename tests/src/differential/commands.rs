@@ -192,7 +192,6 @@ fn meta_arithmetic(rng: &mut Rng, key: &str) -> Vec<u8> {
 
 fn ordinary_text(rng: &mut Rng) -> Vec<u8> {
     rng.pick(&[
-        "mn\r\n",
         "verbosity 0\r\n",
         "get nosuch1 nosuch2\r\n",
         "delete nosuch\r\n",
