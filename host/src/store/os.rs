@@ -1,6 +1,36 @@
-//! The one door to the operating system: memory the arena no longer needs, and huge pages.
+//! The one door to the operating system: memory as words, memory no longer needed, and huge pages.
 
+use std::ops::Deref;
 use std::sync::atomic::AtomicU64;
+
+use memmap2::{MmapMut, MmapOptions};
+
+/// Zeroed words that take memory only where they are touched. An allocator would clear so large a block whenever it
+/// cannot map one of its own.
+#[derive(Debug)]
+pub(super) struct Words(MmapMut);
+
+impl Words {
+    /// Address space for `count` words; `None` when there is not so much.
+    pub(super) fn reserve(count: usize) -> Option<Words> {
+        let bytes = count.checked_mul(size_of::<AtomicU64>())?;
+        MmapOptions::new().len(bytes).no_reserve_swap().map_anon().ok().map(Words)
+    }
+}
+
+impl Deref for Words {
+    type Target = [AtomicU64];
+
+    fn deref(&self) -> &[AtomicU64] {
+        let count = self.0.len() / size_of::<AtomicU64>();
+        #[expect(unsafe_code, reason = "memory maps are bytes, and there is no safe view of them as atomics")]
+        // SAFETY: the map is page-aligned, `count` whole words long, zeroed or written only through this view, and
+        // lives as long as `self`. Nobody reaches its bytes in another way, as the field is private and never lent.
+        unsafe {
+            std::slice::from_raw_parts(self.0.as_ptr().cast(), count)
+        }
+    }
+}
 
 /// Gives the whole pages inside `words` back. What they held is lost: they read as zero, or as before.
 pub(super) fn release(words: &[AtomicU64]) {
