@@ -32,7 +32,7 @@ pub struct Context {
 /// Lines a call may print; one more says that some are missing.
 const LINES_MAX: u32 = 20;
 /// Bytes of a printed line; longer ones are cut.
-const LINE_BYTES_MAX: usize = 1024;
+const LINE_BYTES_MAX: usize = 512;
 
 impl Context {
     const fn new() -> Self {

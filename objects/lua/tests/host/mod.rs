@@ -1,15 +1,17 @@
 //! A small host for the Lua module: an in-memory store behind the imports of the ABI.
 
-#![allow(dead_code, reason = "every test binary uses its part")]
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs, reason = "every test binary uses its part")]
 
 #[path = "../../../../host/src/runtime/lua.rs"]
 pub mod lua_imports;
+mod client;
 mod store;
 
 use wasmtime::{Result, bail, error::Context as _, format_err};
 use cacheismo_abi as abi;
 use std::sync::OnceLock;
 use std::time::Duration;
+pub use client::Client;
 pub use store::{Item, Peer, Store};
 use wasmtime::{Caller, Config, Engine, Extern, Instance, Linker, Memory, Module, TypedFunc};
 
@@ -49,6 +51,8 @@ pub struct Host {
     buffer: usize,
     reserve: TypedFunc<i32, i32>,
     scripts: Vec<(String, String)>,
+    /// What `fn:load` answered.
+    pub types: String,
 }
 
 fn engine() -> &'static (Engine, Module) {
@@ -100,7 +104,7 @@ impl Host {
         let buffer = instance.get_global(&mut store, abi::BUFFER_EXPORT).context("buffer")?;
         let buffer = buffer.get(&mut store).i32().context("an address")? as usize;
         let reserve = instance.get_typed_func(&mut store, abi::RESERVE_EXPORT)?;
-        Ok(Self { store, instance, memory, buffer, reserve, scripts: Vec::new() })
+        Ok(Self { store, instance, memory, buffer, reserve, scripts: Vec::new(), types: String::new() })
     }
 
     /// An instance that loaded these (name, text) scripts.
@@ -111,13 +115,19 @@ impl Host {
     /// As `new`, over an existing world.
     pub fn with_world(scripts: &[(&str, &str)], world: Store) -> Result<Self> {
         let mut host = Self::bare(world)?;
-        host.scripts =
-            scripts.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
+        host.set_scripts(scripts);
         let answer = host.load()?;
         if answer.contains("\"error\"") {
             bail!("{answer}");
         }
+        host.types = answer;
         Ok(host)
+    }
+
+    /// Sets the scripts of the next `load`.
+    pub fn set_scripts(&mut self, scripts: &[(&str, &str)]) {
+        self.scripts =
+            scripts.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     }
 
     /// Calls `fn:load` and returns its JSON.
