@@ -47,8 +47,8 @@ const GUEST: &str = r#"(module
       (br_if $next (i32.lt_u (local.get $n) (i32.const 1000))))
     (i64.const 0)))"#;
 
-/// Fields of one object, boxed as a transaction would be.
-struct OneObject(Box<BTreeMap<Vec<u8>, Vec<u8>>>);
+/// Fields of one object.
+struct OneObject(BTreeMap<Vec<u8>, Vec<u8>>);
 
 struct Bench {
     instances: Instances<OneObject>,
@@ -85,7 +85,7 @@ impl Bench {
         Bench {
             instances: Instances::new(&registry, Arc::new(NoLog)),
             function,
-            world: Some(OneObject(Box::new(fields))),
+            world: Some(OneObject(fields)),
             reply: Vec::with_capacity(1024),
         }
     }
