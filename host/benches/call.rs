@@ -74,6 +74,7 @@ impl Bench {
             name: "bench".to_owned(),
             wasm: wasm.into(),
             bytes_max: 1 << 20,
+            setup: None,
         };
         let refused = registry.load(&[source]);
         assert!(refused.is_empty(), "{refused:?}");

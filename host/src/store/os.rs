@@ -14,7 +14,12 @@ impl Words {
     /// Address space for `count` words; `None` when there is not so much.
     pub(super) fn reserve(count: usize) -> Option<Words> {
         let bytes = count.checked_mul(size_of::<AtomicU64>())?;
-        MmapOptions::new().len(bytes).no_reserve_swap().map_anon().ok().map(Words)
+        MmapOptions::new()
+            .len(bytes)
+            .no_reserve_swap()
+            .map_anon()
+            .ok()
+            .map(Words)
     }
 }
 
@@ -23,7 +28,10 @@ impl Deref for Words {
 
     fn deref(&self) -> &[AtomicU64] {
         let count = self.0.len() / size_of::<AtomicU64>();
-        #[expect(unsafe_code, reason = "memory maps are bytes, and there is no safe view of them as atomics")]
+        #[expect(
+            unsafe_code,
+            reason = "memory maps are bytes, and there is no safe view of them as atomics"
+        )]
         // SAFETY: the map is page-aligned, `count` whole words long, zeroed or written only through this view, and
         // lives as long as `self`. Nobody reaches its bytes in another way, as the field is private and never lent.
         unsafe {

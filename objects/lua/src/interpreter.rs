@@ -38,7 +38,12 @@ struct Loading {
 
 impl Loading {
     const fn new() -> Self {
-        Self { scripts: Vec::new(), started: Vec::new(), baseline: Vec::new(), json: String::new() }
+        Self {
+            scripts: Vec::new(),
+            started: Vec::new(),
+            baseline: Vec::new(),
+            json: String::new(),
+        }
     }
 }
 
@@ -55,7 +60,9 @@ pub fn load(mut args: Args<'static>) -> String {
     if LUA.get().is_some() {
         return error_json("", 0, "the scripts of this instance are loaded already");
     }
-    let Some(lua) = Lua::new() else { out_of_memory() };
+    let Some(lua) = Lua::new() else {
+        out_of_memory()
+    };
     LUA.set(Some(lua));
     lua.push_native(run_load);
     lua.push_native(run_call);
@@ -74,7 +81,11 @@ pub fn load(mut args: Args<'static>) -> String {
     let json = match protected(lua, LOAD) {
         Ok(()) => LOADING.with_borrow_mut(|loading| std::mem::take(&mut loading.json)),
         Err(text) => {
-            let Located { script, line, message } = script::locate(&text);
+            let Located {
+                script,
+                line,
+                message,
+            } = script::locate(&text);
             error_json(script.unwrap_or_default(), line, message)
         }
     };
@@ -146,7 +157,10 @@ fn out_of_memory() -> ! {
 /// Prepares the state, runs the scripts, finds their types.
 fn run_load(lua: Lua) -> Outcome {
     api::install(lua);
-    if lua.load(include_bytes!("../lua/prelude.lua"), c"=prelude.lua").is_err() {
+    if lua
+        .load(include_bytes!("../lua/prelude.lua"), c"=prelude.lua")
+        .is_err()
+    {
         lua.throw();
     }
     object::push_module(lua);
@@ -207,7 +221,9 @@ fn push_script(lua: Lua, index: usize) {
     let skip = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
     let text = if shell { &text[skip..] } else { text };
     let loaded = if text.starts_with(b"\x1b") {
-        lua.push_bytes(format!("{}:0: byte code is not accepted", name.to_string_lossy()).as_bytes());
+        lua.push_bytes(
+            format!("{}:0: byte code is not accepted", name.to_string_lossy()).as_bytes(),
+        );
         Err(Failure::Error)
     } else {
         lua.load(text, &name)
@@ -224,7 +240,9 @@ fn pending(lua: Lua) -> Outcome {
         let name = lua.check_bytes(1);
         LOADING.with_borrow(|l| {
             l.scripts.iter().position(|(path, _)| {
-                script::file_name(path).strip_suffix(".lua").is_some_and(|n| n.as_bytes() == name)
+                script::file_name(path)
+                    .strip_suffix(".lua")
+                    .is_some_and(|n| n.as_bytes() == name)
             })
         })
     };
@@ -268,7 +286,11 @@ fn find_legacy(lua: Lua) {
     lua.push_nil();
     while lua.next(GLOBALS) {
         let known = |name: &[u8]| {
-            LOADING.with_borrow(|l| l.baseline.binary_search_by(|n| n.as_slice().cmp(name)).is_ok())
+            LOADING.with_borrow(|l| {
+                l.baseline
+                    .binary_search_by(|n| n.as_slice().cmp(name))
+                    .is_ok()
+            })
         };
         let named = lua.kind(-2) == kind::STRING && is_name(lua.bytes(-2)) && !known(lua.bytes(-2));
         if named && lua.kind(-1) == kind::TABLE && !functions(lua, lua.top()).is_empty() {

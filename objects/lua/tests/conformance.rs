@@ -21,13 +21,19 @@ fn without_addresses(text: &str) -> String {
             out.push_str("0x");
         }
         let after = out.ends_with(": 0x");
-        out.push_str(if after { part.trim_start_matches(|c: char| c.is_ascii_hexdigit()) } else { part });
+        out.push_str(if after {
+            part.trim_start_matches(|c: char| c.is_ascii_hexdigit())
+        } else {
+            part
+        });
     }
     out
 }
 
 fn snippets() -> impl Iterator<Item = &'static str> {
-    SNIPPETS.lines().filter(|l| !l.is_empty() && !l.starts_with('#'))
+    SNIPPETS
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with('#'))
 }
 
 #[test]
@@ -47,7 +53,12 @@ fn snippets_print_what_lua_prints() {
             wrong.push(format!("{code}\n--- is\n{answer}\n--- not\n{expected}\n"));
         }
     }
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
