@@ -422,3 +422,19 @@ fn poll_read<T: AsyncRead + Unpin>(
 ) -> Poll<io::Result<usize>> {
     pin!(stream.read_buf(buffer)).poll(context)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::EchoService;
+    use super::*;
+
+    /// Beside this an open connection costs its entry, its link and its place in the runtime: some hundred bytes.
+    #[test]
+    fn a_connection_is_small() {
+        fn task_bytes<S: Service, T, F>(_: fn(Session<S, T>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = task_bytes(Session::<EchoService, tokio::net::TcpStream>::run);
+        assert!(bytes <= 1024, "{bytes} bytes");
+    }
+}
