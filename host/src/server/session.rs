@@ -50,6 +50,15 @@ enum Gate {
     Open,
 }
 
+/// Where the input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// In the worker's read buffer.
+    Shared,
+    /// In the connection's own.
+    Rest,
+}
+
 /// What to do between two executions.
 enum Turn<Job> {
     Read { needed: usize },
@@ -83,30 +92,30 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     async fn serve(&mut self) -> io::Result<()> {
         let mut needed = 0;
         loop {
-            let received = self.receive(needed).await?;
+            let (received, source) = self.receive(needed).await?;
             if received == 0 {
                 return self.close().await;
             }
             self.shard.counters.read(received);
             self.link.entry.set_active(self.shard.now_s());
-            if self.rest.len() > self.shard.input_bytes_max {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            if !self.rest.is_empty() && self.rest.len() < needed {
+            if self.is_short(source, needed)? {
                 continue;
             }
-            match self.answer().await? {
+            match self.answer(source).await? {
                 Some(more) => needed = more,
                 None => return self.close().await,
             }
-            if received >= self.shard.turn_bytes {
+            if received >= self.shard.turn_bytes / 2 {
                 self.give_way().await;
             }
         }
     }
 
-    /// Waits for input: to the worker's buffer, or behind the rest when there is one. 0 is the end.
-    async fn receive(&mut self, needed: usize) -> io::Result<usize> {
+    /// Waits for input. 0 bytes are the end.
+    ///
+    /// A short rest is put in front of it in the worker's buffer; a long one gets it appended, so that the bytes
+    /// of a big value are copied once.
+    async fn receive(&mut self, needed: usize) -> io::Result<(usize, Source)> {
         let Session {
             shard,
             stream,
@@ -114,17 +123,22 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
             rest,
             ..
         } = self;
-        poll_fn(|context| {
+        let source = match rest.len() {
+            0 => Source::Shared,
+            len if len.max(needed) <= shard.turn_bytes / 2 => Source::Shared,
+            _ => Source::Rest,
+        };
+        let received = poll_fn(|context| {
             if link.wish() == Wish::Leave {
                 return Poll::Ready(Ok(0));
             }
-            let polled = if rest.is_empty() {
-                let mut input = shard.input.borrow_mut();
-                input.clear();
-                input.reserve(shard.turn_bytes);
-                poll_read(stream, context, &mut input)
-            } else {
-                poll_read(stream, context, rest.room(needed))
+            let polled = match source {
+                Source::Shared => {
+                    let mut input = shard.fresh_input();
+                    input.extend_from_slice(rest.bytes());
+                    poll_read(stream, context, &mut input)
+                }
+                Source::Rest => poll_read(stream, context, rest.room(needed)),
             };
             match polled {
                 Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok(0)),
@@ -135,15 +149,35 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
                 ready => ready,
             }
         })
-        .await
+        .await?;
+        if source == Source::Shared && received > 0 {
+            rest.consume(rest.len(), &mut shard.spares.borrow_mut());
+        }
+        Ok((received, source))
+    }
+
+    /// Whether it makes no sense yet to execute what has come; it is kept then.
+    fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
+        if source == Source::Rest {
+            if self.rest.len() > self.shard.input_bytes_max {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            return Ok(self.rest.len() < needed);
+        }
+        let input = self.shard.input.borrow();
+        let short = input.len() < needed;
+        if short {
+            self.rest
+                .keep(&input, needed, &mut self.shard.spares.borrow_mut());
+        }
+        Ok(short)
     }
 
     /// Executes what has come and writes the answers. `None`: close. Otherwise the length to read up to.
-    async fn answer(&mut self) -> io::Result<Option<usize>> {
-        let mut turn = if self.rest.is_empty() {
-            self.execute_new()
-        } else {
-            self.execute_rest()
+    async fn answer(&mut self, source: Source) -> io::Result<Option<usize>> {
+        let mut turn = match source {
+            Source::Shared => self.execute_shared(),
+            Source::Rest => self.execute_rest(),
         };
         loop {
             match turn {
@@ -171,7 +205,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     }
 
     /// Executes what is in the worker's read buffer and keeps what is left of it.
-    fn execute_new(&mut self) -> Turn<S::Job> {
+    fn execute_shared(&mut self) -> Turn<S::Job> {
         let input = self.shard.input.take();
         let (consumed, turn) = self.execute(&input);
         let needed = match turn {
@@ -357,9 +391,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
             let more = poll_fn(|context| {
                 // What a watching client sends is of no interest, but its leaving is.
                 loop {
-                    let mut input = shard.input.borrow_mut();
-                    input.clear();
-                    input.reserve(shard.turn_bytes);
+                    let mut input = shard.fresh_input();
                     match poll_read(stream, context, &mut input) {
                         Poll::Ready(Ok(1..)) => {}
                         Poll::Ready(_) => return Poll::Ready(false),
@@ -387,10 +419,8 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         let Session { shard, stream, .. } = self;
         poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context)).await?;
         poll_fn(|context| {
-            let mut input = shard.input.borrow_mut();
             for _ in 0..DRAIN_READS_MAX {
-                input.clear();
-                input.reserve(shard.turn_bytes);
+                let mut input = shard.fresh_input();
                 if !matches!(poll_read(stream, context, &mut input), Poll::Ready(Ok(1..))) {
                     break;
                 }
