@@ -3,6 +3,9 @@
 //! A connection that waits keeps no buffers. Nothing is allocated for a request: input goes to the worker's read
 //! buffer, answers to the worker's output buffer, and both are empty again before another task runs.
 
+mod gate;
+mod watching;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -13,16 +16,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::oneshot;
 
 use super::acceptor::Admission;
-use super::auth::{self, Verdict};
 use super::buffers::Rest;
 use super::link::{Link, Wish};
-use super::options::WireProtocol;
 use super::service::{Service, Step};
 use super::shard::Shard;
-use crate::stats::{ConnectionState, Stream, Watcher};
+use crate::stats::{ConnectionState, Stream};
 
-/// First byte of a binary request. Passwords of binary clients are SASL's business, behind the gate.
-const BINARY_MAGIC: u8 = 0x80;
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
 
@@ -252,41 +251,6 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         }
     }
 
-    /// Asks the gate. Without a turn it is open, and so many bytes are used up.
-    fn pass_gate(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Option<Turn<S::Job>>) {
-        let process = &self.shard.process;
-        if self.gate == Gate::Protocol {
-            let binary = input.first() == Some(&BINARY_MAGIC);
-            match (process.config.protocol, &process.passwords) {
-                (WireProtocol::Binary, _) if !binary => return (0, Some(Turn::Close)),
-                (WireProtocol::Ascii, _) if binary => return (0, Some(Turn::Close)),
-                (_, Some(_)) if !binary => self.gate = Gate::Password,
-                _ => {
-                    self.gate = Gate::Open;
-                    return (0, None);
-                }
-            }
-        }
-        let Some(passwords) = &process.passwords else {
-            return (0, None);
-        };
-        let mut at = 0;
-        loop {
-            if at == input.len() {
-                return (at, Some(Turn::Read { needed: 1 }));
-            }
-            match auth::gate(passwords, &input[at..], out) {
-                Verdict::Consumed(consumed) => at += consumed,
-                Verdict::Needs(needed) => return (at, Some(Turn::Read { needed })),
-                Verdict::Close => return (at, Some(Turn::Close)),
-                Verdict::Open(consumed) => {
-                    self.gate = Gate::Open;
-                    return (at + consumed, None);
-                }
-            }
-        }
-    }
-
     /// Has a call run on a lane thread, while the answers before it go out.
     async fn call(&mut self, job: S::Job) -> io::Result<()> {
         let (sender, receiver) = oneshot::channel();
@@ -356,61 +320,6 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     async fn give_way(&self) {
         self.shard.counters.yielded();
         tokio::task::yield_now().await;
-    }
-
-    /// Sends log lines until the client leaves. False when there is no such stream: the connection goes on.
-    async fn watch(&mut self, streams: &[u8]) -> io::Result<bool> {
-        let hub = std::sync::Arc::clone(&self.shard.process.hub);
-        if !self.shard.process.config.watch {
-            self.shard
-                .output()
-                .extend_from_slice(b"CLIENT_ERROR watch commands not allowed\r\n");
-            return Ok(false);
-        }
-        let Ok(watcher) = hub.watch(streams) else {
-            self.shard.output().extend_from_slice(b"ERROR\r\n");
-            return Ok(false);
-        };
-        self.shard.output().extend_from_slice(b"OK\r\n");
-        let result = self.watch_lines(&watcher).await;
-        hub.unwatch(&watcher);
-        result.map(|()| true)
-    }
-
-    async fn watch_lines(&mut self, watcher: &Watcher) -> io::Result<()> {
-        self.flush().await?;
-        let mut lines = Vec::new();
-        loop {
-            self.link.entry.set_state(ConnectionState::Watching);
-            let Session {
-                shard,
-                stream,
-                link,
-                ..
-            } = self;
-            let more = poll_fn(|context| {
-                // What a watching client sends is of no interest, but its leaving is.
-                loop {
-                    let mut input = shard.fresh_input();
-                    match poll_read(stream, context, &mut input) {
-                        Poll::Ready(Ok(1..)) => {}
-                        Poll::Ready(_) => return Poll::Ready(false),
-                        Poll::Pending => break,
-                    }
-                }
-                if link.wish() != Wish::Stay {
-                    return Poll::Ready(false);
-                }
-                link.sleeps(context);
-                watcher.poll_lines(context, &mut lines).map(|()| true)
-            })
-            .await;
-            if !more {
-                return Ok(());
-            }
-            self.write(&lines).await?;
-            lines.clear();
-        }
     }
 
     /// Ends the connection so that the answers arrive: the system resets a connection that is closed with input
