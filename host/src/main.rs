@@ -215,7 +215,7 @@ fn sources(options: &RuntimeOptions) -> anyhow::Result<Vec<Source>> {
         match Source::directory(directory) {
             Ok(found) => sources.extend(found),
             Err(error) if options.lenient => log::warn(format_args!("{error}")),
-            Err(error) => return Err(error.into()),
+            Err(error) => bail!("{error}"),
         }
     }
     Ok(sources)
