@@ -30,7 +30,9 @@ pub struct LuaThrow;
 /// # Errors
 /// When they are defined already.
 pub fn add_to_linker<T: LuaData>(linker: &mut Linker<T>) -> Result<()> {
-    linker.func_wrap(LUA_MODULE, "throw", || -> Result<()> { Err(LuaThrow.into()) })?;
+    linker.func_wrap(LUA_MODULE, "throw", || -> Result<()> {
+        Err(LuaThrow.into())
+    })?;
     linker.func_wrap(LUA_MODULE, "pcall", pcall::<T>)?;
     Ok(())
 }

@@ -1,20 +1,33 @@
 //! Recorded sessions of the original server, replayed on the module with our scripts.
 
-mod host;
-
-use host::{Client, Host, Store};
+use crate::host::{Client, Host, Store};
 use std::collections::BTreeMap;
 
 const SCRIPTS: [(&str, &str); 4] = [
-    ("scripts/map.lua", include_str!("../../../scripts-lua/map.lua")),
-    ("scripts/quota.lua", include_str!("../../../scripts-lua/quota.lua")),
-    ("scripts/set.lua", include_str!("../../../scripts-lua/set.lua")),
-    ("scripts/swcounter.lua", include_str!("../../../scripts-lua/swcounter.lua")),
+    (
+        "scripts/map.lua",
+        include_str!("../../../../scripts-lua/map.lua"),
+    ),
+    (
+        "scripts/quota.lua",
+        include_str!("../../../../scripts-lua/quota.lua"),
+    ),
+    (
+        "scripts/set.lua",
+        include_str!("../../../../scripts-lua/set.lua"),
+    ),
+    (
+        "scripts/swcounter.lua",
+        include_str!("../../../../scripts-lua/swcounter.lua"),
+    ),
 ];
 /// The object the recordings look around with.
 const PROBE: (&str, &str) = ("scripts-probe/api.lua", include_str!("golden/api.lua"));
 /// Two helpers the original's set.lua left in the table of globals.
-const LEAKED: (&str, &str) = ("leaked.lua", "function union() end function intersection() end");
+const LEAKED: (&str, &str) = (
+    "leaked.lua",
+    "function union() end function intersection() end",
+);
 const PEER: &str = "127.0.0.1:10001";
 const MYSELF: &str = "127.0.0.1:10002";
 
@@ -29,7 +42,12 @@ struct Record {
 
 /// The recordings hold one character for each byte.
 fn bytes(value: &serde_json::Value) -> Vec<u8> {
-    value.as_str().unwrap_or("").chars().map(|c| c as u8).collect()
+    value
+        .as_str()
+        .unwrap_or("")
+        .chars()
+        .map(|c| c as u8)
+        .collect()
 }
 
 fn sessions() -> BTreeMap<String, Vec<Record>> {
@@ -44,7 +62,10 @@ fn sessions() -> BTreeMap<String, Vec<Record>> {
             request: bytes(&value["request"]),
             response: bytes(&value["response"]),
         };
-        sessions.entry(record.session.clone()).or_default().push(record);
+        sessions
+            .entry(record.session.clone())
+            .or_default()
+            .push(record);
     }
     sessions
 }
@@ -89,7 +110,9 @@ fn what_was_right_is_answered_byte_for_byte() {
             if record.request.starts_with(b"quit") {
                 continue;
             }
-            let answer = client.request(&record.request).expect("a request of the host");
+            let answer = client
+                .request(&record.request)
+                .expect("a request of the host");
             if record.verdict == "keep" {
                 checked += 1;
                 if answer != record.response {
@@ -105,7 +128,12 @@ fn what_was_right_is_answered_byte_for_byte() {
         }
     }
     assert!(checked > 250, "only {checked} records");
-    assert!(wrong.is_empty(), "{} of {checked}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {checked}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -116,7 +144,9 @@ fn what_was_silence_is_an_error_that_says_where() {
             if record.request.starts_with(b"quit") {
                 continue;
             }
-            let answer = client.request(&record.request).expect("a request of the host");
+            let answer = client
+                .request(&record.request)
+                .expect("a request of the host");
             let answer = String::from_utf8_lossy(&answer).into_owned();
             if record.verdict == "error" && session != "e-dispatch-globals" {
                 let told = answer.starts_with("SERVER_ERROR ") && answer.contains(".lua:");
@@ -131,11 +161,24 @@ fn what_was_silence_is_an_error_that_says_where() {
 #[test]
 fn libraries_and_globals_cannot_be_called_by_a_key() {
     let mut client = client();
-    for key in ["print:a:b", "split:a:b", "string:len:x", "os:clock:x", "core:version:x",
-        "Command:writeString:hi", "core:flush_all:x", "HashMap:get:x", "package:loadlib:x",
-        "_G:print:x", "object:open:x", "table:concat:x", "coroutine:yield:x"]
-    {
-        let answer = client.request(format!("get {key}\r\n").as_bytes()).expect("answered");
+    for key in [
+        "print:a:b",
+        "split:a:b",
+        "string:len:x",
+        "os:clock:x",
+        "core:version:x",
+        "Command:writeString:hi",
+        "core:flush_all:x",
+        "HashMap:get:x",
+        "package:loadlib:x",
+        "_G:print:x",
+        "object:open:x",
+        "table:concat:x",
+        "coroutine:yield:x",
+    ] {
+        let answer = client
+            .request(format!("get {key}\r\n").as_bytes())
+            .expect("answered");
         assert_eq!(answer, b"END\r\n", "{key}");
     }
 }
@@ -177,13 +220,16 @@ fn stored_bytes_are_those_of_the_original() {
             if record.request.starts_with(b"quit") {
                 continue;
             }
-            let answer = client.request(&record.request).expect("a request of the host");
+            let answer = client
+                .request(&record.request)
+                .expect("a request of the host");
             let raw = record.verdict == "decide" && record.request.contains(&b'$');
             if raw && record.request.starts_with(b"get ") {
                 assert_eq!(
                     String::from_utf8_lossy(&answer),
                     String::from_utf8_lossy(&record.response),
-                    "{session} {}", record.step
+                    "{session} {}",
+                    record.step
                 );
             }
         }

@@ -1,8 +1,6 @@
 //! What scripts can do, and how calls end.
 
-mod host;
-
-use host::{Answer, Client, Host, Store, pack_list};
+use crate::host::{Answer, Client, Host, Store, pack_list};
 
 fn client(script: &str) -> Client {
     Client::new(&[("scripts/t.lua", script)]).expect("loads")
@@ -24,7 +22,8 @@ fn one(body: &str) -> String {
 
 #[test]
 fn arguments_and_the_data_block_reach_the_function() {
-    let script = "t = {} function t.f(c, k, ...) writeStringAsValue(c, k, table.concat({...}, '|')) end";
+    let script =
+        "t = {} function t.f(c, k, ...) writeStringAsValue(c, k, table.concat({...}, '|')) end";
     let mut client = client(script);
     assert_eq!(client.value("t:f:x:y"), "x|y");
     assert_eq!(client.value("t:f:x::z:"), "x||z");
@@ -41,41 +40,104 @@ fn an_error_names_script_and_line_and_keeps_nothing() {
     assert!(client.host.data().world.items.is_empty());
     assert_eq!(fails("error({})"), "(the error is not a string)");
     assert_eq!(fails("error('plain', 0)"), "plain");
-    assert_eq!(fails("local x = nil; x.y = 1"), "attempt to index local 'x' (a nil value) (t.lua:1)");
+    assert_eq!(
+        fails("local x = nil; x.y = 1"),
+        "attempt to index local 'x' (a nil value) (t.lua:1)"
+    );
 }
 
 #[test]
 fn wrong_receivers_and_arguments_are_errors() {
     for (body, text) in [
-        ("getHashMap().get(5, 'x')", "bad argument #1 to 'get' (HashMap expected, got number)"),
-        ("getHashMap().get(c, 'x')", "bad argument #1 to 'get' (HashMap expected, got userdata)"),
-        ("getHashMap():get()", "bad argument #1 to 'get' (string expected, got no value)"),
-        ("getHashMap():get({})", "bad argument #1 to 'get' (string expected, got table)"),
-        ("getHashMap():put('x')", "bad argument #1 to 'put' (CacheItem expected, got string)"),
-        ("CacheItem.getData(newproxy())", "bad argument #1 to 'getData' (CacheItem expected, got userdata)"),
-        ("Command.getKey(nil)", "bad argument #1 to 'getKey' (Command expected, got nil)"),
-        ("Consistent.findServerForKey({}, 'x')", "bad argument #1 to 'findServerForKey' (Consistent expected, got table)"),
-        ("c:setFlags('x')", "bad argument #1 to 'setFlags' (number expected, got string)"),
-        ("table.marshal(5)", "bad argument #1 to 'marshal' (table expected, got number)"),
-        ("table.unmarshal(nil)", "bad argument #1 to 'unmarshal' (string expected, got nil)"),
-        ("c:getInParallel(5)", "bad argument #1 to 'getInParallel' (table expected, got number)"),
-        ("c:getInParallel{a = {{}}}", "getInParallel: a key must be a string"),
-        ("local r = newConsistent('a') deleteConsistent(r) r:findServerForKey('x')", "the ring was deleted"),
-        ("c:setKey('x') local i = c:newCacheItem() i:delete() i:getData()", "the item was deleted"),
-        ("setmetatable({}, CacheItem):getData()", "bad argument #1 to 'getData' (CacheItem expected, got table)"),
+        (
+            "getHashMap().get(5, 'x')",
+            "bad argument #1 to 'get' (HashMap expected, got number)",
+        ),
+        (
+            "getHashMap().get(c, 'x')",
+            "bad argument #1 to 'get' (HashMap expected, got userdata)",
+        ),
+        (
+            "getHashMap():get()",
+            "bad argument #1 to 'get' (string expected, got no value)",
+        ),
+        (
+            "getHashMap():get({})",
+            "bad argument #1 to 'get' (string expected, got table)",
+        ),
+        (
+            "getHashMap():put('x')",
+            "bad argument #1 to 'put' (CacheItem expected, got string)",
+        ),
+        (
+            "CacheItem.getData(newproxy())",
+            "bad argument #1 to 'getData' (CacheItem expected, got userdata)",
+        ),
+        (
+            "Command.getKey(nil)",
+            "bad argument #1 to 'getKey' (Command expected, got nil)",
+        ),
+        (
+            "Consistent.findServerForKey({}, 'x')",
+            "bad argument #1 to 'findServerForKey' (Consistent expected, got table)",
+        ),
+        (
+            "c:setFlags('x')",
+            "bad argument #1 to 'setFlags' (number expected, got string)",
+        ),
+        (
+            "table.marshal(5)",
+            "bad argument #1 to 'marshal' (table expected, got number)",
+        ),
+        (
+            "table.unmarshal(nil)",
+            "bad argument #1 to 'unmarshal' (string expected, got nil)",
+        ),
+        (
+            "c:getInParallel(5)",
+            "bad argument #1 to 'getInParallel' (table expected, got number)",
+        ),
+        (
+            "c:getInParallel{a = {{}}}",
+            "getInParallel: a key must be a string",
+        ),
+        (
+            "local r = newConsistent('a') deleteConsistent(r) r:findServerForKey('x')",
+            "the ring was deleted",
+        ),
+        (
+            "c:setKey('x') local i = c:newCacheItem() i:delete() i:getData()",
+            "the item was deleted",
+        ),
+        (
+            "setmetatable({}, CacheItem):getData()",
+            "calling 'getData' on bad self (CacheItem expected, got table)",
+        ),
     ] {
-        // A method's own argument counts from the receiver when it is called with a dot.
-        assert_eq!(fails(body).replace("calling 'getData' on bad self", ""), format!("{text} (t.lua:1)"), "{body}");
+        assert_eq!(fails(body), format!("{text} (t.lua:1)"), "{body}");
     }
 }
 
 #[test]
 fn what_a_sandbox_has_not_is_a_clear_error() {
-    for name in ["io.open", "io.write", "os.execute", "os.exit", "os.remove", "dofile", "loadfile",
-        "debug.sethook", "debug.getregistry", "debug.setmetatable", "package.loadlib"]
-    {
+    for name in [
+        "io.open",
+        "io.write",
+        "os.execute",
+        "os.exit",
+        "os.remove",
+        "dofile",
+        "loadfile",
+        "debug.sethook",
+        "debug.getregistry",
+        "debug.setmetatable",
+        "package.loadlib",
+    ] {
         let text = fails(&format!("{name}('x')"));
-        assert_eq!(text, format!("{name} is not available in cacheismo (t.lua:1)"));
+        assert_eq!(
+            text,
+            format!("{name} is not available in cacheismo (t.lua:1)")
+        );
     }
 }
 
@@ -90,14 +152,20 @@ fn items_have_flags_and_expiry() {
     ))], world).expect("loads");
     let mut client = Client::of(host).expect("types");
     assert_eq!(client.value("t:f:x"), "a7v15");
-    assert_eq!(client.host.data().world.items[b"a".as_slice()].expiry_ms, 15_000);
+    assert_eq!(
+        client.host.data().world.items[b"a".as_slice()].expiry_ms,
+        15_000
+    );
 }
 
 #[test]
 fn raw_bytes_and_several_answers_are_sent_as_they_are() {
     let mut client = client(&one("c:writeString('hi ') writeStringAsValue(c, k, 'x')"));
     let reply = client.call("t:f:x", &["t:f:x"], None);
-    assert_eq!(reply, Some(Answer::Reply(b"Rhi VALUE t:f:x 0 1\r\nx\r\n".to_vec())));
+    assert_eq!(
+        reply,
+        Some(Answer::Reply(b"Rhi VALUE t:f:x 0 1\r\nx\r\n".to_vec()))
+    );
 }
 
 #[test]
@@ -126,7 +194,10 @@ fn bytes_of_others_never_become_code_or_a_crash() {
         pcall(table.unmarshal, deep(1000)) \
         writeStringAsValue(c, k, tostring(n > 500) .. tostring(select(2, pcall(table.unmarshal, '\\142\\003\\0\\0\\0\\0\\0\\0\\240\\063\\006\\002\\0\\0\\0\\0'))))";
     assert_eq!(run(body), "truebad code: functions are not loaded");
-    assert_eq!(fails("table.marshal{ function() end }"), "attempt to persist a function (t.lua:1)");
+    assert_eq!(
+        fails("table.marshal{ function() end }"),
+        "attempt to persist a function (t.lua:1)"
+    );
     let deep = "local t = {} for i = 1, 1000 do t = { t } end table.marshal(t)";
     assert_eq!(fails(deep), "tables are nested too deep (t.lua:1)");
 }
@@ -154,7 +225,12 @@ fn peers_that_fail_are_absent() {
         writeStringAsValue(c, k, tostring(next(r['down:1'])) .. r['up:1'].a .. tostring(r['up:1'].b) .. tostring(c:getFromServer('down:1', 'x')))";
     let mut client = client(&one(body));
     let up = |key: &[u8]| (key == b"a").then(|| b"A".to_vec());
-    client.host.data().world.peers.insert("up:1".to_owned(), Box::new(up));
+    client
+        .host
+        .data()
+        .world
+        .peers
+        .insert("up:1".to_owned(), Box::new(up));
     assert_eq!(client.value("t:f:x"), "nilAnilnil");
 }
 
@@ -169,12 +245,17 @@ fn dates_follow_the_hosts_clock_and_zone() {
     let host = Host::with_world(&[("t.lua", &one(body))], world).expect("loads");
     let mut client = Client::of(host).expect("types");
     // 150 days on it is winter, but the table still says summer: glibc takes its word.
-    assert_eq!(client.value("t:f:x"), "2023-07-22 06:26:40 +0200 true 0 1703415600 12960000");
+    assert_eq!(
+        client.value("t:f:x"),
+        "2023-07-22 06:26:40 +0200 true 0 1703415600 12960000"
+    );
 }
 
 #[test]
 fn print_goes_to_the_log_and_is_bounded() {
-    let mut client = client(&one("for i = 1, 100 do print(i, nil, {} ~= nil) end writeStringAsValue(c, k, 'ok')"));
+    let mut client = client(&one(
+        "for i = 1, 100 do print(i, nil, {} ~= nil) end writeStringAsValue(c, k, 'ok')",
+    ));
     assert_eq!(client.value("t:f:x"), "ok");
     let log = &client.host.data().log;
     assert_eq!(log[0], "1\tnil\ttrue");
@@ -186,10 +267,18 @@ fn print_goes_to_the_log_and_is_bounded() {
 fn a_script_that_does_not_load_is_named() {
     let mut host = Host::bare(Store::default()).expect("an instance");
     for (scripts, expected) in [
-        (vec![("a/x.lua", "x = {}\ny ="), ("a/b.lua", "ok = 1")],
-            r#"{"error":{"script":"x.lua","line":2,"message":"unexpected symbol near '<eof>'"}}"#),
-        (vec![("z.lua", "\n\nerror('no')")], r#"{"error":{"script":"z.lua","line":3,"message":"no"}}"#),
-        (vec![("z.lua", "\x1bLua")], r#"{"error":{"script":"z.lua","line":0,"message":"byte code is not accepted"}}"#),
+        (
+            vec![("a/x.lua", "x = {}\ny ="), ("a/b.lua", "ok = 1")],
+            r#"{"error":{"script":"x.lua","line":2,"message":"unexpected symbol near '<eof>'"}}"#,
+        ),
+        (
+            vec![("z.lua", "\n\nerror('no')")],
+            r#"{"error":{"script":"z.lua","line":3,"message":"no"}}"#,
+        ),
+        (
+            vec![("z.lua", "\x1bLua")],
+            r#"{"error":{"script":"z.lua","line":0,"message":"byte code is not accepted"}}"#,
+        ),
     ] {
         host = Host::bare(Store::default()).expect("an instance");
         host.set_scripts(&scripts);
@@ -201,8 +290,14 @@ fn a_script_that_does_not_load_is_named() {
 #[test]
 fn load_lists_types_and_functions() {
     let scripts = [
-        ("d/b.lua", "b = { g = function() end, n = 5 } notatype = { x = 1 } local hidden = {} function hidden.f() end"),
-        ("d/a.lua", "#!/usr/bin/lua\nlocal object = require 'object' object.type('new', { r = function() end, w = function() end }, { readonly = { 'r' } })"),
+        (
+            "d/b.lua",
+            "b = { g = function() end, n = 5 } notatype = { x = 1 } local hidden = {} function hidden.f() end",
+        ),
+        (
+            "d/a.lua",
+            "#!/usr/bin/lua\nlocal object = require 'object' object.type('new', { r = function() end, w = function() end }, { readonly = { 'r' } })",
+        ),
         ("d/config.lua", "fromconfig = { f = function() end }"),
     ];
     let client = Client::new(&scripts).expect("loads");
@@ -219,10 +314,19 @@ fn load_lists_types_and_functions() {
 #[test]
 fn scripts_can_require_each_other() {
     let scripts = [
-        ("a.lua", "local b = require 'b' t = { f = function(c, k) writeStringAsValue(c, k, b.x) end }"),
-        ("b.lua", "loads = (loads or 0) + 1 return { x = 'from b ' .. loads }"),
+        (
+            "a.lua",
+            "local b = require 'b' t = { f = function(c, k) writeStringAsValue(c, k, b.x) end }",
+        ),
+        (
+            "b.lua",
+            "loads = (loads or 0) + 1 return { x = 'from b ' .. loads }",
+        ),
     ];
-    assert_eq!(Client::new(&scripts).expect("loads").value("t:f:x"), "from b 1");
+    assert_eq!(
+        Client::new(&scripts).expect("loads").value("t:f:x"),
+        "from b 1"
+    );
 }
 
 #[test]
@@ -242,20 +346,36 @@ fn new_style_objects_keep_fields() {
     assert_eq!(client.value("o:get:k:a"), "2");
     assert_eq!(client.value("o:incr:k:n"), "1");
     assert_eq!(client.value("o:incr:k:n:2.5"), "3.5");
-    assert_eq!(client.value("o:incr:k:big:9007199254740991"), "9.007199254741e+15");
+    assert_eq!(
+        client.value("o:incr:k:big:9007199254740991"),
+        "9.007199254741e+15"
+    );
     assert_eq!(client.value("o:get:k:big"), "9007199254740991");
-    assert_eq!(client.call("o:get:k:none", &[""], None), Some(Answer::Reply(b"R".to_vec())));
-    assert_eq!(client.failure("o:incr:k:bad:x"), "bad argument #2 to 'incr' (number expected, got string) (t.lua:1)");
+    assert_eq!(
+        client.call("o:get:k:none", &[""], None),
+        Some(Answer::Reply(b"R".to_vec()))
+    );
+    assert_eq!(
+        client.failure("o:incr:k:bad:x"),
+        "bad argument #2 to 'incr' (number expected, got string) (t.lua:1)"
+    );
     for i in 0..700 {
         client.value(&format!("o:set:many:f{i:04}:{}", "v".repeat(20)));
     }
     assert_eq!(client.value("o:count:many"), "700");
     let all = client.value("o:all:many:f00");
     assert_eq!(all.split(' ').count(), 100);
-    let back: Vec<String> = client.value("o:back:many").split(' ').map(str::to_owned).collect();
+    let back: Vec<String> = client
+        .value("o:back:many")
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
     assert!(back.len() == 700 && back[0] == "f0699" && back[699] == "f0000");
     assert_eq!(client.value("o:ttl:k"), "5");
-    assert_eq!(client.failure("o:bad:k"), "the result must be a string, a number, a boolean or nil");
+    assert_eq!(
+        client.failure("o:bad:k"),
+        "the result must be a string, a number, a boolean or nil"
+    );
     assert_eq!(client.value("o:gone:k"), "true");
     client.call("o:other:k:z", &[""], None);
     assert_eq!(client.value("o:get:z:x"), "y");
@@ -266,25 +386,59 @@ fn main(client: &mut Client, name: &str, keys: &[&str], data: Option<&[u8]>) -> 
     let keys = pack_list(keys.iter().map(|k| k.as_bytes()));
     let mut args: Vec<&[u8]> = vec![b"", b"mainVirtualKey", name.as_bytes(), b"", &keys];
     args.extend(data);
-    client.host.invoke("main", &args, 300).expect("the host works")
+    client
+        .host
+        .invoke("main", &args, 300)
+        .expect("the host works")
 }
 
 #[test]
 fn commands_pass_through_the_scripts() {
-    let mut client = client("t = {} function t.f(c, k, o) writeStringAsValue(c, k, o) end \
-        local old = core.set function core.set(c) c:setData(c:getData():upper()) return old(c) end");
+    let mut client = client(
+        "t = {} function t.f(c, k, o) writeStringAsValue(c, k, o) end \
+        local old = core.set function core.set(c) c:setData(c:getData():upper()) return old(c) end",
+    );
     let reply = |text: &str| Answer::Reply(text.as_bytes().to_vec());
-    assert_eq!(main(&mut client, "set", &["a"], Some(b"abc")), reply("RSTORED\r\n"));
-    assert_eq!(main(&mut client, "get", &["a", "t:f:x", "none"], None),
-        reply("RVALUE a 0 3\r\nABC\r\nVALUE t:f:x 0 1\r\nx\r\nEND\r\n"));
-    assert_eq!(main(&mut client, "add", &["a"], Some(b"x")), reply("RNOT_STORED\r\n"));
-    assert_eq!(main(&mut client, "append", &["a"], Some(b"x")), reply("RSTORED\r\n"));
-    assert_eq!(main(&mut client, "prepend", &["a"], Some(b"y")), reply("RSTORED\r\n"));
-    assert_eq!(client.host.data().world.items[b"a".as_slice()].data, b"YABCX".map(|b| b));
-    assert_eq!(main(&mut client, "replace", &["none"], Some(b"x")), reply("RNOT_STORED\r\n"));
-    assert_eq!(main(&mut client, "delete", &["a"], None), reply("RDELETED\r\n"));
-    assert_eq!(main(&mut client, "delete", &["a"], None), reply("RNOT_FOUND\r\n"));
-    assert_eq!(main(&mut client, "version", &[], None), reply("RVERSION 1.4.2\r\n"));
+    assert_eq!(
+        main(&mut client, "set", &["a"], Some(b"abc")),
+        reply("RSTORED\r\n")
+    );
+    assert_eq!(
+        main(&mut client, "get", &["a", "t:f:x", "none"], None),
+        reply("RVALUE a 0 3\r\nABC\r\nVALUE t:f:x 0 1\r\nx\r\nEND\r\n")
+    );
+    assert_eq!(
+        main(&mut client, "add", &["a"], Some(b"x")),
+        reply("RNOT_STORED\r\n")
+    );
+    assert_eq!(
+        main(&mut client, "append", &["a"], Some(b"x")),
+        reply("RSTORED\r\n")
+    );
+    assert_eq!(
+        main(&mut client, "prepend", &["a"], Some(b"y")),
+        reply("RSTORED\r\n")
+    );
+    assert_eq!(
+        client.host.data().world.items[b"a".as_slice()].data,
+        *b"yABCx"
+    );
+    assert_eq!(
+        main(&mut client, "replace", &["none"], Some(b"x")),
+        reply("RNOT_STORED\r\n")
+    );
+    assert_eq!(
+        main(&mut client, "delete", &["a"], None),
+        reply("RDELETED\r\n")
+    );
+    assert_eq!(
+        main(&mut client, "delete", &["a"], None),
+        reply("RNOT_FOUND\r\n")
+    );
+    assert_eq!(
+        main(&mut client, "version", &[], None),
+        reply("RVERSION 1.4.2\r\n")
+    );
     assert_eq!(main(&mut client, "incr", &["a"], None), reply("N"));
     assert_eq!(main(&mut client, "stats", &[], None), reply("N"));
     assert_eq!(main(&mut client, "quit", &[], None), reply("Q"));

@@ -36,7 +36,11 @@ impl Client {
     pub fn call(&mut self, key: &str, keys: &[&str], data: Option<&[u8]>) -> Option<Answer> {
         let mut parts = key.split(':');
         let (kind, function) = (parts.next()?, parts.next()?);
-        if !self.functions.iter().any(|(k, f)| k == kind && f == function) {
+        if !self
+            .functions
+            .iter()
+            .any(|(k, f)| k == kind && f == function)
+        {
             return None;
         }
         let object = parts.next().unwrap_or("");
@@ -52,7 +56,11 @@ impl Client {
             &keys,
         ];
         args.extend(data);
-        Some(self.host.invoke("call", &args, 300).expect("the host works"))
+        Some(
+            self.host
+                .invoke("call", &args, 300)
+                .expect("the host works"),
+        )
     }
 
     /// The value a virtual key answers.
@@ -81,7 +89,10 @@ impl Client {
 
     /// Sends one request and returns the whole answer.
     pub fn request(&mut self, request: &[u8]) -> Result<Vec<u8>> {
-        let end = request.windows(2).position(|w| w == b"\r\n").unwrap_or(request.len());
+        let end = request
+            .windows(2)
+            .position(|w| w == b"\r\n")
+            .unwrap_or(request.len());
         let line = String::from_utf8(request[..end].to_vec())?;
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
@@ -93,13 +104,21 @@ impl Client {
                     s => self.host.data().world.now_ms + s * 1000,
                 };
                 let data = request[end + 2..request.len() - 2].to_vec();
-                let item = Item { flags: flags.parse()?, expiry_ms, data };
+                let item = Item {
+                    flags: flags.parse()?,
+                    expiry_ms,
+                    data,
+                };
                 self.host.data().world.put_item(key.as_bytes(), Some(item));
                 Ok(b"STORED\r\n".to_vec())
             }
             ["delete", key] => {
                 let there = self.host.data().world.put_item(key.as_bytes(), None);
-                Ok(if there { b"DELETED\r\n".to_vec() } else { b"NOT_FOUND\r\n".to_vec() })
+                Ok(if there {
+                    b"DELETED\r\n".to_vec()
+                } else {
+                    b"NOT_FOUND\r\n".to_vec()
+                })
             }
             _ => bail!("not a request of these tests: {line}"),
         }
@@ -109,7 +128,9 @@ impl Client {
         let mut out = Vec::new();
         for key in keys {
             match self.call(key, keys, None) {
-                Some(Answer::Reply(reply)) if reply[0] == b'V' => block(&mut out, key, 0, &reply[1..]),
+                Some(Answer::Reply(reply)) if reply[0] == b'V' => {
+                    block(&mut out, key, 0, &reply[1..])
+                }
                 Some(Answer::Reply(reply)) => out.extend_from_slice(&reply[1..]),
                 Some(Answer::Failed(text) | Answer::Trapped(text)) => {
                     out.extend_from_slice(format!("SERVER_ERROR {text}\r\n").as_bytes());
