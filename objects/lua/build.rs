@@ -94,6 +94,9 @@ fn compile(source: &Path, out: &Path) -> PathBuf {
     if stem != "streams" {
         clang.args(["-include", "csrc/shim.h"]);
     }
+    if stem == "lstrlib" {
+        clang.arg("-DCACHEISMO_WIDE_POSITIONS");
+    }
     if let Ok(sysroot) = env::var("CACHEISMO_WASI_SYSROOT") {
         clang.arg(format!("--sysroot={sysroot}"));
     }

@@ -24,6 +24,8 @@ pub struct Date {
     pub offset: i64,
     /// Is daylight saving time in force?
     pub dst: bool,
+    /// Is it UTC by request, not by zone?
+    pub gmt: bool,
 }
 
 /// Days from 1970-01-01 to a day of the proleptic Gregorian calendar; any `day` will do.
@@ -65,12 +67,16 @@ fn date(unix_s: i64, offset: i64) -> Date {
         yearday: day - days(year, 1, 1),
         offset,
         dst: false,
+        gmt: false,
     }
 }
 
 /// The date at `unix_s` in UTC.
 pub fn utc(unix_s: i64) -> Date {
-    date(unix_s, 0)
+    Date {
+        gmt: true,
+        ..date(unix_s, 0)
+    }
 }
 
 /// Offsets of winter and summer in a year: the smaller and the larger one.
@@ -223,13 +229,9 @@ fn convert(conversion: u8, d: &Date) -> Option<String> {
         b'Y' => d.year.to_string(),
         b'z' => zone(d.offset),
         // The host gives offsets, not names: as zones without a name of their own do.
-        b'Z' => {
-            if d.offset == 0 {
-                "UTC".to_owned()
-            } else {
-                zone(d.offset)
-            }
-        }
+        b'Z' if d.gmt => "GMT".to_owned(),
+        b'Z' if d.offset == 0 => "UTC".to_owned(),
+        b'Z' => zone(d.offset),
         b'%' => "%".to_owned(),
         _ => return None,
     })

@@ -13,6 +13,7 @@ use std::ffi::CString;
 thread_local! {
     static LUA: Cell<Option<Lua>> = const { Cell::new(None) };
     static LOADING: RefCell<Loading> = const { RefCell::new(Loading::new()) };
+    static HEAP_MARK: Cell<i32> = const { Cell::new(HEAP_KB) };
     static ARGS: Cell<Args<'static>> = const { Cell::new(Args::none()) };
 }
 
@@ -21,8 +22,9 @@ const LOAD: i32 = 1;
 const CALL: i32 = 2;
 const MAIN: i32 = 3;
 
-/// A heap above this is collected whole after the call that grew it.
-const HEAP_KB_MAX: i32 = 8 * 1024;
+/// A heap above this is collected whole after the call that grew it: what one call needed is
+/// not kept for the next. If that much is in use, twice as much is the next mark.
+const HEAP_KB: i32 = 1024;
 
 /// Scripts on their way in.
 struct Loading {
@@ -119,8 +121,9 @@ fn run(args: Args<'static>, native: i32) -> End {
     };
     ARGS.set(args);
     let result = protected(lua, native);
-    if lua.heap_kb() > HEAP_KB_MAX {
+    if lua.heap_kb() > HEAP_MARK.get() {
         lua.collect();
+        HEAP_MARK.set(HEAP_KB.max(2 * lua.heap_kb()));
     }
     match result {
         Ok(()) => End::Answer,
@@ -222,7 +225,11 @@ fn push_script(lua: Lua, index: usize) {
     let text = if shell { &text[skip..] } else { text };
     let loaded = if text.starts_with(b"\x1b") {
         lua.push_bytes(
-            format!("{}:0: byte code is not accepted", name.to_string_lossy()).as_bytes(),
+            format!(
+                "{}:0: byte code is not accepted",
+                name.to_string_lossy().trim_start_matches('@')
+            )
+            .as_bytes(),
         );
         Err(Failure::Error)
     } else {

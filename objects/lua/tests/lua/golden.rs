@@ -1,26 +1,24 @@
 //! Recorded sessions of the original server, replayed on the module with our scripts.
 
-mod host;
-
-use host::{Client, Host, Store};
+use crate::host::{Client, Host, Store};
 use std::collections::BTreeMap;
 
 const SCRIPTS: [(&str, &str); 4] = [
     (
         "scripts/map.lua",
-        include_str!("../../../scripts-lua/map.lua"),
+        include_str!("../../../../scripts-lua/map.lua"),
     ),
     (
         "scripts/quota.lua",
-        include_str!("../../../scripts-lua/quota.lua"),
+        include_str!("../../../../scripts-lua/quota.lua"),
     ),
     (
         "scripts/set.lua",
-        include_str!("../../../scripts-lua/set.lua"),
+        include_str!("../../../../scripts-lua/set.lua"),
     ),
     (
         "scripts/swcounter.lua",
-        include_str!("../../../scripts-lua/swcounter.lua"),
+        include_str!("../../../../scripts-lua/swcounter.lua"),
     ),
 ];
 /// The object the recordings look around with.

@@ -1,9 +1,7 @@
 //! Snippets of Lua, and what Debian's `lua5.1` prints for them. `conformance/record.lua` runs
 //! them on both sides.
 
-mod host;
-
-use host::{Answer, Client};
+use crate::host::{Answer, Client};
 use std::process::Command;
 
 const SCRIPT: &str = concat!(
@@ -43,7 +41,7 @@ fn snippets_print_what_lua_prints() {
     assert_eq!(snippets().count() + 1, expected.len());
     for (code, expected) in snippets().zip(expected) {
         // A fresh state for each: they set globals.
-        let mut client = Client::new(&[("snippet.lua", SCRIPT)]).expect("loads");
+        let mut client = Client::new(&[("record.lua", SCRIPT)]).expect("loads");
         let key = "snippet:run:x";
         let answer = match client.call(key, &[key], Some(code.as_bytes())) {
             Some(Answer::Reply(reply)) => String::from_utf8_lossy(&reply[1..]).into_owned(),
@@ -63,7 +61,7 @@ fn snippets_print_what_lua_prints() {
 
 #[test]
 fn the_expectations_are_those_of_the_lua_on_this_machine() {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance");
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lua/conformance");
     let output = Command::new("lua5.1")
         .args(["record.lua", "snippets.txt"])
         .current_dir(directory)
