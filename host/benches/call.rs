@@ -47,8 +47,8 @@ const GUEST: &str = r#"(module
       (br_if $next (i32.lt_u (local.get $n) (i32.const 1000))))
     (i64.const 0)))"#;
 
-/// Fields of one object, boxed as a transaction would be.
-struct OneObject(Box<BTreeMap<Vec<u8>, Vec<u8>>>);
+/// Fields of one object.
+struct OneObject(BTreeMap<Vec<u8>, Vec<u8>>);
 
 struct Bench {
     instances: Instances<OneObject>,
@@ -74,6 +74,7 @@ impl Bench {
             name: "bench".to_owned(),
             wasm: wasm.into(),
             bytes_max: 1 << 20,
+            setup: None,
         };
         let refused = registry.load(&[source]);
         assert!(refused.is_empty(), "{refused:?}");
@@ -85,7 +86,7 @@ impl Bench {
         Bench {
             instances: Instances::new(&registry, Arc::new(NoLog)),
             function,
-            world: Some(OneObject(Box::new(fields))),
+            world: Some(OneObject(fields)),
             reply: Vec::with_capacity(1024),
         }
     }
@@ -95,7 +96,7 @@ impl Bench {
         let world = self.world.take().expect("it came back");
         let (world, result) =
             self.instances
-                .call(self.function, args, world, Budget::INLINE, &mut self.reply);
+                .call(self.function, args, world, Budget::Full, &mut self.reply);
         result.expect("the call succeeds");
         self.world = Some(world);
     }
@@ -103,6 +104,39 @@ impl Bench {
     fn run(mut self, bencher: Bencher, args: &[&[u8]]) {
         bencher.bench_local(|| self.call(black_box(args)));
     }
+}
+
+/// The yardstick: a typed call of wasmtime's with a deadline, and a thousand imports that do nothing.
+#[divan::bench(args = ["nop", "calls"], sample_size = 1000)]
+fn bare_wasmtime(bencher: Bencher, function: &str) {
+    let mut config = wasmtime::Config::new();
+    config.epoch_interruption(true);
+    let engine = wasmtime::Engine::new(&config).expect("this processor is supported");
+    let wasm = wat::parse_str(GUEST).expect("the guest is well-formed");
+    let module = wasmtime::Module::new(&engine, wasm).expect("it is valid");
+    let mut linker = wasmtime::Linker::<u64>::new(&engine);
+    linker
+        .func_wrap(
+            "cacheismo_1",
+            "now_ms",
+            |mut caller: wasmtime::Caller<'_, u64>| {
+                *caller.data_mut() += 1;
+                *caller.data() as i64
+            },
+        )
+        .and_then(|linker| linker.define_unknown_imports_as_traps(&module))
+        .expect("no name is defined twice");
+    let mut store = wasmtime::Store::new(&engine, 0);
+    let instance = linker
+        .instantiate(&mut store, &module)
+        .expect("it has what it imports");
+    let export = instance
+        .get_typed_func::<i32, i64>(&mut store, &format!("fn:{function}"))
+        .expect("it exports that");
+    bencher.bench_local(|| {
+        store.set_epoch_deadline(10);
+        export.call(&mut store, black_box(15)).expect("it returns")
+    });
 }
 
 #[divan::bench(sample_size = 1000)]

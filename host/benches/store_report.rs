@@ -280,12 +280,16 @@ fn hits() {
                     share += store.stats().payload_bytes as f64 / (64 << 20) as f64;
                 }
             }
+            let stats = store.stats();
+            let limit = (64 << 20) as f64;
             println!(
-                "hits: {} {eviction:?}: object hit ratio {:.3}, payload {:.3} of the limit, resident {:.1} MB",
+                "hits: {} {eviction:?}: object hit ratio {:.3}, payload {:.3} of the limit; items {:.3}, index {:.3}, {:.0} bytes an item",
                 trace.name,
                 found as f64 / asked as f64,
                 share / (TRACE_REQUESTS as f64 / 2000.0),
-                store.stats().resident_bytes as f64 / 1e6,
+                stats.bytes as f64 / limit,
+                stats.hash_bytes as f64 / limit,
+                stats.payload_bytes as f64 / stats.curr_items as f64,
             );
         }
     }

@@ -1,6 +1,7 @@
 //! The `cacheismo` binary: options in, rooms wired, serve.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,9 @@ const SHARDS_PER_WORKER: usize = 4;
 
 /// The modules of `objects/prebuilt`.
 const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+/// The one of them that runs scripts.
+const INTERPRETER: &str = "lua.wasm";
 
 fn main() -> ExitCode {
     match options::parse(std::env::args_os()) {
@@ -63,6 +67,9 @@ fn serve(config: Config) -> anyhow::Result<()> {
         Arc::new(host),
         Arc::new(GuestLog),
     );
+    if !config.runtime.lua_scripts.is_empty() {
+        scripts(&cache, &config.runtime, &surroundings)?;
+    }
     server::serve(listeners, Arc::new(cache), &config.server, &surroundings)?;
     Ok(())
 }
@@ -118,23 +125,97 @@ fn registry(config: &Config) -> anyhow::Result<Registry> {
     Ok(registry)
 }
 
+/// The embedded Lua interpreter, without scripts.
+fn interpreter() -> anyhow::Result<Source> {
+    let (name, wasm) = EMBEDDED
+        .iter()
+        .find(|(name, _)| *name == INTERPRETER)
+        .context("this build has no Lua object")?;
+    Ok(Source::embedded(name, wasm).with_setup(Vec::new()))
+}
+
+/// Loads the Lua scripts now, and again whenever the server is told to reload.
+fn scripts(
+    cache: &Cache,
+    options: &RuntimeOptions,
+    surroundings: &Surroundings,
+) -> anyhow::Result<()> {
+    let (cache, directories) = (cache.clone(), options.lua_scripts.clone());
+    let interpreter = interpreter()?;
+    let load = move || {
+        let scripts = read_scripts(&directories).map_err(|error| format!("{error:#}"))?;
+        let types = cache.load_scripts(&interpreter, &scripts)?;
+        for name in types.iter().filter(|name| is_embedded(name)) {
+            log::warn(format_args!(
+                "the script's type {name} takes the place of the embedded one"
+            ));
+        }
+        Ok(())
+    };
+    if let Err(error) = load() {
+        if !options.lenient {
+            bail!("{error}; --objects-lenient starts without the scripts");
+        }
+        log::warn(format_args!("{error}"));
+    }
+    surroundings.control.on_reload_scripts(load);
+    Ok(())
+}
+
+fn is_embedded(type_name: &str) -> bool {
+    EMBEDDED
+        .iter()
+        .any(|(file, _)| file.strip_suffix(".wasm") == Some(type_name))
+}
+
+/// Every `*.lua` of the directories, by name.
+fn read_scripts(directories: &[PathBuf]) -> anyhow::Result<Vec<cache::Script>> {
+    let mut scripts = Vec::new();
+    for directory in directories {
+        let entries =
+            std::fs::read_dir(directory).with_context(|| directory.display().to_string())?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry
+                .with_context(|| directory.display().to_string())?
+                .path();
+            if path.extension().is_some_and(|extension| extension == "lua") {
+                files.push(path);
+            }
+        }
+        files.sort();
+        for path in files {
+            let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+            scripts.push((path.display().to_string(), text));
+        }
+    }
+    if scripts.is_empty() {
+        bail!("no *.lua file in the directories of --lua-scripts");
+    }
+    Ok(scripts)
+}
+
 fn sources(options: &RuntimeOptions) -> anyhow::Result<Vec<Source>> {
-    if !options.lua_scripts.is_empty() || options.lua_main.is_some() {
-        bail!("--lua-scripts and --lua-main need the Lua object, which this build does not have");
+    if options.lua_main.is_some() {
+        bail!("--lua-main is not supported yet");
     }
     let mut sources = Vec::new();
     if options.embedded {
         sources.extend(
             EMBEDDED
                 .iter()
+                .filter(|(name, _)| *name != INTERPRETER)
                 .map(|(name, wasm)| Source::embedded(name, wasm)),
         );
+    }
+    if !options.lua_scripts.is_empty() {
+        sources.push(interpreter()?);
     }
     for directory in &options.objects {
         match Source::directory(directory) {
             Ok(found) => sources.extend(found),
             Err(error) if options.lenient => log::warn(format_args!("{error}")),
-            Err(error) => return Err(error.into()),
+            Err(error) => bail!("{error}"),
         }
     }
     Ok(sources)

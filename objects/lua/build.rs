@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Files of Lua left out: no files, no native modules, no stand-alone programs; our own `os`.
-const LEFT_OUT: &[&str] = &["liolib", "loadlib", "linit", "loslib", "lua", "luac", "print"];
+const LEFT_OUT: &[&str] = &[
+    "liolib", "loadlib", "linit", "loslib", "lua", "luac", "print",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -18,7 +20,10 @@ fn main() {
         for source in sources() {
             objects.push(compile(&source, &out));
         }
-        run(Command::new(tool("AR", "llvm-ar-22")).arg("rcD").arg(&archive).args(&objects));
+        run(Command::new(tool("AR", "llvm-ar-22"))
+            .arg("rcD")
+            .arg(&archive)
+            .args(&objects));
         let libc = env::var("CACHEISMO_WASI_LIB").unwrap_or("/usr/lib/wasm32-wasi".into());
         println!("cargo::rustc-link-search=native={}", out.display());
         println!("cargo::rustc-link-lib=static=lua51");
@@ -41,7 +46,10 @@ fn sources() -> Vec<PathBuf> {
     for dir in [lua_dir().as_path(), ours] {
         for entry in dir.read_dir().expect("the sources are there") {
             let path = entry.expect("a readable directory").path();
-            let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+            let stem = path
+                .file_stem()
+                .and_then(|s| s.to_str())
+                .unwrap_or_default();
             if path.extension().is_some_and(|e| e == "c") && !LEFT_OUT.contains(&stem) {
                 files.push(path);
             }
@@ -60,7 +68,9 @@ fn lua_dir() -> PathBuf {
         .expect("cargo runs");
     let text = String::from_utf8_lossy(&output.stdout);
     let name = "lua-src-551.1.0";
-    let end = text.find(&format!("{name}/Cargo.toml")).expect("lua-src is a build dependency");
+    let end = text
+        .find(&format!("{name}/Cargo.toml"))
+        .expect("lua-src is a build dependency");
     let start = text[..end].rfind('"').expect("a JSON string") + 1;
     Path::new(&text[start..end]).join(name).join("lua-5.1.5")
 }
@@ -71,12 +81,21 @@ fn compile(source: &Path, out: &Path) -> PathBuf {
     let object = out.join(stem).with_extension("o");
     let mut clang = Command::new(tool("CLANG", "clang-22"));
     clang
-        .args(["--target=wasm32-wasi", "-O2", "-fno-common", "-w", "-DLUA_COMPAT_VARARG"])
+        .args([
+            "--target=wasm32-wasi",
+            "-O2",
+            "-fno-common",
+            "-w",
+            "-DLUA_COMPAT_VARARG",
+        ])
         .args(["-D_WASI_EMULATED_SIGNAL", "-Icsrc/include"])
         .arg("-I")
         .arg(lua_dir());
     if stem != "streams" {
         clang.args(["-include", "csrc/shim.h"]);
+    }
+    if stem == "lstrlib" {
+        clang.arg("-DCACHEISMO_WIDE_POSITIONS");
     }
     if let Ok(sysroot) = env::var("CACHEISMO_WASI_SYSROOT") {
         clang.arg(format!("--sysroot={sysroot}"));

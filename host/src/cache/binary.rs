@@ -242,7 +242,7 @@ impl Worker {
         answer: impl FnOnce(Echo, &mut Vec<u8>, &[u8]),
     ) -> Flow {
         match self.call(call, data, touch) {
-            CallOutcome::Reply => answer(echo, out, &self.reply),
+            CallOutcome::Reply | CallOutcome::Raw => answer(echo, out, &self.reply),
             CallOutcome::Error(text) => echo.message(out, Status::Invalid, text.as_bytes()),
             CallOutcome::Lane(job) => return Flow::Lane(job),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::scripts::Answer;
 use super::shared::Shared;
 use super::transaction::Transaction;
 use super::worker::{CallOutcome, Worker};
@@ -19,13 +20,25 @@ const RUNS_MAX: usize = 100;
 const HELP: &[u8] = b"help";
 
 /// A key that calls a function.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Call<'a> {
     virtual_key: VirtualKey<'a>,
     /// `None` is the host's own help.
     function: Option<FunctionRef>,
+    /// It may write.
+    writes: bool,
     /// Its calls have been slow of late.
     on_lane: bool,
+    /// Its function is a script's.
+    script: Option<ScriptCall<'a>>,
+}
+
+/// What an interpreter is told beside the arguments.
+#[derive(Clone, Debug)]
+struct ScriptCall<'a> {
+    key: &'a [u8],
+    /// The one key, packed as a list.
+    keys: Vec<u8>,
 }
 
 /// Why a call has no reply.
@@ -41,6 +54,7 @@ enum Failure {
 pub struct LaneJob {
     shared: Arc<Shared>,
     function: FunctionRef,
+    writes: bool,
     type_name: Vec<u8>,
     name: String,
     args: Vec<Vec<u8>>,
@@ -57,6 +71,18 @@ impl Call<'_> {
     fn args<'a>(&'a self, data: &[&'a [u8]]) -> Option<Args<'a>> {
         let mut args = Args::new();
         args.try_push(self.virtual_key.object).ok()?;
+        if let Some(ScriptCall { key, keys }) = &self.script {
+            // (object key, type, function, virtual key, command, numbers, keys [, data]): the script splits the key.
+            let VirtualKey {
+                type_name,
+                function,
+                ..
+            } = self.virtual_key;
+            let command: &[u8] = if data.is_empty() { b"get" } else { b"set" };
+            let told: [&[u8]; 6] = [type_name, function, key, command, b"", keys];
+            args.extend(told.into_iter().chain(data.iter().copied()));
+            return Some(args);
+        }
         for argument in self.virtual_key.args().chain(data.iter().copied()) {
             args.try_push(argument).ok()?;
         }
@@ -66,8 +92,9 @@ impl Call<'_> {
     /// `type:function`, as error lines name it.
     fn name(&self) -> String {
         let lossy = String::from_utf8_lossy;
+        let language = if self.script.is_some() { "lua " } else { "" };
         format!(
-            "{}:{}",
+            "{language}{}:{}",
             lossy(self.virtual_key.type_name),
             lossy(self.virtual_key.function)
         )
@@ -80,20 +107,43 @@ impl Worker {
     pub(super) fn virtual_key<'a>(&mut self, key: &'a [u8]) -> Option<Call<'a>> {
         memchr::memchr(b':', key)?;
         let virtual_key = VirtualKey::parse(key)?;
-        let types = self.types.types();
-        if let Some(function) = types.find(virtual_key.type_name, virtual_key.function) {
-            let on_lane = types.of(function).wants_lane(function);
+        if let Some(scripts) = self.scripts.load()
+            && let Some(script_type) = scripts.types.get(virtual_key.type_name)
+        {
+            let writes = *script_type.functions.get(virtual_key.function)?;
+            let mut keys = (key.len() as u32).to_le_bytes().to_vec();
+            keys.extend_from_slice(key);
+            let function = scripts.call;
+            let on_lane = self.types.types().of(function).wants_lane(function);
+            let script = Some(ScriptCall { key, keys });
             return Some(Call {
                 virtual_key,
                 function: Some(function),
+                writes,
                 on_lane,
+                script,
+            });
+        }
+        let types = self.types.types();
+        if let Some(function) = types.find(virtual_key.type_name, virtual_key.function) {
+            let object = types.of(function);
+            let writes = object.function(function).is_some_and(|f| f.writes);
+            let on_lane = object.wants_lane(function);
+            return Some(Call {
+                virtual_key,
+                function: Some(function),
+                writes,
+                on_lane,
+                script: None,
             });
         }
         let help = virtual_key.type_name == HELP && types.iter().next().is_some();
         help.then_some(Call {
             virtual_key,
             function: None,
+            writes: false,
             on_lane: false,
+            script: None,
         })
     }
 
@@ -110,7 +160,7 @@ impl Worker {
             return match result {
                 Ok(reply) => {
                     self.reply = reply;
-                    CallOutcome::Reply
+                    self.replied(call)
                 }
                 Err(text) => self.refuse(text),
             };
@@ -127,14 +177,14 @@ impl Worker {
         if call.on_lane {
             return CallOutcome::Lane(self.job(call, function, &args, touch));
         }
-        let writes = self
-            .types
-            .types()
-            .of(function)
-            .function(function)
-            .is_some_and(|f| f.writes);
         let mut transaction = self.transaction.take().expect("put back after every call");
-        transaction.begin(self.now, call.virtual_key.type_name, args[0], writes, false);
+        transaction.begin(
+            self.now,
+            call.virtual_key.type_name,
+            args[0],
+            call.writes,
+            false,
+        );
         let budget = self.shared.inline_budget;
         let (transaction, result) = run(
             &mut self.instances,
@@ -147,7 +197,7 @@ impl Worker {
         );
         self.transaction = Some(transaction);
         match result {
-            Ok(()) => CallOutcome::Reply,
+            Ok(()) => self.replied(call),
             Err(Failure::Text(text)) => self.refuse(format!("{}: {text}", call.name())),
             Err(Failure::Lane) => CallOutcome::Lane(self.job(call, function, &args, touch)),
         }
@@ -163,10 +213,27 @@ impl Worker {
         LaneJob {
             shared: Arc::clone(&self.shared),
             function,
+            writes: call.writes,
             type_name: call.virtual_key.type_name.to_vec(),
             name: call.name(),
             args: args.iter().map(|argument| argument.to_vec()).collect(),
             touch,
+        }
+    }
+
+    /// What the reply is; a script's says so itself.
+    fn replied(&mut self, call: &Call<'_>) -> CallOutcome {
+        if call.script.is_none() {
+            return CallOutcome::Reply;
+        }
+        let Some((answer, rest)) = Answer::split(&self.reply) else {
+            return self.refuse(format!("{}: the interpreter answered nothing", call.name()));
+        };
+        let tag = self.reply.len() - rest.len();
+        self.reply.drain(..tag);
+        match answer {
+            Answer::Value => CallOutcome::Reply,
+            Answer::Raw => CallOutcome::Raw,
         }
     }
 
@@ -288,18 +355,11 @@ impl LaneJob {
     /// Runs the call to its end; may block for its deadline and for locks and peers.
     pub fn run(self) -> LaneResult {
         let (mut instances, mut transaction) = self.shared.lanes.take(&self.shared);
-        let writes = self
-            .shared
-            .registry
-            .types()
-            .of(self.function)
-            .function(self.function)
-            .is_some_and(|f| f.writes);
         transaction.begin(
             self.shared.clock.now(),
             &self.type_name,
             &self.args[0],
-            writes,
+            self.writes,
             true,
         );
         let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();

@@ -79,7 +79,7 @@ impl Worker {
         if let Some(call) = self.virtual_key(key.bytes) {
             let touch = meta.flags.ttl.map(|exptime| expiry(exptime, self.now));
             return match self.call(&call, &[], touch) {
-                CallOutcome::Reply => {
+                CallOutcome::Reply | CallOutcome::Raw => {
                     let info = result_info(self.reply.len());
                     let now = self.now;
                     hit(out, meta, &info, now, |out| {
@@ -152,8 +152,8 @@ impl Worker {
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
         if let Some(call) = self.virtual_key(key.bytes) {
             match self.call(&call, &[value], None) {
-                CallOutcome::Reply if flags.quiet() => {}
-                CallOutcome::Reply => status(out, MetaCode::Done, meta),
+                CallOutcome::Reply | CallOutcome::Raw if flags.quiet() => {}
+                CallOutcome::Reply | CallOutcome::Raw => status(out, MetaCode::Done, meta),
                 CallOutcome::Error(text) => reply::server_error(out, &text),
                 CallOutcome::Lane(job) => return Flow::Lane(job),
             }

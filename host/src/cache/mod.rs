@@ -16,6 +16,7 @@ mod meta;
 mod object;
 mod overlay;
 mod peers;
+mod scripts;
 mod shared;
 mod text;
 pub mod transaction;
@@ -27,11 +28,12 @@ use std::time::Duration;
 pub use admin::MEMCACHED_VERSION;
 pub use calls::{LaneJob, LaneResult};
 pub use host::{Host, Standalone};
+pub use scripts::Script;
 pub use shared::Shared;
 pub use worker::{Connection, Progress, Worker};
 
 use crate::protocol::Limits;
-use crate::runtime::{Budget, Log, Registry};
+use crate::runtime::{Budget, Log, Registry, Source};
 use crate::store::{self, Store};
 
 /// Expired items and other deferred work the maintenance does in one step.
@@ -66,6 +68,7 @@ impl Cache {
         let shared = Shared {
             store: Store::new(&config.store),
             registry,
+            scripts: Arc::default(),
             log,
             locks: locks::ObjectLocks::new(),
             clock: clock::Clock::new(),
@@ -89,6 +92,19 @@ impl Cache {
     /// A worker's part; one for each thread.
     pub fn worker(&self) -> Worker {
         Worker::new(Arc::clone(&self.shared))
+    }
+
+    /// Runs scripts in `interpreter`, a module the registry has with an empty setup, and from then on answers
+    /// the types they define, whatever else has their names. Returns those names.
+    ///
+    /// # Errors
+    /// Which script failed, where and why. The scripts loaded before then stay.
+    pub fn load_scripts(
+        &self,
+        interpreter: &Source,
+        scripts: &[Script],
+    ) -> Result<Vec<String>, String> {
+        self.shared.load_scripts(interpreter, scripts)
     }
 
     /// A step of the work that nobody waits for: expired items, memory given back. True when there is more to do at once.

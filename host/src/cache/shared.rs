@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use super::clock::Clock;
 use super::counters::{Counters, Totals};
 use super::locks::ObjectLocks;
 use super::peers::Peers;
+use super::scripts::Scripts;
 use super::transaction::Transaction;
 use crate::protocol::Limits;
 use crate::runtime::{Budget, Instances, Log, Registry};
@@ -17,6 +19,8 @@ use crate::store::Store;
 pub struct Shared {
     pub(crate) store: Store,
     pub(super) registry: Arc<Registry>,
+    /// Types defined by scripts; they come before those of the registry.
+    pub(super) scripts: Arc<ArcSwapOption<Scripts>>,
     pub(super) log: Arc<dyn Log>,
     pub(super) locks: ObjectLocks,
     pub(super) clock: Clock,
@@ -40,10 +44,28 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// Whether the key is the name under which an object of a native type keeps its state.
+    /// Whether the key is the name under which an object keeps its state, which clients do not write.
     pub(super) fn is_object_name(&self, key: &[u8]) -> bool {
-        memchr::memchr(b'$', key)
-            .is_some_and(|dollar| self.registry.types().named(&key[..dollar]).is_some())
+        let Some(dollar) = memchr::memchr(b'$', key) else {
+            return false;
+        };
+        let type_name = &key[..dollar];
+        let script = self
+            .scripts
+            .load()
+            .as_ref()
+            .and_then(|s| s.types.get(type_name).map(|t| t.protected));
+        script.unwrap_or_else(|| self.registry.types().named(type_name).is_some())
+    }
+
+    /// Whether there is an object type of that name.
+    pub(super) fn is_type(&self, name: &[u8]) -> bool {
+        self.registry.types().named(name).is_some()
+            || self
+                .scripts
+                .load()
+                .as_ref()
+                .is_some_and(|scripts| scripts.types.contains_key(name))
     }
 
     pub(super) fn totals(&self) -> Totals {

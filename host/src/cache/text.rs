@@ -83,6 +83,10 @@ impl Worker {
                     value_block(out, key.bytes, &self.reply, cas);
                     Flow::Next
                 }
+                CallOutcome::Raw => {
+                    out.extend_from_slice(&self.reply);
+                    Flow::Next
+                }
                 CallOutcome::Error(text) => {
                     reply::server_error(out, &text);
                     Flow::Abort
@@ -149,7 +153,7 @@ impl Worker {
                 return Flow::Next;
             }
             match self.call(&call, &[store.value], None) {
-                CallOutcome::Reply => say(reply::STORED),
+                CallOutcome::Reply | CallOutcome::Raw => say(reply::STORED),
                 CallOutcome::Error(text) => reply::server_error(out, &text),
                 CallOutcome::Lane(job) => return Flow::Lane(job),
             }

@@ -224,7 +224,7 @@ fn copy_out(value: &[u8], offset: usize, out: &mut [u8]) -> usize {
 
 impl World for Transaction {
     fn open(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop> {
-        if self.shared.registry.types().named(type_name).is_none() {
+        if !self.shared.is_type(type_name) {
             return Err(Stop::Misuse("no such object type"));
         }
         self.open_object(type_name, key)

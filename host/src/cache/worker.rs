@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use arrayvec::ArrayVec;
 
 use super::calls::{LaneJob, LaneResult};
 use super::counters::Counters;
+use super::scripts::Scripts;
 use super::shared::Shared;
 use super::text::{OUT_BYTES_MAX, RestOfGet};
 use super::transaction::Transaction;
@@ -23,6 +25,7 @@ const BINARY_MAGIC: u8 = 0x80;
 pub struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) types: TypesReader,
+    pub(super) scripts: arc_swap::Cache<Arc<ArcSwapOption<Scripts>>, Option<Arc<Scripts>>>,
     pub(super) instances: Instances<Transaction>,
     /// Always there between calls.
     pub(super) transaction: Option<Transaction>,
@@ -114,6 +117,8 @@ pub(super) enum Flow {
 pub(super) enum CallOutcome {
     /// The reply is in `Worker::reply`.
     Reply,
+    /// A script wrote bytes of the protocol, which are in `Worker::reply`; none is a miss.
+    Raw,
     /// Text for `SERVER_ERROR`.
     Error(String),
     Lane(LaneJob),
@@ -125,6 +130,7 @@ impl Worker {
         shared.counters.lock().push(Arc::clone(&counters));
         Worker {
             types: shared.registry.reader(),
+            scripts: arc_swap::Cache::new(Arc::clone(&shared.scripts)),
             instances: Instances::new(&shared.registry, Arc::clone(&shared.log)),
             transaction: Some(Transaction::new(Arc::clone(&shared))),
             now: shared.clock.now(),

@@ -28,6 +28,7 @@ pub(super) fn linker<W: World>(engine: &wasmtime::Engine) -> Linker<CallState<W>
         .and_then(|()| surroundings::surroundings(&mut linker))
         .and_then(|()| items::items(&mut linker))
         .and_then(|()| items::peers(&mut linker))
+        .and_then(|()| super::lua::add_to_linker(&mut linker))
         .expect("no name is defined twice");
     linker
 }

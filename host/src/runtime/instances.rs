@@ -15,12 +15,16 @@ use super::error::CallError;
 use super::imports;
 use super::lane::{Advice, Gauge};
 use super::limits::Budget;
+use super::loader::SETUP;
 use super::registry::{Callable, FunctionRef, ObjectType, Registry, STOPS, TypesReader};
 use super::state::{CallState, Log, Logger};
 use super::tally::{Ending, Tally};
 use super::world::World;
 
 mod warm;
+
+/// Milliseconds an interpreter may take for its scripts.
+const SETUP_MS_MAX: u64 = 1000;
 
 use warm::{Call, Warm};
 
@@ -103,10 +107,13 @@ impl<W: World> Instances<W> {
             slot.tally.note(Ending::Error);
             return (world, Err(error));
         }
-        if let Err(error) = slot.warm_up(object, &self.linker, &self.log) {
-            slot.tally.note(Ending::Error);
-            return (world, Err(error));
-        }
+        let world = match slot.warm_up(object, &self.linker, &self.log, world) {
+            Ok(world) => world,
+            Err((world, error)) => {
+                slot.tally.note(Ending::Error);
+                return (world, Err(error));
+            }
+        };
         let warm = slot.warm.as_mut().expect("it was just warmed up");
 
         let timing = slot.tally.timing();
@@ -215,19 +222,55 @@ impl<W: World> Slot<W> {
         self.cool_down();
     }
 
-    /// Makes an instance when there is none.
+    /// Makes an instance when there is none, and gives an interpreter its scripts.
     fn warm_up(
         &mut self,
         object: &ObjectType,
         linker: &Linker<CallState<W>>,
         log: &Arc<dyn Log>,
-    ) -> Result<(), CallError> {
+        world: W,
+    ) -> Result<W, (W, CallError)> {
         // A world that panicked left its instance in the middle of a call.
         if self.warm.as_ref().is_some_and(|warm| !warm.in_call()) {
-            return Ok(());
+            return Ok(world);
         }
-        self.make(object, linker, log)
-            .map_err(|error| CallError::Unavailable(format!("no instance: {error:#}")))
+        if let Err(error) = self.make(object, linker, log) {
+            let error = CallError::Unavailable(format!("no instance: {error:#}"));
+            return Err((world, error));
+        }
+        match &object.setup {
+            Some(arguments) if !arguments.is_empty() => self.set_up(object, arguments, world),
+            _ => Ok(world),
+        }
+    }
+
+    #[cold]
+    fn set_up(
+        &mut self,
+        object: &ObjectType,
+        arguments: &[Vec<u8>],
+        world: W,
+    ) -> Result<W, (W, CallError)> {
+        let warm = self.warm.as_mut().expect("it was just made");
+        let Some(function) = object.function_number(SETUP) else {
+            return Ok(world);
+        };
+        let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
+        let call = Call {
+            function,
+            args: &args,
+            writes: false,
+            deadline_ms: SETUP_MS_MAX,
+            budget: Budget::Full,
+        };
+        let (world, result) = warm.run(&call, world, &mut Vec::new());
+        match result {
+            Ok(()) => Ok(world),
+            Err(error) => {
+                self.cool_down();
+                Err((world, error))
+            }
+        }
     }
 
     #[cold]

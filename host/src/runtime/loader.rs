@@ -1,6 +1,7 @@
 //! From bytes to a checked module: everything that can be refused is refused here, before a client calls.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use cacheismo_abi as abi;
 use wasmtime::{ExternType, FuncType, Linker, Module, Mutability, Store, ValType};
@@ -8,6 +9,7 @@ use wasmtime::{ExternType, FuncType, Linker, Module, Mutability, Store, ValType}
 use super::engine::Engine;
 use super::error::{LoadError, Refusal};
 use super::limits::Limits;
+use super::lua::{LUA_IMPORTS, LUA_MODULE};
 use super::metadata::Metadata;
 use super::sections::outline;
 use super::state::MemoryGuard;
@@ -24,7 +26,13 @@ pub struct Source {
     pub wasm: std::borrow::Cow<'static, [u8]>,
     /// Longest binary accepted, in bytes.
     pub bytes_max: usize,
+    /// `Some` for an interpreter: no virtual key names it, and every new instance first calls its function
+    /// [`SETUP`] with these arguments.
+    pub setup: Option<Arc<[Vec<u8>]>>,
 }
+
+/// The function of an interpreter that takes its scripts.
+pub const SETUP: &str = "load";
 
 impl Source {
     /// A module compiled into the server.
@@ -33,6 +41,15 @@ impl Source {
             name: name.to_owned(),
             wasm: wasm.into(),
             bytes_max: MODULE_BYTES_MAX,
+            setup: None,
+        }
+    }
+
+    /// The same module as an interpreter of these scripts.
+    pub fn with_setup(self, arguments: Vec<Vec<u8>>) -> Source {
+        Source {
+            setup: Some(arguments.into()),
+            ..self
         }
     }
 
@@ -80,6 +97,7 @@ impl Source {
             name: path.display().to_string(),
             wasm: wasm.into(),
             bytes_max: MODULE_BYTES_MAX,
+            setup: None,
         })
     }
 }
@@ -137,6 +155,7 @@ fn check_imports(module: &Module, metadata: &Metadata) -> Result<(), Refusal> {
         let table = match import.module() {
             abi::IMPORT_MODULE => abi::imports::CORE,
             abi::ITEMS_MODULE => abi::imports::ITEMS,
+            LUA_MODULE => LUA_IMPORTS,
             _ => return Err(refuse("there is no such import module".to_owned())),
         };
         if import.module() == abi::ITEMS_MODULE {

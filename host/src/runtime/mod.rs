@@ -4,6 +4,7 @@
 //! - [`Source`] and [`Registry`]: modules checked and compiled, types found by name, reloads;
 //! - [`Instances`]: one thread's warm instances, and [calls](Instances::call) on them;
 //! - [`World`]: what a call may do to the world. The cache implements it;
+//! - `lua`: the imports of a module that is itself an interpreter;
 //! - [`Limits`]: what a call may take; [`lane`] and [`backoff`] decide about slow and broken functions;
 //! - [`help`]: text from metadata.
 //!
@@ -20,6 +21,7 @@ mod instances;
 pub mod lane;
 mod limits;
 mod loader;
+mod lua;
 pub mod metadata;
 mod registry;
 mod sections;
@@ -31,7 +33,7 @@ pub use engine::{Engine, EngineOptions, TICK_MS};
 pub use error::{CallError, LoadError, Refusal, TEXT_BYTES_MAX, Trap, one_line};
 pub use instances::Instances;
 pub use limits::{Budget, LINEAR_MEMORY_BYTES_CAP, Limits, LimitsTable, TABLE_ELEMENTS_CAP};
-pub use loader::{MODULE_BYTES_MAX, Source};
+pub use loader::{MODULE_BYTES_MAX, SETUP, Source};
 pub use registry::{FunctionRef, ObjectType, Registry, TYPES_MAX, Types, TypesReader};
 pub use sections::SectionError;
 pub use state::{Log, NoLog};

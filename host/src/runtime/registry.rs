@@ -32,6 +32,8 @@ type Names = HashMap<Box<[u8]>, u16, rapidhash::fast::RandomState>;
 pub struct Types {
     slots: Vec<Arc<ObjectType>>,
     by_name: Names,
+    /// Interpreters, which no virtual key names.
+    interpreters: Names,
 }
 
 impl Types {
@@ -40,6 +42,20 @@ impl Types {
         let slot = *self.by_name.get(type_name)?;
         let function = *self.slots[slot as usize].by_name.get(function)?;
         Some(FunctionRef { slot, function })
+    }
+
+    /// A function of an interpreter.
+    pub fn interpreter(&self, type_name: &[u8], function: &[u8]) -> Option<FunctionRef> {
+        let slot = *self.interpreters.get(type_name)?;
+        let function = *self.slots[slot as usize].by_name.get(function)?;
+        Some(FunctionRef { slot, function })
+    }
+
+    fn names(&self, source: &Source) -> &Names {
+        match source.setup {
+            None => &self.by_name,
+            Some(_) => &self.interpreters,
+        }
     }
 
     /// The type of that name.
@@ -54,7 +70,7 @@ impl Types {
         &self.slots[function.slot as usize]
     }
 
-    /// All types, in the order they were loaded.
+    /// All types, in the order they were loaded, interpreters included.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<ObjectType>> {
         self.slots.iter()
     }
@@ -76,6 +92,8 @@ pub struct ObjectType {
     /// Numbers of all functions there have been: one that comes back gets its old number.
     numbers: Names,
     pub(super) tallies: Arc<Tallies>,
+    /// See [`Source::setup`].
+    pub(super) setup: Option<Arc<[Vec<u8>]>>,
 }
 
 impl std::fmt::Debug for ObjectType {
@@ -171,6 +189,13 @@ impl ObjectType {
         self.tallies.sum()
     }
 
+    /// Number of a function, for a call by the host itself.
+    pub(super) fn function_number(&self, name: &str) -> Option<usize> {
+        self.by_name
+            .get(name.as_bytes())
+            .map(|number| *number as usize)
+    }
+
     fn new(
         source: &Source,
         loaded: Loaded,
@@ -203,6 +228,7 @@ impl ObjectType {
         }
         ObjectType {
             source_name: source.name.clone(),
+            setup: source.setup.clone(),
             limits,
             generation: before.map_or(1, |b| b.generation + 1),
             name: metadata.type_name.as_str().into(),
@@ -293,8 +319,8 @@ impl Registry {
         let metadata = loader::metadata(source)?;
         let types = self.types();
         // Known before the module is compiled, so asked before.
-        if let Some(other) = types.named(metadata.type_name.as_bytes()) {
-            let other = other.source_name.clone();
+        if let Some(slot) = types.names(source).get(metadata.type_name.as_bytes()) {
+            let other = types.slots[*slot as usize].source_name.clone();
             return Err(Refusal::Duplicate {
                 type_name: metadata.type_name,
                 other,
@@ -316,7 +342,7 @@ impl Registry {
     fn reload_one(&self, source: &Source) -> Result<(), Refusal> {
         let metadata = loader::metadata(source)?;
         let types = self.types();
-        let Some(&slot) = types.by_name.get(metadata.type_name.as_bytes()) else {
+        let Some(&slot) = types.names(source).get(metadata.type_name.as_bytes()) else {
             return Err(Refusal::Unknown(metadata.type_name));
         };
         let before = &types.slots[slot as usize];
@@ -337,12 +363,21 @@ impl Registry {
     fn publish(&self, before: &Types, slot: usize, object: ObjectType) {
         let mut slots = before.slots.clone();
         let mut by_name = before.by_name.clone();
-        by_name.insert(object.name.as_bytes().into(), slot as u16);
+        let mut interpreters = before.interpreters.clone();
+        let names = match object.setup {
+            None => &mut by_name,
+            Some(_) => &mut interpreters,
+        };
+        names.insert(object.name.as_bytes().into(), slot as u16);
         match slots.get_mut(slot) {
             Some(place) => *place = Arc::new(object),
             None => slots.push(Arc::new(object)),
         }
-        self.types.store(Arc::new(Types { slots, by_name }));
+        self.types.store(Arc::new(Types {
+            slots,
+            by_name,
+            interpreters,
+        }));
     }
 }
 

@@ -11,6 +11,14 @@ pub(super) struct CallState<W> {
     pub(super) world: Option<W>,
     pub(super) guest: Guest,
     pub(super) memory_guard: MemoryGuard,
+    /// Of an interpreter that catches errors through the host.
+    pub(super) invoke: Option<super::lua::Invoke>,
+}
+
+impl<W: World> super::lua::LuaData for CallState<W> {
+    fn invoke(&mut self) -> &mut Option<super::lua::Invoke> {
+        &mut self.invoke
+    }
 }
 
 /// The part of the state that does not depend on the world.
@@ -89,6 +97,7 @@ impl<W: World> CallState<W> {
     pub(super) fn new(limits: &Limits, log: Logger) -> CallState<W> {
         CallState {
             world: None,
+            invoke: None,
             memory_guard: MemoryGuard::new(limits),
             guest: Guest {
                 memory: None,

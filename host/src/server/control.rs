@@ -13,6 +13,7 @@ pub struct Control {
     stopping: AtomicBool,
     stop: Action<()>,
     reload_certificates: Action<Result<(), String>>,
+    reload_scripts: Action<Result<(), String>>,
 }
 
 impl fmt::Debug for Control {
@@ -46,6 +47,22 @@ impl Control {
             Some(reload) => reload(),
             None => Err("TLS is not enabled".to_owned()),
         }
+    }
+
+    /// Reads the scripts again.
+    ///
+    /// # Errors
+    /// Why the old scripts stay in use.
+    pub fn reload_scripts(&self) -> Result<(), String> {
+        self.reload_scripts.get().map_or(Ok(()), |reload| reload())
+    }
+
+    /// Sets what `reload_scripts` does. Only the first call counts.
+    pub fn on_reload_scripts(
+        &self,
+        action: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        let _ = self.reload_scripts.set(Box::new(action));
     }
 
     /// Sets what `shutdown` does. Only the first call counts.

@@ -13,11 +13,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::options::{ListenAddress, Security, ServerConfig};
 
-/// Why the server can't start; one line for the operator.
+/// Why the server can't start; with its sources one line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address can't be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// As the operator wrote it.
         address: String,
@@ -25,7 +25,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// Something else the system refuses.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     System {
         /// What was tried.
         what: String,

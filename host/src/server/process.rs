@@ -30,6 +30,13 @@ pub fn raise_limits(config: &ServerConfig) {
     if config.core_dumps {
         raise(Resource::RLIMIT_CORE, RLIM_INFINITY, "core dumps");
     }
+    if config.lock_memory {
+        raise(
+            Resource::RLIMIT_MEMLOCK,
+            RLIM_INFINITY,
+            "locked memory (-k)",
+        );
+    }
     let descriptors = (config.connections_max as u64).saturating_add(DESCRIPTORS_MORE);
     raise(
         Resource::RLIMIT_NOFILE,
@@ -85,13 +92,7 @@ fn write_pid(path: &Path) -> Result<PidFile, StartError> {
 /// When the user isn't known or the system refuses.
 pub fn settle(config: &ServerConfig) -> Result<(), StartError> {
     if config.lock_memory {
-        // Only what is touched is locked: the address space reserved for objects is many times the memory.
-        let flags = MlockAllFlags::MCL_CURRENT
-            | MlockAllFlags::MCL_FUTURE
-            | MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
-        if let Err(error) = mlockall(flags) {
-            log::warn(format_args!("-k: memory cannot be locked: {error}"));
-        }
+        lock_memory();
     }
     match &config.user {
         Some(name) if geteuid().is_root() => become_user(name),
@@ -100,6 +101,21 @@ pub fn settle(config: &ServerConfig) -> Result<(), StartError> {
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// Locks what is touched, now and later. Reserved address space counts too, and objects reserve much, so with a
+/// limit the server would soon be refused memory: then nothing is locked.
+fn lock_memory() {
+    let unlimited =
+        getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
+    let flags = MlockAllFlags::MCL_CURRENT
+        | MlockAllFlags::MCL_FUTURE
+        | MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
+    if !unlimited {
+        log::warn(format_args!("-k: memory is not locked"));
+    } else if let Err(error) = mlockall(flags) {
+        log::warn(format_args!("-k: memory cannot be locked: {error}"));
     }
 }
 

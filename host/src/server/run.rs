@@ -102,10 +102,11 @@ impl Surroundings {
                 .map(|passwords| passwords.reload()),
         );
         results.extend(self.tls.iter().map(|tls| tls.reload()));
+        results.push(self.control.reload_scripts());
         for error in results.into_iter().filter_map(Result::err) {
             log::warn(format_args!("not reloaded: {error}"));
         }
-        log::info(format_args!("passwords and certificates reloaded"));
+        log::info(format_args!("passwords, certificates and scripts reloaded"));
     }
 }
 

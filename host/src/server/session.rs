@@ -3,6 +3,9 @@
 //! A connection that waits keeps no buffers. Nothing is allocated for a request: input goes to the worker's read
 //! buffer, answers to the worker's output buffer, and both are empty again before another task runs.
 
+mod gate;
+mod watching;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -13,16 +16,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::oneshot;
 
 use super::acceptor::Admission;
-use super::auth::{self, Verdict};
 use super::buffers::Rest;
 use super::link::{Link, Wish};
-use super::options::WireProtocol;
 use super::service::{Service, Step};
 use super::shard::Shard;
-use crate::stats::{ConnectionState, Stream, Watcher};
+use crate::stats::{ConnectionState, Stream};
 
-/// First byte of a binary request. Passwords of binary clients are SASL's business, behind the gate.
-const BINARY_MAGIC: u8 = 0x80;
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
 
@@ -48,6 +47,15 @@ enum Gate {
     /// A text client has to give its password.
     Password,
     Open,
+}
+
+/// Where the input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// In the worker's read buffer.
+    Shared,
+    /// In the connection's own.
+    Rest,
 }
 
 /// What to do between two executions.
@@ -83,30 +91,30 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     async fn serve(&mut self) -> io::Result<()> {
         let mut needed = 0;
         loop {
-            let received = self.receive(needed).await?;
+            let (received, source) = self.receive(needed).await?;
             if received == 0 {
                 return self.close().await;
             }
             self.shard.counters.read(received);
             self.link.entry.set_active(self.shard.now_s());
-            if self.rest.len() > self.shard.input_bytes_max {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            if !self.rest.is_empty() && self.rest.len() < needed {
+            if self.is_short(source, needed)? {
                 continue;
             }
-            match self.answer().await? {
+            match self.answer(source).await? {
                 Some(more) => needed = more,
                 None => return self.close().await,
             }
-            if received >= self.shard.turn_bytes {
+            if received >= self.shard.turn_bytes / 2 {
                 self.give_way().await;
             }
         }
     }
 
-    /// Waits for input: to the worker's buffer, or behind the rest when there is one. 0 is the end.
-    async fn receive(&mut self, needed: usize) -> io::Result<usize> {
+    /// Waits for input. 0 bytes are the end.
+    ///
+    /// A short rest is put in front of it in the worker's buffer; a long one gets it appended, so that the bytes
+    /// of a big value are copied once.
+    async fn receive(&mut self, needed: usize) -> io::Result<(usize, Source)> {
         let Session {
             shard,
             stream,
@@ -114,17 +122,22 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
             rest,
             ..
         } = self;
-        poll_fn(|context| {
+        let source = match rest.len() {
+            0 => Source::Shared,
+            len if len.max(needed) <= shard.turn_bytes / 2 => Source::Shared,
+            _ => Source::Rest,
+        };
+        let received = poll_fn(|context| {
             if link.wish() == Wish::Leave {
                 return Poll::Ready(Ok(0));
             }
-            let polled = if rest.is_empty() {
-                let mut input = shard.input.borrow_mut();
-                input.clear();
-                input.reserve(shard.turn_bytes);
-                poll_read(stream, context, &mut input)
-            } else {
-                poll_read(stream, context, rest.room(needed))
+            let polled = match source {
+                Source::Shared => {
+                    let mut input = shard.fresh_input();
+                    input.extend_from_slice(rest.bytes());
+                    poll_read(stream, context, &mut input)
+                }
+                Source::Rest => poll_read(stream, context, rest.room(needed)),
             };
             match polled {
                 Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok(0)),
@@ -135,15 +148,35 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
                 ready => ready,
             }
         })
-        .await
+        .await?;
+        if source == Source::Shared && received > 0 {
+            rest.consume(rest.len(), &mut shard.spares.borrow_mut());
+        }
+        Ok((received, source))
+    }
+
+    /// Whether it makes no sense yet to execute what has come; it is kept then.
+    fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
+        if source == Source::Rest {
+            if self.rest.len() > self.shard.input_bytes_max {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            return Ok(self.rest.len() < needed);
+        }
+        let input = self.shard.input.borrow();
+        let short = input.len() < needed;
+        if short {
+            self.rest
+                .keep(&input, needed, &mut self.shard.spares.borrow_mut());
+        }
+        Ok(short)
     }
 
     /// Executes what has come and writes the answers. `None`: close. Otherwise the length to read up to.
-    async fn answer(&mut self) -> io::Result<Option<usize>> {
-        let mut turn = if self.rest.is_empty() {
-            self.execute_new()
-        } else {
-            self.execute_rest()
+    async fn answer(&mut self, source: Source) -> io::Result<Option<usize>> {
+        let mut turn = match source {
+            Source::Shared => self.execute_shared(),
+            Source::Rest => self.execute_rest(),
         };
         loop {
             match turn {
@@ -171,7 +204,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     }
 
     /// Executes what is in the worker's read buffer and keeps what is left of it.
-    fn execute_new(&mut self) -> Turn<S::Job> {
+    fn execute_shared(&mut self) -> Turn<S::Job> {
         let input = self.shard.input.take();
         let (consumed, turn) = self.execute(&input);
         let needed = match turn {
@@ -215,41 +248,6 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
             Step::Lane { consumed, job } => (opened + consumed, Turn::Lane(job)),
             Step::Close => (input.len(), Turn::Close),
             Step::Watch { consumed, streams } => (opened + consumed, Turn::Watch(streams)),
-        }
-    }
-
-    /// Asks the gate. Without a turn it is open, and so many bytes are used up.
-    fn pass_gate(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Option<Turn<S::Job>>) {
-        let process = &self.shard.process;
-        if self.gate == Gate::Protocol {
-            let binary = input.first() == Some(&BINARY_MAGIC);
-            match (process.config.protocol, &process.passwords) {
-                (WireProtocol::Binary, _) if !binary => return (0, Some(Turn::Close)),
-                (WireProtocol::Ascii, _) if binary => return (0, Some(Turn::Close)),
-                (_, Some(_)) if !binary => self.gate = Gate::Password,
-                _ => {
-                    self.gate = Gate::Open;
-                    return (0, None);
-                }
-            }
-        }
-        let Some(passwords) = &process.passwords else {
-            return (0, None);
-        };
-        let mut at = 0;
-        loop {
-            if at == input.len() {
-                return (at, Some(Turn::Read { needed: 1 }));
-            }
-            match auth::gate(passwords, &input[at..], out) {
-                Verdict::Consumed(consumed) => at += consumed,
-                Verdict::Needs(needed) => return (at, Some(Turn::Read { needed })),
-                Verdict::Close => return (at, Some(Turn::Close)),
-                Verdict::Open(consumed) => {
-                    self.gate = Gate::Open;
-                    return (at + consumed, None);
-                }
-            }
         }
     }
 
@@ -324,73 +322,14 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         tokio::task::yield_now().await;
     }
 
-    /// Sends log lines until the client leaves. False when there is no such stream: the connection goes on.
-    async fn watch(&mut self, streams: &[u8]) -> io::Result<bool> {
-        let hub = std::sync::Arc::clone(&self.shard.process.hub);
-        if !self.shard.process.config.watch {
-            self.shard
-                .output()
-                .extend_from_slice(b"CLIENT_ERROR watch commands not allowed\r\n");
-            return Ok(false);
-        }
-        let Ok(watcher) = hub.watch(streams) else {
-            self.shard.output().extend_from_slice(b"ERROR\r\n");
-            return Ok(false);
-        };
-        self.shard.output().extend_from_slice(b"OK\r\n");
-        let result = self.watch_lines(&watcher).await;
-        hub.unwatch(&watcher);
-        result.map(|()| true)
-    }
-
-    async fn watch_lines(&mut self, watcher: &Watcher) -> io::Result<()> {
-        self.flush().await?;
-        let mut lines = Vec::new();
-        loop {
-            self.link.entry.set_state(ConnectionState::Watching);
-            let Session {
-                shard,
-                stream,
-                link,
-                ..
-            } = self;
-            let more = poll_fn(|context| {
-                // What a watching client sends is of no interest, but its leaving is.
-                loop {
-                    let mut input = shard.input.borrow_mut();
-                    input.clear();
-                    input.reserve(shard.turn_bytes);
-                    match poll_read(stream, context, &mut input) {
-                        Poll::Ready(Ok(1..)) => {}
-                        Poll::Ready(_) => return Poll::Ready(false),
-                        Poll::Pending => break,
-                    }
-                }
-                if link.wish() != Wish::Stay {
-                    return Poll::Ready(false);
-                }
-                link.sleeps(context);
-                watcher.poll_lines(context, &mut lines).map(|()| true)
-            })
-            .await;
-            if !more {
-                return Ok(());
-            }
-            self.write(&lines).await?;
-            lines.clear();
-        }
-    }
-
     /// Ends the connection so that the answers arrive: the system resets a connection that is closed with input
     /// unread, and a reset overtakes data.
     async fn close(&mut self) -> io::Result<()> {
         let Session { shard, stream, .. } = self;
         poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context)).await?;
         poll_fn(|context| {
-            let mut input = shard.input.borrow_mut();
             for _ in 0..DRAIN_READS_MAX {
-                input.clear();
-                input.reserve(shard.turn_bytes);
+                let mut input = shard.fresh_input();
                 if !matches!(poll_read(stream, context, &mut input), Poll::Ready(Ok(1..))) {
                     break;
                 }
@@ -421,4 +360,20 @@ fn poll_read<T: AsyncRead + Unpin>(
     buffer: &mut Vec<u8>,
 ) -> Poll<io::Result<usize>> {
     pin!(stream.read_buf(buffer)).poll(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::EchoService;
+    use super::*;
+
+    /// Beside this an open connection costs its entry, its link and its place in the runtime: some hundred bytes.
+    #[test]
+    fn a_connection_is_small() {
+        fn task_bytes<S: Service, T, F>(_: fn(Session<S, T>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = task_bytes(Session::<EchoService, tokio::net::TcpStream>::run);
+        assert!(bytes <= 1024, "{bytes} bytes");
+    }
 }

@@ -74,6 +74,14 @@ impl<S: Service> Shard<S> {
         }
     }
 
+    /// The read buffer, empty and with room for a turn.
+    pub(super) fn fresh_input(&self) -> RefMut<'_, Vec<u8>> {
+        let mut input = self.input.borrow_mut();
+        input.clear();
+        input.reserve(self.turn_bytes);
+        input
+    }
+
     /// The output buffer, to append to.
     pub(super) fn output(&self) -> RefMut<'_, Vec<u8>> {
         self.output.borrow_mut()

@@ -30,10 +30,10 @@ impl Application for Echo {
     }
 }
 
-struct EchoService;
+pub(super) struct EchoService;
 
 #[derive(Default)]
-struct EchoConnection {
+pub(super) struct EchoConnection {
     /// Answer bytes still to be made.
     big: usize,
     outcome: Option<String>,

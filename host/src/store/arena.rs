@@ -7,6 +7,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::os::Zeroed;
+
 /// Address of an extent in grains. 0 is never an item: the first region belongs to the index.
 pub(super) type Addr = u32;
 
@@ -16,7 +18,7 @@ pub(super) const REGION_GRAINS: u32 = 2048;
 /// The words.
 #[derive(Debug)]
 pub(super) struct Arena {
-    words: Box<[AtomicU64]>,
+    words: Zeroed<AtomicU64>,
     shift: u32,
 }
 
@@ -31,9 +33,7 @@ impl Arena {
                 .div_ceil(1 << 35)
                 .next_power_of_two()
                 .trailing_zeros();
-            bytemuck::allocation::try_zeroed_slice_box(bytes / 8)
-                .ok()
-                .map(|words| Arena { words, shift })
+            Zeroed::map(bytes / 8).map(|words| Arena { words, shift })
         };
         // A host may refuse much address space, but must have room for the limit itself.
         let mut bytes = bytes_max.max(bytes_min);

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use super::alloc::Kind;
 use super::arena::Addr;
 use super::item::{Item, flag};
+use super::os::Zeroed;
 use super::shard::{EMPTY, Leave};
 use super::{Now, Store};
 
@@ -20,7 +21,7 @@ const FAN: usize = 64;
 /// and stays untouched until used.
 #[derive(Debug)]
 pub(super) struct Due {
-    levels: Vec<Box<[AtomicU32]>>,
+    levels: Vec<Zeroed<AtomicU32>>,
 }
 
 impl Due {
@@ -28,7 +29,7 @@ impl Due {
         let mut levels = Vec::new();
         let mut len = regions as usize;
         loop {
-            levels.push(bytemuck::allocation::zeroed_slice_box(len));
+            levels.push(Zeroed::map(len).expect("address space for a small table"));
             if len <= FAN {
                 return Due { levels };
             }

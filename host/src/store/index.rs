@@ -18,6 +18,7 @@ use std::sync::atomic::{
 
 use super::alloc::{Kind, Plan};
 use super::arena::{Addr, Arena, REGION_GRAINS};
+use super::os::Zeroed;
 
 const LINE_SLOTS: usize = 12;
 const NODE_SLOTS: usize = 5;
@@ -37,7 +38,7 @@ pub(super) const NODE_PLAN: Plan = Plan {
 /// The regions of the index.
 #[derive(Debug)]
 pub(super) struct Index {
-    directory: Box<[AtomicU32]>,
+    directory: Zeroed<AtomicU32>,
     regions: AtomicU32,
     shards: u32,
     lines_log: u32,
@@ -74,7 +75,8 @@ impl Index {
     pub(super) fn new(arena: &Arena, shards: u32) -> Index {
         let lines = arena.region_bytes() / (LINE_WORDS * 8);
         Index {
-            directory: bytemuck::allocation::zeroed_slice_box(arena.regions() as usize),
+            directory: Zeroed::map(arena.regions() as usize)
+                .expect("address space for a small table"),
             regions: AtomicU32::new(0),
             shards,
             lines_log: lines.trailing_zeros(),

@@ -92,4 +92,9 @@ void cacheismo_srand(unsigned seed);
 #define fprintf(...) 0
 #define strerror(e) "files are not available"
 
+/* lstrlib.c keeps positions in ptrdiff_t, which has to hold what luaL_checkinteger returns. */
+#ifdef CACHEISMO_WIDE_POSITIONS
+#define ptrdiff_t long long
+#endif
+
 #endif

@@ -24,6 +24,8 @@ pub struct Date {
     pub offset: i64,
     /// Is daylight saving time in force?
     pub dst: bool,
+    /// Is it UTC by request, not by zone?
+    pub gmt: bool,
 }
 
 /// Days from 1970-01-01 to a day of the proleptic Gregorian calendar; any `day` will do.
@@ -65,12 +67,16 @@ fn date(unix_s: i64, offset: i64) -> Date {
         yearday: day - days(year, 1, 1),
         offset,
         dst: false,
+        gmt: false,
     }
 }
 
 /// The date at `unix_s` in UTC.
 pub fn utc(unix_s: i64) -> Date {
-    date(unix_s, 0)
+    Date {
+        gmt: true,
+        ..date(unix_s, 0)
+    }
 }
 
 /// Offsets of winter and summer in a year: the smaller and the larger one.
@@ -108,8 +114,15 @@ pub fn from_local(as_utc: i64, dst: Option<bool>, offset_at: impl Fn(i64) -> i64
     unix_s
 }
 
-const DAYS: [&str; 7] =
-    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const DAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -132,7 +145,11 @@ fn iso_week(date: &Date) -> (i64, i64) {
     let weeks_in = |year: i64| {
         let first = (days(year, 1, 1) + 4).rem_euclid(7);
         let leap = days(year + 1, 1, 1) - days(year, 1, 1) == 366;
-        if first == 4 || (leap && first == 3) { 53 } else { 52 }
+        if first == 4 || (leap && first == 3) {
+            53
+        } else {
+            52
+        }
     };
     if week < 1 {
         (date.year - 1, weeks_in(date.year - 1))
@@ -172,9 +189,8 @@ fn convert(conversion: u8, d: &Date) -> Option<String> {
     let day = DAYS[usize::try_from(d.weekday).unwrap_or(0) % 7];
     let month = MONTHS[usize::try_from(d.month - 1).unwrap_or(0) % 12];
     let hour12 = (d.hour + 11) % 12 + 1;
-    let again = |pattern: &str| {
-        String::from_utf8(format(pattern.as_bytes(), d)).expect("made of text")
-    };
+    let again =
+        |pattern: &str| String::from_utf8(format(pattern.as_bytes(), d)).expect("made of text");
     let (iso_year, week) = iso_week(d);
     Some(match conversion {
         b'a' => day[..3].to_owned(),
@@ -198,7 +214,9 @@ fn convert(conversion: u8, d: &Date) -> Option<String> {
         b'p' => if d.hour < 12 { "AM" } else { "PM" }.to_owned(),
         b'r' => again("%I:%M:%S %p"),
         b'R' => again("%H:%M"),
-        b's' => (seconds(d.year, d.month, d.day, d.hour, d.minute, d.second) - d.offset).to_string(),
+        b's' => {
+            (seconds(d.year, d.month, d.day, d.hour, d.minute, d.second) - d.offset).to_string()
+        }
         b'S' => format!("{:02}", d.second),
         b't' => "\t".to_owned(),
         b'T' | b'X' => again("%H:%M:%S"),
@@ -211,7 +229,9 @@ fn convert(conversion: u8, d: &Date) -> Option<String> {
         b'Y' => d.year.to_string(),
         b'z' => zone(d.offset),
         // The host gives offsets, not names: as zones without a name of their own do.
-        b'Z' => if d.offset == 0 { "UTC".to_owned() } else { zone(d.offset) },
+        b'Z' if d.gmt => "GMT".to_owned(),
+        b'Z' if d.offset == 0 => "UTC".to_owned(),
+        b'Z' => zone(d.offset),
         b'%' => "%".to_owned(),
         _ => return None,
     })
@@ -230,7 +250,11 @@ mod tests {
 
     /// Two hours ahead from the end of March to the end of October 2023, else one.
     fn berlin(unix_s: i64) -> i64 {
-        if (1_679_792_400..1_698_541_200).contains(&unix_s) { 7200 } else { 3600 }
+        if (1_679_792_400..1_698_541_200).contains(&unix_s) {
+            7200
+        } else {
+            3600
+        }
     }
 
     #[test]
@@ -238,7 +262,10 @@ mod tests {
         for day in (-150_000..150_000).step_by(17) {
             let at = day * 86_400 + 3723;
             let d = utc(at);
-            assert_eq!(seconds(d.year, d.month, d.day, d.hour, d.minute, d.second), at);
+            assert_eq!(
+                seconds(d.year, d.month, d.day, d.hour, d.minute, d.second),
+                at
+            );
             assert_eq!(days(d.year, 1, 1) + d.yearday, day);
         }
     }
@@ -267,9 +294,17 @@ mod tests {
     fn a_format_reads_as_that_of_c() {
         let d = utc(1_700_000_000);
         let text = |p: &str| String::from_utf8(format(p.as_bytes(), &d)).expect("text");
-        assert_eq!(text("%c|%x|%X|%p|%%"), "Tue Nov 14 22:13:20 2023|11/14/23|22:13:20|PM|%");
-        assert_eq!(text("%a %A %b %B %d %H %I %j %m %M %S %U %w %W %y %Y"),
-            "Tue Tuesday Nov November 14 22 10 318 11 13 20 46 2 46 23 2023");
-        assert_eq!(text("%F %T %V %G %e %s %Q %"), "2023-11-14 22:13:20 46 2023 14 1700000000 %Q %");
+        assert_eq!(
+            text("%c|%x|%X|%p|%%"),
+            "Tue Nov 14 22:13:20 2023|11/14/23|22:13:20|PM|%"
+        );
+        assert_eq!(
+            text("%a %A %b %B %d %H %I %j %m %M %S %U %w %W %y %Y"),
+            "Tue Tuesday Nov November 14 22 10 318 11 13 20 46 2 46 23 2023"
+        );
+        assert_eq!(
+            text("%F %T %V %G %e %s %Q %"),
+            "2023-11-14 22:13:20 46 2023 14 1700000000 %Q %"
+        );
     }
 }

@@ -89,7 +89,13 @@ mod tests {
 
     #[test]
     fn expiry_is_relative_up_to_thirty_days() {
-        let at = |expiry| Command { expiry, ..Command::new() }.expiry_ms(5000);
+        let at = |expiry| {
+            Command {
+                expiry,
+                ..Command::new()
+            }
+            .expiry_ms(5000)
+        };
         assert_eq!(at(0), -1);
         assert_eq!(at(-1), 5000);
         assert_eq!(at(2), 7000);

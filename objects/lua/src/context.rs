@@ -32,7 +32,7 @@ pub struct Context {
 /// Lines a call may print; one more says that some are missing.
 const LINES_MAX: u32 = 20;
 /// Bytes of a printed line; longer ones are cut.
-const LINE_BYTES_MAX: usize = 1024;
+const LINE_BYTES_MAX: usize = 512;
 
 impl Context {
     const fn new() -> Self {
@@ -57,17 +57,23 @@ impl Context {
 
     /// Appends raw protocol bytes to the answer.
     pub fn write(&self, raw: &[u8]) {
-        self.output.borrow_mut().write(&self.virtual_key.borrow(), raw);
+        self.output
+            .borrow_mut()
+            .write(&self.virtual_key.borrow(), raw);
     }
 
     /// Answers a key with a value.
     pub fn answer(&self, key: &[u8], value: &[u8]) {
-        self.output.borrow_mut().answer(&self.virtual_key.borrow(), key, value);
+        self.output
+            .borrow_mut()
+            .answer(&self.virtual_key.borrow(), key, value);
     }
 
     /// Answers with an item.
     pub fn write_item(&self, key: &[u8], flags: u32, data: &[u8]) {
-        self.output.borrow_mut().write_item(&self.virtual_key.borrow(), key, flags, data);
+        self.output
+            .borrow_mut()
+            .write_item(&self.virtual_key.borrow(), key, flags, data);
     }
 
     /// Prints a line to the server's log, unless this call has printed enough.
@@ -78,7 +84,10 @@ impl Context {
             let line = &line[..line.len().min(LINE_BYTES_MAX)];
             host::log(cacheismo_abi::level::INFO, line);
             if left == 1 {
-                host::log(cacheismo_abi::level::INFO, b"print: further lines of this call are left out");
+                host::log(
+                    cacheismo_abi::level::INFO,
+                    b"print: further lines of this call are left out",
+                );
             }
         }
     }

@@ -13,6 +13,7 @@ use std::ffi::CString;
 thread_local! {
     static LUA: Cell<Option<Lua>> = const { Cell::new(None) };
     static LOADING: RefCell<Loading> = const { RefCell::new(Loading::new()) };
+    static HEAP_MARK: Cell<i32> = const { Cell::new(HEAP_KB) };
     static ARGS: Cell<Args<'static>> = const { Cell::new(Args::none()) };
 }
 
@@ -21,8 +22,9 @@ const LOAD: i32 = 1;
 const CALL: i32 = 2;
 const MAIN: i32 = 3;
 
-/// A heap above this is collected whole after the call that grew it.
-const HEAP_KB_MAX: i32 = 8 * 1024;
+/// A heap above this is collected whole after the call that grew it: what one call needed is
+/// not kept for the next. If that much is in use, twice as much is the next mark.
+const HEAP_KB: i32 = 1024;
 
 /// Scripts on their way in.
 struct Loading {
@@ -38,7 +40,12 @@ struct Loading {
 
 impl Loading {
     const fn new() -> Self {
-        Self { scripts: Vec::new(), started: Vec::new(), baseline: Vec::new(), json: String::new() }
+        Self {
+            scripts: Vec::new(),
+            started: Vec::new(),
+            baseline: Vec::new(),
+            json: String::new(),
+        }
     }
 }
 
@@ -55,7 +62,9 @@ pub fn load(mut args: Args<'static>) -> String {
     if LUA.get().is_some() {
         return error_json("", 0, "the scripts of this instance are loaded already");
     }
-    let Some(lua) = Lua::new() else { out_of_memory() };
+    let Some(lua) = Lua::new() else {
+        out_of_memory()
+    };
     LUA.set(Some(lua));
     lua.push_native(run_load);
     lua.push_native(run_call);
@@ -74,7 +83,11 @@ pub fn load(mut args: Args<'static>) -> String {
     let json = match protected(lua, LOAD) {
         Ok(()) => LOADING.with_borrow_mut(|loading| std::mem::take(&mut loading.json)),
         Err(text) => {
-            let Located { script, line, message } = script::locate(&text);
+            let Located {
+                script,
+                line,
+                message,
+            } = script::locate(&text);
             error_json(script.unwrap_or_default(), line, message)
         }
     };
@@ -108,8 +121,9 @@ fn run(args: Args<'static>, native: i32) -> End {
     };
     ARGS.set(args);
     let result = protected(lua, native);
-    if lua.heap_kb() > HEAP_KB_MAX {
+    if lua.heap_kb() > HEAP_MARK.get() {
         lua.collect();
+        HEAP_MARK.set(HEAP_KB.max(2 * lua.heap_kb()));
     }
     match result {
         Ok(()) => End::Answer,
@@ -146,7 +160,10 @@ fn out_of_memory() -> ! {
 /// Prepares the state, runs the scripts, finds their types.
 fn run_load(lua: Lua) -> Outcome {
     api::install(lua);
-    if lua.load(include_bytes!("../lua/prelude.lua"), c"=prelude.lua").is_err() {
+    if lua
+        .load(include_bytes!("../lua/prelude.lua"), c"=prelude.lua")
+        .is_err()
+    {
         lua.throw();
     }
     object::push_module(lua);
@@ -207,7 +224,13 @@ fn push_script(lua: Lua, index: usize) {
     let skip = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
     let text = if shell { &text[skip..] } else { text };
     let loaded = if text.starts_with(b"\x1b") {
-        lua.push_bytes(format!("{}:0: byte code is not accepted", name.to_string_lossy()).as_bytes());
+        lua.push_bytes(
+            format!(
+                "{}:0: byte code is not accepted",
+                name.to_string_lossy().trim_start_matches('@')
+            )
+            .as_bytes(),
+        );
         Err(Failure::Error)
     } else {
         lua.load(text, &name)
@@ -224,7 +247,9 @@ fn pending(lua: Lua) -> Outcome {
         let name = lua.check_bytes(1);
         LOADING.with_borrow(|l| {
             l.scripts.iter().position(|(path, _)| {
-                script::file_name(path).strip_suffix(".lua").is_some_and(|n| n.as_bytes() == name)
+                script::file_name(path)
+                    .strip_suffix(".lua")
+                    .is_some_and(|n| n.as_bytes() == name)
             })
         })
     };
@@ -268,7 +293,11 @@ fn find_legacy(lua: Lua) {
     lua.push_nil();
     while lua.next(GLOBALS) {
         let known = |name: &[u8]| {
-            LOADING.with_borrow(|l| l.baseline.binary_search_by(|n| n.as_slice().cmp(name)).is_ok())
+            LOADING.with_borrow(|l| {
+                l.baseline
+                    .binary_search_by(|n| n.as_slice().cmp(name))
+                    .is_ok()
+            })
         };
         let named = lua.kind(-2) == kind::STRING && is_name(lua.bytes(-2)) && !known(lua.bytes(-2));
         if named && lua.kind(-1) == kind::TABLE && !functions(lua, lua.top()).is_empty() {

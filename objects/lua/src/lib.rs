@@ -5,7 +5,10 @@
 //! `interpreter` loading and calling, and here the exports the host calls. `calendar`, `ring`,
 //! `wire`, `output`, `command` and `script` are plain Rust and are tested natively; a native
 //! build contains nothing else, so that it needs no wasm toolchain. HOST.md is the contract.
-#![cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "used by the wasm build"))]
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    expect(dead_code, reason = "used by the wasm build")
+)]
 
 mod calendar;
 mod command;

@@ -101,7 +101,10 @@ fn append_block(out: &mut Vec<u8>, key: &[u8], flags: u32, data: &[u8]) {
 
 /// Start and length of the data when `raw` is exactly one block of `key` with flags 0.
 fn only_block(raw: &[u8], key: &[u8]) -> Option<(usize, usize)> {
-    let rest = raw.strip_prefix(b"VALUE ")?.strip_prefix(key)?.strip_prefix(b" 0 ")?;
+    let rest = raw
+        .strip_prefix(b"VALUE ")?
+        .strip_prefix(key)?
+        .strip_prefix(b" 0 ")?;
     let digits = rest.iter().position(|b| *b == b'\r')?;
     let len: usize = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
     let data = rest[digits..].strip_prefix(b"\r\n")?;
@@ -131,7 +134,10 @@ mod tests {
         let mut out = output();
         out.answer(b"a:b", b"a:b", b"x");
         out.answer(b"a:b", b"c", b"yy");
-        assert_eq!(out.finish(b"a:b"), b"RVALUE a:b 0 1\r\nx\r\nVALUE c 0 2\r\nyy\r\n");
+        assert_eq!(
+            out.finish(b"a:b"),
+            b"RVALUE a:b 0 1\r\nx\r\nVALUE c 0 2\r\nyy\r\n"
+        );
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl Ring<'_> {
 
     /// Is the server known and available?
     pub fn is_available(&self, name: &[u8]) -> bool {
-        self.find(name).is_some_and(|s| self.0[Self::server_at(s)] != 0)
+        self.find(name)
+            .is_some_and(|s| self.0[Self::server_at(s)] != 0)
     }
 
     /// Takes a server out or puts it back; unknown names are ignored.
@@ -114,7 +115,9 @@ impl Ring<'_> {
 
 /// Bob Jenkins' lookup3, `hashlittle`.
 fn hash(bytes: &[u8]) -> u32 {
-    let start = 0xdead_beef_u32.wrapping_add(bytes.len() as u32).wrapping_add(SEED);
+    let start = 0xdead_beef_u32
+        .wrapping_add(bytes.len() as u32)
+        .wrapping_add(SEED);
     let [mut a, mut b, mut c] = [start; 3];
     if bytes.is_empty() {
         return c;
@@ -189,8 +192,12 @@ mod tests {
                 (word(0), word(4))
             })
             .collect();
-        let expected =
-            [(0x0296_8565, 1), (0x0409_e8cb, 0), (0x04c3_13da, 1), (0x04d2_42a5, 0)];
+        let expected = [
+            (0x0296_8565, 1),
+            (0x0409_e8cb, 0),
+            (0x04c3_13da, 1),
+            (0x04d2_42a5, 0),
+        ];
         assert_eq!(points, expected);
     }
 
@@ -206,10 +213,16 @@ mod tests {
         for (key, old) in keys.iter().zip(&before) {
             let new = owner(&ring, key);
             assert_ne!(new.as_deref(), Some(b"b".as_slice()));
-            assert!(new == *old || old.as_deref() == Some(b"b"), "{key} moved without need");
+            assert!(
+                new == *old || old.as_deref() == Some(b"b"),
+                "{key} moved without need"
+            );
         }
         ring.set_available(b"b", true);
-        assert_eq!(keys.iter().map(|k| owner(&ring, k)).collect::<Vec<_>>(), before);
+        assert_eq!(
+            keys.iter().map(|k| owner(&ring, k)).collect::<Vec<_>>(),
+            before
+        );
         for name in [b"a", b"b", b"c"] {
             ring.set_available(name, false);
         }

@@ -11,7 +11,10 @@ pub fn file_name(path: &str) -> &str {
 /// Where in the order of loading a script belongs.
 pub fn rank(path: &str) -> (usize, &str) {
     let name = file_name(path);
-    (FIRST.iter().position(|f| *f == name).unwrap_or(FIRST.len()), name)
+    (
+        FIRST.iter().position(|f| *f == name).unwrap_or(FIRST.len()),
+        name,
+    )
 }
 
 /// An error message taken apart.
@@ -27,12 +30,22 @@ pub struct Located<'a> {
 
 /// Takes `path:line: message` apart.
 pub fn locate(text: &str) -> Located<'_> {
-    let nowhere = Located { script: None, line: 0, message: text };
+    let nowhere = Located {
+        script: None,
+        line: 0,
+        message: text,
+    };
     for (colon, _) in text.match_indices(':') {
         let rest = &text[colon + 1..];
-        let Some((digits, message)) = rest.split_once(": ") else { break };
+        let Some((digits, message)) = rest.split_once(": ") else {
+            break;
+        };
         if let Ok(line) = digits.parse() {
-            return Located { script: Some(file_name(&text[..colon])), line, message };
+            return Located {
+                script: Some(file_name(&text[..colon])),
+                line,
+                message,
+            };
         }
     }
     nowhere
@@ -43,7 +56,11 @@ const TEXT_BYTES_MAX: usize = 400;
 
 /// The text for a client: `message (script.lua:line)`, in one line.
 pub fn client_text(error: &str) -> String {
-    let Located { script, line, message } = locate(error);
+    let Located {
+        script,
+        line,
+        message,
+    } = locate(error);
     let mut text: String = message
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -79,14 +96,20 @@ mod tests {
         assert_eq!(client_text("boom"), "boom");
         assert_eq!(client_text("a: b:c: d"), "a: b:c: d");
         assert_eq!(client_text("x.lua:3: a\r\nb: c"), "a  b: c (x.lua:3)");
-        assert_eq!(client_text("[string \"a: b\"]:1: oops"), "oops ([string \"a: b\"]:1)");
+        assert_eq!(
+            client_text("[string \"a: b\"]:1: oops"),
+            "oops ([string \"a: b\"]:1)"
+        );
     }
 
     #[test]
     fn core_and_config_come_first() {
         let mut names = ["d/map.lua", "d/config.lua", "d/api.lua", "d/core.lua"];
         names.sort_by_key(|n| rank(n));
-        assert_eq!(names, ["d/core.lua", "d/config.lua", "d/api.lua", "d/map.lua"]);
+        assert_eq!(
+            names,
+            ["d/core.lua", "d/config.lua", "d/api.lua", "d/map.lua"]
+        );
     }
 
     #[test]

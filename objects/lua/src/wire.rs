@@ -47,7 +47,10 @@ pub struct Args<'a> {
 impl<'a> Args<'a> {
     /// No arguments.
     pub const fn none() -> Self {
-        Self { lengths: &[], bytes: &[] }
+        Self {
+            lengths: &[],
+            bytes: &[],
+        }
     }
 
     /// Reads the count and the lengths; `None` when they do not fit.
@@ -55,7 +58,10 @@ impl<'a> Args<'a> {
         let mut reader = Reader(input);
         let count = reader.u32()? as usize;
         let lengths = reader.take(count.checked_mul(4)?)?;
-        Some(Self { lengths, bytes: reader.0 })
+        Some(Self {
+            lengths,
+            bytes: reader.0,
+        })
     }
 }
 
@@ -66,7 +72,10 @@ impl<'a> Iterator for Args<'a> {
         let mut lengths = Reader(self.lengths);
         let mut bytes = Reader(self.bytes);
         let arg = bytes.take(lengths.u32()? as usize)?;
-        *self = Self { lengths: lengths.0, bytes: bytes.0 };
+        *self = Self {
+            lengths: lengths.0,
+            bytes: bytes.0,
+        };
         Some(arg)
     }
 }
@@ -93,7 +102,8 @@ pub fn put_counted(out: &mut Vec<u8>, bytes: &[u8]) {
 pub fn split_key(key: &[u8]) -> impl Iterator<Item = &[u8]> {
     let key = key.strip_suffix(b":").unwrap_or(key);
     let empty = key.is_empty();
-    key.split(|b| *b == b':').take(if empty { 0 } else { usize::MAX })
+    key.split(|b| *b == b':')
+        .take(if empty { 0 } else { usize::MAX })
 }
 
 #[cfg(test)]
@@ -101,7 +111,9 @@ mod tests {
     use super::*;
 
     fn parts(key: &str) -> Vec<String> {
-        split_key(key.as_bytes()).map(|p| String::from_utf8_lossy(p).into_owned()).collect()
+        split_key(key.as_bytes())
+            .map(|p| String::from_utf8_lossy(p).into_owned())
+            .collect()
     }
 
     #[test]

@@ -34,6 +34,7 @@ fn source(name: &str, wat: &str) -> api::Source {
         name: name.to_owned(),
         wasm: wasm.into(),
         bytes_max: api::MODULE_BYTES_MAX,
+        setup: None,
     }
 }
 

@@ -122,7 +122,7 @@ fn usage(error: &clap::Error) -> UsageError {
             (None, false) => " (an option starts with '-')".to_owned(),
         };
         return UsageError(format!(
-            "unknown option '{argument}'{nearest}; -h lists all options"
+            "unknown option '{argument}'{nearest} (-h lists all options)"
         ));
     }
     let rendered = error.render().to_string();

@@ -167,9 +167,8 @@ fn a_taken_port_is_one_clear_line() {
     let Ok(Request::Serve(config)) = parse(line.split_whitespace()) else {
         panic!("good options")
     };
-    let error = Listeners::bind(&config.server)
-        .expect_err("the port is taken")
-        .to_string();
+    let error = Listeners::bind(&config.server).expect_err("the port is taken");
+    let error = format!("{:#}", anyhow::Error::from(error));
     assert!(
         error.starts_with(&format!("cannot listen on {address}: ")) && !error.contains('\n'),
         "{error}"

@@ -37,7 +37,11 @@ pub fn install(lua: Lua) {
     });
     lua.set_native("getExpiryTime", |lua: Lua| {
         let ms = check(&lua, 1)?.expiry_ms;
-        lua.push_number(if ms < 0 { NEVER } else { (ms as f64 / 1000.0).ceil() });
+        lua.push_number(if ms < 0 {
+            NEVER
+        } else {
+            (ms as f64 / 1000.0).ceil()
+        });
         Ok(1)
     });
     lua.set_native("getFlags", |lua: Lua| {
@@ -102,7 +106,12 @@ pub fn check(lua: &Lua, arg: i32) -> Result<Item<'_>, Raise> {
         reader.u32()?;
         let expiry_ms = reader.u64()?.cast_signed();
         let key = reader.counted()?;
-        Some(Item { flags, expiry_ms, key, data: reader.0 })
+        Some(Item {
+            flags,
+            expiry_ms,
+            key,
+            data: reader.0,
+        })
     };
     Ok(read().expect("items are made here"))
 }

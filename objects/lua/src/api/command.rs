@@ -39,7 +39,9 @@ fn text(lua: Lua, read: impl FnOnce(&Command) -> Option<&[u8]>) -> Outcome {
 }
 
 fn install_getters(lua: Lua) {
-    lua.set_native("getCommand", |lua: Lua| text(lua, |c| Some(&*c.name).filter(|n| !n.is_empty())));
+    lua.set_native("getCommand", |lua: Lua| {
+        text(lua, |c| Some(&*c.name).filter(|n| !n.is_empty()))
+    });
     lua.set_native("getKey", |lua: Lua| text(lua, |c| c.key.as_deref()));
     lua.set_native("getKeySize", |lua: Lua| {
         number(lua, |c| c.key.as_ref().map_or(0, Vec::len) as f64)
@@ -47,12 +49,16 @@ fn install_getters(lua: Lua) {
     lua.set_native("getExpiryTime", |lua: Lua| number(lua, |c| c.expiry as f64));
     lua.set_native("getDelta", |lua: Lua| number(lua, |c| c.delta as f64));
     lua.set_native("getFlags", |lua: Lua| number(lua, |c| f64::from(c.flags)));
-    lua.set_native("getNoReply", |lua: Lua| number(lua, |c| f64::from(c.noreply)));
+    lua.set_native("getNoReply", |lua: Lua| {
+        number(lua, |c| f64::from(c.noreply))
+    });
     lua.set_native("getDataSize", |lua: Lua| {
         number(lua, |c| c.data.as_ref().map_or(0, Vec::len) as f64)
     });
     lua.set_native("getData", |lua: Lua| text(lua, |c| c.data.as_deref()));
-    lua.set_native("hasMultipleKeys", |lua: Lua| number(lua, |c| c.keys.len() as f64));
+    lua.set_native("hasMultipleKeys", |lua: Lua| {
+        number(lua, |c| c.keys.len() as f64)
+    });
     lua.set_native("getMultipleKeys", |lua: Lua| {
         Class::Command.check(&lua, 1);
         context::with(|context| {
@@ -80,10 +86,18 @@ fn set_number(lua: Lua, write: impl FnOnce(&mut Command, f64)) -> Outcome {
 }
 
 fn install_setters(lua: Lua) {
-    lua.set_native("setExpiryTime", |lua: Lua| set_number(lua, |c, n| c.expiry = n as i64));
-    lua.set_native("setDelta", |lua: Lua| set_number(lua, |c, n| c.delta = n as u64));
-    lua.set_native("setFlags", |lua: Lua| set_number(lua, |c, n| c.flags = to_u32(n)));
-    lua.set_native("setNoReply", |lua: Lua| set_number(lua, |c, n| c.noreply = to_u32(n)));
+    lua.set_native("setExpiryTime", |lua: Lua| {
+        set_number(lua, |c, n| c.expiry = n as i64)
+    });
+    lua.set_native("setDelta", |lua: Lua| {
+        set_number(lua, |c, n| c.delta = n as u64)
+    });
+    lua.set_native("setFlags", |lua: Lua| {
+        set_number(lua, |c, n| c.flags = to_u32(n))
+    });
+    lua.set_native("setNoReply", |lua: Lua| {
+        set_number(lua, |c, n| c.noreply = to_u32(n))
+    });
     lua.set_native("setKey", |lua: Lua| {
         Class::Command.check(&lua, 1);
         let key = last_bytes(&lua, 2);
@@ -159,7 +173,10 @@ fn get_from_server(lua: Lua) -> Outcome {
         put_u32(&mut buffer, 1);
         put_counted(&mut buffer, key);
         ask(&mut buffer);
-        push_option(lua, Answers(Reader(&buffer)).next().map(|(_, _, value)| value))
+        push_option(
+            lua,
+            Answers(Reader(&buffer)).next().map(|(_, _, value)| value),
+        )
     })
 }
 
@@ -209,7 +226,11 @@ fn get_in_parallel(lua: Lua) -> Outcome {
 }
 
 /// Appends the key, or the array of keys, on top of the stack: their count, then each.
-fn put_keys(lua: Lua, buffer: &mut Vec<u8>, left: &mut usize) -> Result<(), crate::sys::lua::Raise> {
+fn put_keys(
+    lua: Lua,
+    buffer: &mut Vec<u8>,
+    left: &mut usize,
+) -> Result<(), crate::sys::lua::Raise> {
     let many = lua.kind(-1) == kind::TABLE;
     let start = buffer.len();
     put_u32(buffer, 1);

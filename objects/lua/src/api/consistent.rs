@@ -60,8 +60,11 @@ fn set_available(lua: Lua) -> Outcome {
     let mut ring = check(&lua)?;
     let name_first = lua.kind(2) == kind::STRING && lua.kind(3) != kind::STRING;
     let (flag, name) = if name_first { (3, 2) } else { (2, 3) };
-    let available =
-        if lua.kind(flag) == kind::BOOLEAN { lua.boolean(flag) } else { lua.check_number(flag) != 0.0 };
+    let available = if lua.kind(flag) == kind::BOOLEAN {
+        lua.boolean(flag)
+    } else {
+        lua.check_number(flag) != 0.0
+    };
     ring.set_available(lua.check_bytes(name), available);
     Ok(0)
 }

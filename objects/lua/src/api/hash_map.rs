@@ -65,7 +65,11 @@ fn delete_lru(lua: Lua) -> Outcome {
 fn keys(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
     let prefix = last_bytes(&lua, 2);
-    let len = if prefix.is_empty() { 0 } else { host::item_keys(prefix) };
+    let len = if prefix.is_empty() {
+        0
+    } else {
+        host::item_keys(prefix)
+    };
     if len == 0 {
         lua.push_nil();
         return Ok(1);

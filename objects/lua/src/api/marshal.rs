@@ -55,7 +55,11 @@ fn marshal(lua: Lua) -> Outcome {
         let mut out = context.scratch.take();
         out.clear();
         out.push(MAGIC);
-        let written = Writer { lua, seen: BTreeMap::new() }.pairs(root, &mut out, 0);
+        let written = Writer {
+            lua,
+            seen: BTreeMap::new(),
+        }
+        .pairs(root, &mut out, 0);
         if written.is_ok() {
             lua.push_bytes(&out);
         }
@@ -137,7 +141,11 @@ fn unmarshal(lua: Lua) -> Outcome {
         return Err("bad magic".into());
     }
     lua.push_nil();
-    let mut decoder = Decoder { lua, references: lua.top(), count: 0 };
+    let mut decoder = Decoder {
+        lua,
+        references: lua.top(),
+        count: 0,
+    };
     decoder.table(pairs, 0)?;
     Ok(1)
 }

@@ -130,7 +130,11 @@ fn put(lua: Lua) -> Outcome {
 fn incr(lua: Lua) -> Outcome {
     let h = handle(&lua);
     let field = lua.check_bytes(2);
-    let by = if lua.is_nil(3) { 1.0 } else { lua.check_number(3) };
+    let by = if lua.is_nil(3) {
+        1.0
+    } else {
+        lua.check_number(3)
+    };
     let mut text = [0; 64];
     let old = match host::field_get(h, field, &mut text) {
         None => 0.0,
@@ -149,7 +153,11 @@ fn incr(lua: Lua) -> Outcome {
 
 /// The shortest text that reads back as the number.
 fn number_text(n: f64) -> Result<String, Raise> {
-    if n.is_finite() { Ok(n.to_string()) } else { Err("incr: the sum is not finite".into()) }
+    if n.is_finite() {
+        Ok(n.to_string())
+    } else {
+        Err("incr: the sum is not finite".into())
+    }
 }
 
 /// `object:ttl()`: seconds left, `math.huge` for ever, nil without an object.
@@ -209,7 +217,9 @@ fn page(lua: Lua) -> Outcome {
         };
         let mut reader = Reader(&buffer[..filled]);
         for n in 0..most {
-            let (Some(key), Some(value)) = (reader.u32(), reader.u32()) else { break };
+            let (Some(key), Some(value)) = (reader.u32(), reader.u32()) else {
+                break;
+            };
             lua.push_bytes(reader.take(key as usize).unwrap_or_default());
             lua.raw_set_index(-2, 2 * n + 1);
             lua.push_bytes(reader.take(value as usize).unwrap_or_default());
@@ -222,13 +232,21 @@ fn page(lua: Lua) -> Outcome {
 /// Eight bytes that sort as the numbers do.
 fn sortable(n: f64) -> [u8; 8] {
     let bits = (n + 0.0).to_bits();
-    let flipped = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    let flipped = if bits >> 63 == 1 {
+        !bits
+    } else {
+        bits | 1 << 63
+    };
     flipped.to_be_bytes()
 }
 
 fn unsortable(bytes: &[u8]) -> f64 {
     let flipped = u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
-    f64::from_bits(if flipped >> 63 == 1 { flipped & !(1 << 63) } else { !flipped })
+    f64::from_bits(if flipped >> 63 == 1 {
+        flipped & !(1 << 63)
+    } else {
+        !flipped
+    })
 }
 
 /// The object a new-style call was made on.

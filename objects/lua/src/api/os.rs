@@ -16,7 +16,11 @@ pub fn install(lua: Lua) {
     });
     lua.set_native("date", date);
     lua.set_native("difftime", |lua: Lua| {
-        let earlier = if lua.is_nil(2) { 0.0 } else { lua.check_number(2) };
+        let earlier = if lua.is_nil(2) {
+            0.0
+        } else {
+            lua.check_number(2)
+        };
         lua.push_number(lua.check_number(1) - earlier);
         Ok(1)
     });
@@ -26,8 +30,16 @@ pub fn install(lua: Lua) {
 
 /// `os.date([format [, time]])`.
 fn date(lua: Lua) -> Outcome {
-    let pattern = if lua.is_nil(1) { b"%c" } else { lua.check_bytes(1) };
-    let at = if lua.is_nil(2) { host::now_ms().div_euclid(1000) as f64 } else { lua.check_number(2) };
+    let pattern = if lua.is_nil(1) {
+        b"%c"
+    } else {
+        lua.check_bytes(1)
+    };
+    let at = if lua.is_nil(2) {
+        host::now_ms().div_euclid(1000) as f64
+    } else {
+        lua.check_number(2)
+    };
     if !(at.abs() < SECONDS_MAX) {
         lua.push_nil();
         return Ok(1);

@@ -1,5 +1,8 @@
 //! The cache's functions, as `cacheismo-abi` lists them.
-#![expect(unsafe_code, reason = "imports of the host; each call carries its proof")]
+#![expect(
+    unsafe_code,
+    reason = "imports of the host; each call carries its proof"
+)]
 // One proof serves all: the host reads or fills exactly the bytes named by the pointer and
 // length of one slice, and only during the call.
 
@@ -103,9 +106,7 @@ pub fn value_set(h: i32, value: &[u8]) {
 /// Copies what fits of a field's value into `out`; its full length.
 pub fn field_get(h: i32, field: &[u8], out: &mut [u8]) -> Option<usize> {
     // SAFETY: see the top.
-    length(unsafe {
-        raw::field_get(h, field.as_ptr(), field.len(), out.as_mut_ptr(), out.len())
-    })
+    length(unsafe { raw::field_get(h, field.as_ptr(), field.len(), out.as_mut_ptr(), out.len()) })
 }
 
 /// Sets a field; true when it is new.
@@ -130,7 +131,14 @@ pub fn field_count(h: i32) -> i64 {
 pub fn field_scan(h: i32, from: &[u8], flags: i32, out: &mut [u8]) -> Result<usize, usize> {
     // SAFETY: see the top.
     let n = unsafe {
-        raw::field_scan(h, from.as_ptr(), from.len(), flags, out.as_mut_ptr(), out.len())
+        raw::field_scan(
+            h,
+            from.as_ptr(),
+            from.len(),
+            flags,
+            out.as_mut_ptr(),
+            out.len(),
+        )
     };
     usize::try_from(n).map_err(|_| n.unsigned_abs() as usize)
 }
@@ -181,7 +189,14 @@ pub fn item_get(key: &[u8]) -> Option<usize> {
 pub fn item_put(key: &[u8], flags: u32, expiry_ms: i64, data: &[u8]) {
     // SAFETY: see the top.
     unsafe {
-        raw::item_put(key.as_ptr(), key.len(), flags, expiry_ms, data.as_ptr(), data.len());
+        raw::item_put(
+            key.as_ptr(),
+            key.len(),
+            flags,
+            expiry_ms,
+            data.as_ptr(),
+            data.len(),
+        );
     }
 }
 

@@ -235,7 +235,11 @@ impl Lua {
         // SAFETY: on success `len` bytes are there, as long as the value is on the stack.
         unsafe {
             let start = raw::lua_tolstring(self.0, index, &raw mut len);
-            if start.is_null() { &[] } else { slice::from_raw_parts(start.cast(), len) }
+            if start.is_null() {
+                &[]
+            } else {
+                slice::from_raw_parts(start.cast(), len)
+            }
         }
     }
 
@@ -246,7 +250,10 @@ impl Lua {
     }
 
     /// The bytes of a userdata; empty for anything else.
-    #[expect(clippy::mut_from_ref, reason = "the bytes belong to the collector; natives take them once")]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the bytes belong to the collector; natives take them once"
+    )]
     pub fn userdata(&self, index: i32) -> &mut [u8] {
         if self.kind(index) != kind::USERDATA {
             return &mut [];
@@ -313,7 +320,11 @@ impl Lua {
 
     /// Pushes the field `name` of the table at `index`, without metamethods.
     pub fn raw_field(self, index: i32, name: &[u8]) {
-        let index = if index < 0 && index > REGISTRY { index - 1 } else { index };
+        let index = if index < 0 && index > REGISTRY {
+            index - 1
+        } else {
+            index
+        };
         self.push_bytes(name);
         self.raw_get(index);
     }

@@ -12,7 +12,8 @@ pub(super) struct State {
 /// `lua_CFunction`.
 pub(super) type CFunction = unsafe extern "C-unwind" fn(*mut State) -> c_int;
 /// `lua_Alloc`.
-pub(super) type Alloc = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, usize, usize) -> *mut c_void;
+pub(super) type Alloc =
+    unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, usize, usize) -> *mut c_void;
 
 pub(super) const REGISTRY: c_int = -10000;
 pub(super) const GLOBALS: c_int = -10002;

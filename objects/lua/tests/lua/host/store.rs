@@ -82,7 +82,10 @@ impl Store {
     }
 
     pub fn random(&mut self) -> i64 {
-        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.seed = self
+            .seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         self.seed.cast_signed()
     }
 
@@ -115,7 +118,11 @@ impl Store {
     }
 
     pub fn park_keys(&mut self, prefix: &[u8]) -> usize {
-        let keys = self.items.keys().filter(|k| k.starts_with(prefix)).map(Vec::as_slice);
+        let keys = self
+            .items
+            .keys()
+            .filter(|k| k.starts_with(prefix))
+            .map(Vec::as_slice);
         self.parked = super::pack_list(keys);
         self.parked.len()
     }
@@ -149,7 +156,8 @@ impl Store {
                 let value = self.peers.get_mut(&server).and_then(|peer| peer(key));
                 if let Some(value) = value {
                     self.parked.extend_from_slice(&index.to_le_bytes());
-                    self.parked.extend(super::pack_list([key, value.as_slice()]));
+                    self.parked
+                        .extend(super::pack_list([key, value.as_slice()]));
                 }
             }
             index += 1;
@@ -173,7 +181,8 @@ impl Store {
     /// The object to change, with its old state remembered.
     fn touch(&mut self, h: i32) -> &mut Object {
         let name = self.handles[h as usize].clone();
-        self.undo.push(Undo::Object(name.clone(), self.objects.get(&name).cloned()));
+        self.undo
+            .push(Undo::Object(name.clone(), self.objects.get(&name).cloned()));
         self.objects.entry(name).or_default()
     }
 
@@ -223,7 +232,12 @@ impl Store {
     }
 
     pub fn put_field(&mut self, h: i32, key: &[u8], value: &[u8]) -> i32 {
-        i32::from(self.touch(h).fields.insert(key.to_vec(), value.to_vec()).is_none())
+        i32::from(
+            self.touch(h)
+                .fields
+                .insert(key.to_vec(), value.to_vec())
+                .is_none(),
+        )
     }
 
     pub fn delete_field(&mut self, h: i32, key: &[u8]) -> i32 {
@@ -243,7 +257,9 @@ impl Store {
     /// A batch of entries, or how many bytes the first one needs.
     pub fn scan(&self, h: i32, from: &[u8], flags: i32, cap: usize) -> Result<Vec<u8>, usize> {
         let mut out = Vec::new();
-        let Some(object) = self.object(h) else { return Ok(out) };
+        let Some(object) = self.object(h) else {
+            return Ok(out);
+        };
         let reverse = flags & abi::SCAN_REVERSE != 0;
         let mut entries: Vec<_> = object.fields.iter().collect();
         if reverse {
@@ -259,7 +275,11 @@ impl Store {
             if skip {
                 continue;
             }
-            let value: &[u8] = if flags & abi::SCAN_KEYS != 0 { &[] } else { value };
+            let value: &[u8] = if flags & abi::SCAN_KEYS != 0 {
+                &[]
+            } else {
+                value
+            };
             let size = abi::SCAN_ENTRY_HEAD + key.len() + value.len();
             if out.len() + size > cap {
                 return if out.is_empty() { Err(size) } else { Ok(out) };

@@ -1,17 +1,19 @@
 //! A small host for the Lua module: an in-memory store behind the imports of the ABI.
 
-#![allow(dead_code, reason = "every test binary uses its part")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "a host for tests")]
 
-#[path = "../../../../host/src/runtime/lua.rs"]
+mod client;
+#[path = "../../../../../host/src/runtime/lua.rs"]
 pub mod lua_imports;
 mod store;
 
-use wasmtime::{Result, bail, error::Context as _, format_err};
 use cacheismo_abi as abi;
+pub use client::Client;
 use std::sync::OnceLock;
 use std::time::Duration;
 pub use store::{Item, Peer, Store};
 use wasmtime::{Caller, Config, Engine, Extern, Instance, Linker, Memory, Module, TypedFunc};
+use wasmtime::{Result, bail, error::Context as _, format_err};
 
 /// Data of the wasm store: the world, and what a call leaves behind.
 pub struct Data {
@@ -49,6 +51,8 @@ pub struct Host {
     buffer: usize,
     reserve: TypedFunc<i32, i32>,
     scripts: Vec<(String, String)>,
+    /// What `fn:load` answered.
+    pub types: String,
 }
 
 fn engine() -> &'static (Engine, Module) {
@@ -81,7 +85,9 @@ impl Host {
         let mut linker = Linker::new(engine);
         lua_imports::add_to_linker(&mut linker)?;
         add_imports(&mut linker)?;
-        let limits = wasmtime::StoreLimitsBuilder::new().memory_size(MEMORY_BYTES_MAX).build();
+        let limits = wasmtime::StoreLimitsBuilder::new()
+            .memory_size(MEMORY_BYTES_MAX)
+            .build();
         let data = Data {
             world,
             reply: Vec::new(),
@@ -95,12 +101,24 @@ impl Host {
         store.limiter(|data| &mut data.limits);
         store.set_epoch_deadline(1000);
         let instance = linker.instantiate(&mut store, module)?;
-        let memory = instance.get_memory(&mut store, "memory").context("memory")?;
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .context("memory")?;
         store.data_mut().memory = Some(memory);
-        let buffer = instance.get_global(&mut store, abi::BUFFER_EXPORT).context("buffer")?;
+        let buffer = instance
+            .get_global(&mut store, abi::BUFFER_EXPORT)
+            .context("buffer")?;
         let buffer = buffer.get(&mut store).i32().context("an address")? as usize;
         let reserve = instance.get_typed_func(&mut store, abi::RESERVE_EXPORT)?;
-        Ok(Self { store, instance, memory, buffer, reserve, scripts: Vec::new() })
+        Ok(Self {
+            store,
+            instance,
+            memory,
+            buffer,
+            reserve,
+            scripts: Vec::new(),
+            types: String::new(),
+        })
     }
 
     /// An instance that loaded these (name, text) scripts.
@@ -111,13 +129,21 @@ impl Host {
     /// As `new`, over an existing world.
     pub fn with_world(scripts: &[(&str, &str)], world: Store) -> Result<Self> {
         let mut host = Self::bare(world)?;
-        host.scripts =
-            scripts.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
+        host.set_scripts(scripts);
         let answer = host.load()?;
-        if answer.contains("\"error\"") {
+        if answer.starts_with("{\"error\"") {
             bail!("{answer}");
         }
+        host.types = answer;
         Ok(host)
+    }
+
+    /// Sets the scripts of the next `load`.
+    pub fn set_scripts(&mut self, scripts: &[(&str, &str)]) {
+        self.scripts = scripts
+            .iter()
+            .map(|(n, t)| ((*n).to_owned(), (*t).to_owned()))
+            .collect();
     }
 
     /// Calls `fn:load` and returns its JSON.
@@ -147,15 +173,19 @@ impl Host {
     pub fn rebuild(&mut self) -> Result<()> {
         let world = std::mem::take(&mut self.store.data_mut().world);
         let scripts = std::mem::take(&mut self.scripts);
-        let list: Vec<_> = scripts.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+        let list: Vec<_> = scripts
+            .iter()
+            .map(|(n, t)| (n.as_str(), t.as_str()))
+            .collect();
         *self = Self::with_world(&list, world)?;
         Ok(())
     }
 
     /// Calls an export with arguments; commits the writes when it succeeds.
     pub fn invoke(&mut self, function: &str, args: &[&[u8]], ticks: u64) -> Result<Answer> {
-        let func: TypedFunc<i32, i64> =
-            self.instance.get_typed_func(&mut self.store, &format!("fn:{function}"))?;
+        let func: TypedFunc<i32, i64> = self
+            .instance
+            .get_typed_func(&mut self.store, &format!("fn:{function}"))?;
         let packed = pack(args);
         let len = i32::try_from(packed.len())?;
         self.store.set_epoch_deadline(ticks);
@@ -188,8 +218,12 @@ impl Host {
             Err(trap) => {
                 let data = self.store.data_mut();
                 data.world.roll_back();
-                let text = data.failure.take().unwrap_or_else(|| format!("{:?}", trap.root_cause()));
-                self.rebuild().map_err(|e| format_err!("after {text}: {e}"))?;
+                let text = data
+                    .failure
+                    .take()
+                    .unwrap_or_else(|| format!("{:?}", trap.root_cause()));
+                self.rebuild()
+                    .map_err(|e| format_err!("after {text}: {e}"))?;
                 Ok(Answer::Trapped(text))
             }
         }
@@ -256,23 +290,38 @@ fn add_imports(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     add_items(linker)?;
     let m = abi::IMPORT_MODULE;
     linker.func_wrap(m, "now_ms", |c: Call<'_>| c.data().world.now_ms)?;
-    linker.func_wrap(m, "utc_offset_s", |c: Call<'_>, s: i64| c.data().world.utc_offset_s(s))?;
+    linker.func_wrap(m, "utc_offset_s", |c: Call<'_>, s: i64| {
+        c.data().world.utc_offset_s(s)
+    })?;
     linker.func_wrap(m, "random", |mut c: Call<'_>| c.data_mut().world.random())?;
-    linker.func_wrap(m, "fail", |mut c: Call<'_>, at: u32, len: u32| -> wasmtime::Result<()> {
-        let (bytes, data) = parts(&mut c);
-        data.failure = Some(String::from_utf8_lossy(slice(bytes, at, len)?).into_owned());
-        Ok(())
-    })?;
-    linker.func_wrap(m, "reply", |mut c: Call<'_>, at: u32, len: u32| -> wasmtime::Result<()> {
-        let (bytes, data) = parts(&mut c);
-        data.reply.extend_from_slice(slice(bytes, at, len)?);
-        Ok(())
-    })?;
-    linker.func_wrap(m, "log", |mut c: Call<'_>, _: i32, at: u32, len: u32| -> wasmtime::Result<()> {
-        let (bytes, data) = parts(&mut c);
-        data.log.push(String::from_utf8_lossy(slice(bytes, at, len)?).into_owned());
-        Ok(())
-    })?;
+    linker.func_wrap(
+        m,
+        "fail",
+        |mut c: Call<'_>, at: u32, len: u32| -> wasmtime::Result<()> {
+            let (bytes, data) = parts(&mut c);
+            data.failure = Some(String::from_utf8_lossy(slice(bytes, at, len)?).into_owned());
+            Ok(())
+        },
+    )?;
+    linker.func_wrap(
+        m,
+        "reply",
+        |mut c: Call<'_>, at: u32, len: u32| -> wasmtime::Result<()> {
+            let (bytes, data) = parts(&mut c);
+            data.reply.extend_from_slice(slice(bytes, at, len)?);
+            Ok(())
+        },
+    )?;
+    linker.func_wrap(
+        m,
+        "log",
+        |mut c: Call<'_>, _: i32, at: u32, len: u32| -> wasmtime::Result<()> {
+            let (bytes, data) = parts(&mut c);
+            data.log
+                .push(String::from_utf8_lossy(slice(bytes, at, len)?).into_owned());
+            Ok(())
+        },
+    )?;
     Ok(())
 }
 
@@ -286,10 +335,18 @@ fn add_objects(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
             Ok(data.world.open(slice(bytes, t, tl)?, slice(bytes, k, kl)?))
         },
     )?;
-    linker.func_wrap(m, "object_exists", |mut c: Call<'_>, h: i32| c.data_mut().world.exists(h))?;
-    linker.func_wrap(m, "object_create", |mut c: Call<'_>, h: i32| c.data_mut().world.create(h))?;
-    linker.func_wrap(m, "object_delete", |mut c: Call<'_>, h: i32| c.data_mut().world.delete(h))?;
-    linker.func_wrap(m, "object_ttl", |mut c: Call<'_>, h: i32| c.data_mut().world.ttl(h))?;
+    linker.func_wrap(m, "object_exists", |mut c: Call<'_>, h: i32| {
+        c.data_mut().world.exists(h)
+    })?;
+    linker.func_wrap(m, "object_create", |mut c: Call<'_>, h: i32| {
+        c.data_mut().world.create(h)
+    })?;
+    linker.func_wrap(m, "object_delete", |mut c: Call<'_>, h: i32| {
+        c.data_mut().world.delete(h)
+    })?;
+    linker.func_wrap(m, "object_ttl", |mut c: Call<'_>, h: i32| {
+        c.data_mut().world.ttl(h)
+    })?;
     linker.func_wrap(m, "object_ttl_set", |mut c: Call<'_>, h: i32, ms: i64| {
         c.data_mut().world.set_ttl(h, ms)
     })?;
@@ -298,8 +355,15 @@ fn add_objects(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
         "value_get",
         |mut c: Call<'_>, h: i32, offset: u32, out: u32, cap: u32| -> wasmtime::Result<i32> {
             let (bytes, data) = parts(&mut c);
-            let Some(value) = data.world.value(h) else { return Ok(abi::ABSENT) };
-            fill(bytes, out, cap, &value[(offset as usize).min(value.len())..])?;
+            let Some(value) = data.world.value(h) else {
+                return Ok(abi::ABSENT);
+            };
+            fill(
+                bytes,
+                out,
+                cap,
+                &value[(offset as usize).min(value.len())..],
+            )?;
             Ok(value.len() as i32)
         },
     )?;
@@ -323,7 +387,9 @@ fn add_fields(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
         |mut c: Call<'_>, h: i32, k: u32, kl: u32, out: u32, cap: u32| -> wasmtime::Result<i32> {
             let (bytes, data) = parts(&mut c);
             let key = slice(bytes, k, kl)?.to_vec();
-            let Some(value) = data.world.field(h, &key) else { return Ok(abi::ABSENT) };
+            let Some(value) = data.world.field(h, &key) else {
+                return Ok(abi::ABSENT);
+            };
             fill(bytes, out, cap, value)?;
             Ok(value.len() as i32)
         },
@@ -333,7 +399,9 @@ fn add_fields(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
         "field_put",
         |mut c: Call<'_>, h: i32, k: u32, kl: u32, v: u32, vl: u32| -> wasmtime::Result<i32> {
             let (bytes, data) = parts(&mut c);
-            Ok(data.world.put_field(h, slice(bytes, k, kl)?, slice(bytes, v, vl)?))
+            Ok(data
+                .world
+                .put_field(h, slice(bytes, k, kl)?, slice(bytes, v, vl)?))
         },
     )?;
     linker.func_wrap(
@@ -344,12 +412,23 @@ fn add_fields(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
             Ok(data.world.delete_field(h, slice(bytes, k, kl)?))
         },
     )?;
-    linker.func_wrap(m, "field_count", |mut c: Call<'_>, h: i32| c.data_mut().world.count(h))?;
-    linker.func_wrap(m, "field_clear", |mut c: Call<'_>, h: i32| c.data_mut().world.clear(h))?;
+    linker.func_wrap(m, "field_count", |mut c: Call<'_>, h: i32| {
+        c.data_mut().world.count(h)
+    })?;
+    linker.func_wrap(m, "field_clear", |mut c: Call<'_>, h: i32| {
+        c.data_mut().world.clear(h)
+    })?;
     linker.func_wrap(
         m,
         "field_scan",
-        |mut c: Call<'_>, h: i32, k: u32, kl: u32, flags: i32, out: u32, cap: u32| -> wasmtime::Result<i32> {
+        |mut c: Call<'_>,
+         h: i32,
+         k: u32,
+         kl: u32,
+         flags: i32,
+         out: u32,
+         cap: u32|
+         -> wasmtime::Result<i32> {
             let (bytes, data) = parts(&mut c);
             let from = slice(bytes, k, kl)?.to_vec();
             match data.world.scan(h, &from, flags, cap as usize) {
@@ -366,35 +445,62 @@ fn add_fields(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
 
 fn add_items(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     let m = abi::ITEMS_MODULE;
-    linker.func_wrap(m, "item_get", |mut c: Call<'_>, k: u32, kl: u32| -> wasmtime::Result<i32> {
-        let (bytes, data) = parts(&mut c);
-        Ok(found(data.world.park_item(slice(bytes, k, kl)?)))
-    })?;
+    linker.func_wrap(
+        m,
+        "item_get",
+        |mut c: Call<'_>, k: u32, kl: u32| -> wasmtime::Result<i32> {
+            let (bytes, data) = parts(&mut c);
+            Ok(found(data.world.park_item(slice(bytes, k, kl)?)))
+        },
+    )?;
     linker.func_wrap(
         m,
         "item_put",
-        |mut c: Call<'_>, k: u32, kl: u32, flags: u32, expiry: i64, v: u32, vl: u32| -> wasmtime::Result<()> {
+        |mut c: Call<'_>,
+         k: u32,
+         kl: u32,
+         flags: u32,
+         expiry: i64,
+         v: u32,
+         vl: u32|
+         -> wasmtime::Result<()> {
             let (bytes, data) = parts(&mut c);
-            let item = Item { flags, expiry_ms: expiry, data: slice(bytes, v, vl)?.to_vec() };
+            let item = Item {
+                flags,
+                expiry_ms: expiry,
+                data: slice(bytes, v, vl)?.to_vec(),
+            };
             data.world.put_item(slice(bytes, k, kl)?, Some(item));
             Ok(())
         },
     )?;
-    linker.func_wrap(m, "item_delete", |mut c: Call<'_>, k: u32, kl: u32| -> wasmtime::Result<i32> {
-        let (bytes, data) = parts(&mut c);
-        Ok(i32::from(data.world.put_item(slice(bytes, k, kl)?, None)))
-    })?;
+    linker.func_wrap(
+        m,
+        "item_delete",
+        |mut c: Call<'_>, k: u32, kl: u32| -> wasmtime::Result<i32> {
+            let (bytes, data) = parts(&mut c);
+            Ok(i32::from(data.world.put_item(slice(bytes, k, kl)?, None)))
+        },
+    )?;
     linker.func_wrap(m, "item_delete_lru", |mut c: Call<'_>, n: i64| {
         c.data_mut().world.delete_lru(n);
     })?;
-    linker.func_wrap(m, "item_keys", |mut c: Call<'_>, k: u32, kl: u32| -> wasmtime::Result<i32> {
-        let (bytes, data) = parts(&mut c);
-        Ok(data.world.park_keys(slice(bytes, k, kl)?) as i32)
-    })?;
-    linker.func_wrap(m, "peer_get", |mut c: Call<'_>, k: u32, kl: u32| -> wasmtime::Result<i32> {
-        let (bytes, data) = parts(&mut c);
-        Ok(data.world.park_answers(slice(bytes, k, kl)?) as i32)
-    })?;
+    linker.func_wrap(
+        m,
+        "item_keys",
+        |mut c: Call<'_>, k: u32, kl: u32| -> wasmtime::Result<i32> {
+            let (bytes, data) = parts(&mut c);
+            Ok(data.world.park_keys(slice(bytes, k, kl)?) as i32)
+        },
+    )?;
+    linker.func_wrap(
+        m,
+        "peer_get",
+        |mut c: Call<'_>, k: u32, kl: u32| -> wasmtime::Result<i32> {
+            let (bytes, data) = parts(&mut c);
+            Ok(data.world.park_answers(slice(bytes, k, kl)?) as i32)
+        },
+    )?;
     linker.func_wrap(
         m,
         "result_read",
@@ -410,5 +516,8 @@ fn add_items(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
 
 /// The function of an instance's export, for tests that look around.
 pub fn has_export(host: &mut Host, name: &str) -> bool {
-    matches!(host.instance.get_export(&mut host.store, name), Some(Extern::Func(_)))
+    matches!(
+        host.instance.get_export(&mut host.store, name),
+        Some(Extern::Func(_))
+    )
 }
