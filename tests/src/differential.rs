@@ -36,9 +36,11 @@ pub fn compare(ours: SocketAddr, reference: SocketAddr, seed: u64, count: usize)
     let mut ours = Side::new(ours);
     let mut reference = Side::new(reference);
     let mut outcome = Outcome::default();
+    let mut history = Vec::new();
     while outcome.commands < count && outcome.unexplained.is_empty() {
         let step = Step::random(&mut rng);
         let (got, wanted) = (ours.ask(&step), reference.ask(&step));
+        history.push((step.request.clone(), wanted.clone()));
         outcome.commands += 1;
         if got == wanted {
             continue;
@@ -47,17 +49,38 @@ pub fn compare(ours: SocketAddr, reference: SocketAddr, seed: u64, count: usize)
             .iter()
             .find(|explained| explained.covers(&step, &got, &wanted))
         {
-            Some(explained) => *outcome.explained.entry(explained.reason).or_default() += 1,
+            Some(explained) => {
+                *outcome.explained.entry(explained.reason).or_default() += 1;
+                if explained.ends {
+                    break;
+                }
+            }
             None => outcome.unexplained.push(format!(
-                "seed {seed}, command {}: {}\n  memcached {}\n  ours      {}",
+                "seed {seed}, command {}\n{}  memcached {}\n  ours      {}",
                 outcome.commands,
-                show(&step.request),
+                about(&step, &history),
                 show(&wanted),
                 show(&got)
             )),
         }
     }
     outcome
+}
+
+/// The commands so far that name the step's key, with memcached's answers, the last few.
+fn about(step: &Step, history: &[(Vec<u8>, Vec<u8>)]) -> String {
+    const SHOWN: usize = 12;
+    let names = |request: &[u8]| {
+        request
+            .windows(step.key.len())
+            .any(|window| window == step.key)
+    };
+    let lines: Vec<String> = history
+        .iter()
+        .filter(|(request, _)| names(request) || request.starts_with(b"flush"))
+        .map(|(request, reply)| format!("    {} -> {}\n", show(request), show(reply)))
+        .collect();
+    lines[lines.len().saturating_sub(SHOWN)..].concat()
 }
 
 /// One server and what is peculiar to it.
