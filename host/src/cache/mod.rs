@@ -1,84 +1,117 @@
 //! Executes commands: the middle of the house, between the sockets and the rest.
+//!
+//! A [`Cache`] is what a server shares; each worker thread has a [`Worker`], which turns the bytes of a
+//! [`Connection`] into replies. Plain commands go to the store, virtual keys to the runtime, whose host functions
+//! work on a [`transaction::Transaction`].
+
+mod admin;
+mod binary;
+mod calls;
+mod clock;
+mod counters;
+mod export;
+mod host;
+mod locks;
+mod meta;
+mod object;
+mod overlay;
+mod peers;
+mod scripts;
+mod shared;
+mod text;
+pub mod transaction;
+mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+pub use admin::MEMCACHED_VERSION;
+pub use calls::{LaneJob, LaneResult};
+pub use host::{Host, Standalone};
+pub use scripts::Script;
+pub use shared::Shared;
+pub use worker::{Connection, Progress, Worker};
+
+use crate::protocol::Limits;
+use crate::runtime::{Budget, Log, Registry, Source};
+use crate::store::{self, Store};
+
+/// Expired items and other deferred work the maintenance does in one step.
+const MAINTAIN_STEP: usize = 1000;
+
+/// How a cache is made.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Of the store.
+    pub store: store::Config,
+    /// For a call on a worker, in whose way all its connections are.
+    pub inline_budget: Budget,
+    /// For all questions of one `peer_get`.
+    pub peer_time_max: Duration,
+}
 
 /// Everything the workers share.
-#[derive(Debug)]
-pub struct Cache {}
-
-/// One worker thread's part: warm instances, scratch buffers, counters. Not shared.
-#[derive(Debug)]
-pub struct Worker {
-    _cache: Arc<Cache>,
+#[derive(Clone, Debug)]
+pub struct Cache {
+    shared: Arc<Shared>,
 }
 
-/// What the cache remembers of a connection between reads.
-#[derive(Debug, Default)]
-pub struct Connection {}
-
-/// Where a connection stands after `execute`. `consumed` bytes of the input are done with.
-#[derive(Debug)]
-pub enum Progress {
-    /// Every complete command is answered. Read more; the next command is `needed` bytes long at least (a hint for the buffer, 0 unknown).
-    Read {
-        /// Bytes done with.
-        consumed: usize,
-        /// Expected length of the next command.
-        needed: usize,
-    },
-    /// `out` has grown past the bound: write it, then call again with the rest.
-    Write {
-        /// Bytes done with.
-        consumed: usize,
-    },
-    /// A call has to run on a thread that may wait. Run `job.run()` there, give its result to `Worker::resume`, then call again with the rest.
-    Lane {
-        /// Bytes done with.
-        consumed: usize,
-        /// The work.
-        job: LaneJob,
-    },
-    /// Write `out`, then close.
-    Close {
-        /// Bytes done with.
-        consumed: usize,
-    },
-    /// Write `out`; from now on the connection receives log lines (`watch`).
-    Watch {
-        /// Bytes done with.
-        consumed: usize,
-    },
-}
-
-/// A call on its way to a lane thread.
-#[derive(Debug)]
-pub struct LaneJob {}
-
-/// What came of it.
-#[derive(Debug)]
-pub struct LaneResult {}
-
-#[expect(unused_variables, clippy::todo, reason = "skeleton")]
-impl LaneJob {
-    /// Runs the call to its end; may block for its deadline.
-    pub fn run(self) -> LaneResult {
-        todo!()
+impl Cache {
+    /// An empty cache with the object types of `registry`, living in `host`; guests and their troubles speak to `log`.
+    pub fn new(
+        config: &Config,
+        registry: Arc<Registry>,
+        host: Arc<dyn Host>,
+        log: Arc<dyn Log>,
+    ) -> Cache {
+        let item_bytes_max = config.store.item_bytes_max;
+        let shared = Shared {
+            store: Store::new(&config.store),
+            registry,
+            scripts: Arc::default(),
+            log,
+            locks: locks::ObjectLocks::new(),
+            clock: clock::Clock::new(),
+            peers: peers::Peers::new(config.peer_time_max, item_bytes_max),
+            lanes: shared::Lanes::default(),
+            protocol_limits: Limits {
+                value_bytes_max: item_bytes_max,
+                ..Limits::default()
+            },
+            item_bytes_max,
+            inline_budget: config.inline_budget,
+            counters: parking_lot::Mutex::default(),
+            counters_base: parking_lot::Mutex::default(),
+            host,
+        };
+        Cache {
+            shared: Arc::new(shared),
+        }
     }
-}
 
-#[expect(unused_variables, clippy::todo, reason = "skeleton")]
-impl Worker {
-    /// Executes every complete command of `input`, appending replies to `out`.
-    pub fn execute(
-        &mut self,
-        connection: &mut Connection,
-        input: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Progress {
-        todo!()
+    /// A worker's part; one for each thread.
+    pub fn worker(&self) -> Worker {
+        Worker::new(Arc::clone(&self.shared))
     }
-    /// Appends the answer of a call that ran on a lane.
-    pub fn resume(&mut self, connection: &mut Connection, result: LaneResult, out: &mut Vec<u8>) {
-        todo!()
+
+    /// Runs scripts in `interpreter`, a module the registry has with an empty setup, and from then on answers
+    /// the types they define, whatever else has their names. Returns those names.
+    ///
+    /// # Errors
+    /// Which script failed, where and why. The scripts loaded before then stay.
+    pub fn load_scripts(
+        &self,
+        interpreter: &Source,
+        scripts: &[Script],
+    ) -> Result<Vec<String>, String> {
+        self.shared.load_scripts(interpreter, scripts)
+    }
+
+    /// A step of the work that nobody waits for: expired items, memory given back. True when there is more to do at once.
+    pub fn maintain(&self) -> bool {
+        self.shared
+            .store
+            .maintain(self.shared.clock.now(), MAINTAIN_STEP)
+            >= MAINTAIN_STEP
     }
 }

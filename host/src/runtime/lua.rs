@@ -10,6 +10,8 @@ use wasmtime::{Caller, Extern, Linker, Result, TypedFunc};
 
 /// Import module of the two.
 pub const LUA_MODULE: &str = "cacheismo_lua_1";
+/// Their signatures, in the notation of `abi::imports`.
+pub const LUA_IMPORTS: &[(&str, &str)] = &[("pcall", "iii:i"), ("throw", ":")];
 
 /// The guest's `invoke`, looked up at the first `pcall` of an instance.
 pub type Invoke = TypedFunc<(u32, u32, u32), ()>;

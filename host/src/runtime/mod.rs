@@ -1,5 +1,44 @@
 //! Wasm modules, their instances and limits. The only room that uses wasmtime.
+//!
+//! - [`Engine`]: one wasmtime engine, its pool, its cache of compiled code, and the ticker of deadlines;
+//! - [`Source`] and [`Registry`]: modules checked and compiled, types found by name, reloads;
+//! - [`Instances`]: one thread's warm instances, and [calls](Instances::call) on them;
+//! - [`World`]: what a call may do to the world. The cache implements it;
+//! - `lua`: the imports of a module that is itself an interpreter;
+//! - [`Limits`]: what a call may take; [`lane`] and [`backoff`] decide about slow and broken functions;
+//! - [`help`]: text from metadata.
+//!
+//! Everything a guest or its module chooses is distrusted in four places: `sections` and [`metadata`]
+//! (the file), `loader` (imports, exports), `guest_memory` (pointers), `state` (amounts).
 
+pub mod backoff;
+mod engine;
+mod error;
+mod guest_memory;
+pub mod help;
+mod imports;
+mod instances;
+pub mod lane;
+mod limits;
+mod loader;
+mod lua;
+pub mod metadata;
+mod registry;
+mod sections;
+mod state;
+mod tally;
 mod world;
 
+pub use engine::{Engine, EngineOptions, TICK_MS};
+pub use error::{CallError, LoadError, Refusal, TEXT_BYTES_MAX, Trap, one_line};
+pub use instances::Instances;
+pub use limits::{Budget, LINEAR_MEMORY_BYTES_CAP, Limits, LimitsTable, TABLE_ELEMENTS_CAP};
+pub use loader::{MODULE_BYTES_MAX, SETUP, Source};
+pub use registry::{FunctionRef, ObjectType, Registry, TYPES_MAX, Types, TypesReader};
+pub use sections::SectionError;
+pub use state::{Log, NoLog};
+pub use tally::{TIMED_EVERY, TIMED_FIRST, TypeStats};
 pub use world::*;
+
+#[cfg(test)]
+mod tests;

@@ -32,11 +32,17 @@ pub trait World: Send + 'static {
     /// Sets it; false when the object does not exist.
     fn set_ttl_ms(&mut self, h: Handle, ms: i64) -> Result<bool, Stop>;
     /// Copies the opaque value from `offset` into `out`; returns its full length.
-    fn value_get(&mut self, h: Handle, offset: usize, out: &mut [u8]) -> Result<Option<usize>, Stop>;
+    fn value_get(
+        &mut self,
+        h: Handle,
+        offset: usize,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Stop>;
     /// Sets the opaque value.
     fn value_set(&mut self, h: Handle, value: &[u8]) -> Result<(), Stop>;
     /// Copies what fits of the field's value into `out`; returns its full length.
-    fn field_get(&mut self, h: Handle, field: &[u8], out: &mut [u8]) -> Result<Option<usize>, Stop>;
+    fn field_get(&mut self, h: Handle, field: &[u8], out: &mut [u8])
+    -> Result<Option<usize>, Stop>;
     /// Sets a field; true when it is new.
     fn field_put(&mut self, h: Handle, field: &[u8], value: &[u8]) -> Result<bool, Stop>;
     /// Deletes a field; true when it was there.
@@ -44,7 +50,13 @@ pub trait World: Send + 'static {
     /// Number of fields.
     fn field_count(&mut self, h: Handle) -> Result<u64, Stop>;
     /// Fills `out` with whole entries as `abi::SCAN_ENTRY_HEAD` says. `Filled(0)` is the end.
-    fn field_scan(&mut self, h: Handle, from: &[u8], flags: i32, out: &mut [u8]) -> Result<Scan, Stop>;
+    fn field_scan(
+        &mut self,
+        h: Handle,
+        from: &[u8],
+        flags: i32,
+        out: &mut [u8],
+    ) -> Result<Scan, Stop>;
     /// Deletes every field.
     fn field_clear(&mut self, h: Handle) -> Result<(), Stop>;
     /// Milliseconds since 1970, the same during the whole call.
@@ -57,7 +69,8 @@ pub trait World: Send + 'static {
     /// Items capability: `u32 flags, i64 expiry unix ms or -1, data` appended to `out`; false on a miss.
     fn item_get(&mut self, key: &[u8], out: &mut Vec<u8>) -> Result<bool, Stop>;
     /// Items capability.
-    fn item_put(&mut self, key: &[u8], flags: u32, expiry_ms: i64, data: &[u8]) -> Result<(), Stop>;
+    fn item_put(&mut self, key: &[u8], flags: u32, expiry_ms: i64, data: &[u8])
+    -> Result<(), Stop>;
     /// Items capability; true when it was there.
     fn item_delete(&mut self, key: &[u8]) -> Result<bool, Stop>;
     /// Items capability: evicts from the tail at commit.

@@ -1,1 +1,38 @@
-//! Skeleton.
+//! Sockets, threads, signals, options. The only room that uses tokio, and one that knows no command.
+//!
+//! - [`options`]: the command line and the configuration file become a [`options::Config`].
+//! - [`Listeners`]: sockets are bound, before there are threads.
+//! - [`serve`]: an acceptor deals connections out to worker threads, each with a runtime of its own; there a
+//!   session feeds what it reads to the [`Service`] and writes what comes back.
+//! - [`process`]: limits, user, background.
+//! - [`ServerHost`]: what the cache asks of the process.
+//! - [`Control`] and [`Surroundings`]: what the rooms behind may do to the server, and what they share with it.
+
+mod acceptor;
+mod auth;
+mod buffers;
+mod cached;
+mod control;
+mod host;
+mod lanes;
+mod link;
+mod listener;
+pub mod options;
+pub mod process;
+mod run;
+mod service;
+mod session;
+mod shard;
+mod tls;
+mod udp;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use auth::Passwords;
+pub use control::Control;
+pub use host::{GuestLog, ServerHost};
+pub use listener::{Listeners, StartError};
+pub use run::{Surroundings, serve};
+pub use service::{Application, Service, Step};

@@ -1,1 +1,12 @@
-//! Skeleton.
+//! Counters of sockets and process, the log, the streams of `watch`. Knows nothing of the other rooms.
+
+mod connections;
+mod counters;
+pub mod log;
+mod usage;
+mod watch;
+
+pub use connections::{ConnectionEntry, ConnectionState, Connections};
+pub use counters::{Counter, ServerStats, WorkerCounters, WorkerTotals};
+pub use usage::{Usage, usage};
+pub use watch::{Stream, WatchHub, Watcher};

@@ -277,6 +277,8 @@ pub enum Change<'a> {
         fields: &'a std::collections::BTreeMap<Vec<u8>, Option<Vec<u8>>>,
         /// All fields not in `fields` are deleted first.
         clear: bool,
+        /// Nothing of the old state stays, its opaque value neither. Implies `clear`.
+        fresh: bool,
         /// New opaque value.
         value: Option<&'a [u8]>,
     },

@@ -2,141 +2,92 @@
 //!
 //! All methods take `&self`; short locks inside, none held when a method returns. Closures
 //! handed in run under a lock: they copy and decide, and never block.
+//!
+//! - `arena`: the memory, `alloc`: who owns which part of it, `regions`: how it moves between items and index.
+//! - `item`: what an item looks like, `index`: where it is, `shard`: index and LRU list under one lock.
+//! - `read`, `write`: the operations. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
+//! - `evict`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
+//!
+//! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
+//! `garbage`, allocator. What needs memory and finds none gives up its shard, makes room, and starts again.
 
+mod alloc;
 mod api;
+mod arena;
+mod clock;
+mod commit;
+mod evict;
+mod expire;
+pub mod fields;
+mod index;
+mod item;
+mod nodes;
+mod objects;
+mod os;
+mod read;
+mod regions;
+mod scan;
+mod shard;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
 
 pub use api::*;
+pub use shard::ValueRef;
+
+use alloc::{Allocator, Chain, Plan};
+use arena::{Addr, Arena};
+use clock::Clock;
+use expire::Due;
+use index::{Index, bucket_of};
+use shard::{EMPTY, Locked, Shard};
 
 /// The store. Shared by all workers.
 #[derive(Debug)]
-pub struct Store {}
-
-#[expect(unused_variables, clippy::todo, reason = "skeleton")]
-impl Store {
-    /// An empty store; memory is touched as it fills.
-    pub fn new(config: &Config) -> Store {
-        todo!()
-    }
-    /// Hash of a key.
-    pub fn hash(&self, key: &[u8]) -> u64 {
-        todo!()
-    }
-    /// A key with its hash.
-    pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
-        todo!()
-    }
-    /// Brings what `get` will need into the processor's cache, for a batch of keys. Changes nothing.
-    pub fn prefetch(&self, hashes: &[u64]) {
-        todo!()
-    }
-    /// Reads an item: `found` gets the info and a value that can be copied out piece by piece, under the lock.
-    /// `None` on a miss (with `vivify`, a fresh empty item counts as found with `won`).
-    pub fn get<R>(
-        &self,
-        key: Key<'_>,
-        now: Now,
-        options: &GetOptions,
-        found: impl FnOnce(&ItemInfo, ValueRef<'_>) -> R,
-    ) -> Option<R> {
-        todo!()
-    }
-    /// Writes a whole value. See [`SetOutcome`].
-    pub fn set(&self, key: Key<'_>, now: Now, write: &Write<'_>) -> SetOutcome {
-        todo!()
-    }
-    /// Deletes, or marks stale. Objects too.
-    pub fn delete(&self, key: Key<'_>, now: Now, options: &DeleteOptions) -> DeleteOutcome {
-        todo!()
-    }
-    /// incr, decr, meta arithmetic.
-    pub fn arith(&self, key: Key<'_>, now: Now, arith: &Arith) -> ArithOutcome {
-        todo!()
-    }
-    /// Sets a new expiry. Objects too.
-    pub fn touch(&self, key: Key<'_>, now: Now, expiry: Expiry) -> DeleteOutcome {
-        todo!()
-    }
-    /// Everything stored before `at` stops existing at `at` (now or in the future; a later call replaces an earlier one).
-    pub fn flush_all(&self, now: Now, at: Now) {
-        todo!()
-    }
-    /// Removes some expired items, oldest expiry first, and other deferred work; at most about `budget` items. Returns how many it did.
-    pub fn maintain(&self, now: Now, budget: usize) -> usize {
-        todo!()
-    }
-    /// Changes the memory limit while serving; shrinking is finished by `maintain`.
-    pub fn set_memory_limit(&self, bytes: usize) {
-        todo!()
-    }
-    /// Evicts from the LRU tail until `bytes` of item memory were freed.
-    pub fn evict(&self, bytes: usize) {
-        todo!()
-    }
-    /// Visits live items (`cursor` 0 first, then what the last call returned, `None` at the end), a bounded number a call.
-    pub fn scan(
-        &self,
-        now: Now,
-        cursor: u64,
-        visit: &mut dyn FnMut(&[u8], &ItemInfo, ValueRef<'_>),
-    ) -> Option<u64> {
-        todo!()
-    }
-    /// Counters.
-    pub fn stats(&self) -> StoreStats {
-        todo!()
-    }
-
-    // Objects. Called by transactions only.
-
-    /// Opens the object `key`. When its state is small (at most `SMALL_BYTES_MAX`) it is appended to `state`
-    /// in the encoding of `fields::Small` and `loaded` is true. A plain item under that name is reported by `Err` with
-    /// its length (the caller decides what that means). Counts as an access in the LRU.
-    pub fn object_open(
-        &self,
-        key: Key<'_>,
-        now: Now,
-        state: &mut Vec<u8>,
-    ) -> Result<Option<ObjectInfo>, PlainItem> {
-        todo!()
-    }
-    /// A field of a large object; appends the value to `out`; `Ok(None)` when absent.
-    pub fn object_field(
-        &self,
-        key: Key<'_>,
-        version: Version,
-        field: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Gone> {
-        todo!()
-    }
-    /// Some fields of a large object in order, from `from` on (`after`: excluding it; `reverse`: descending, an
-    /// empty `from` means the last one). Visits until `visit` returns false or about 16 KiB were visited; the
-    /// caller goes on after the last key it saw. Returns false when the end was reached.
-    pub fn object_scan(
-        &self,
-        key: Key<'_>,
-        version: Version,
-        from: &[u8],
-        after: bool,
-        reverse: bool,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<bool, Gone> {
-        todo!()
-    }
-    /// The opaque value of a large object; appends to `out`.
-    pub fn object_value(
-        &self,
-        key: Key<'_>,
-        version: Version,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Gone> {
-        todo!()
-    }
-    /// Applies all changes, or none. Commits touching several keys are atomic to all other operations.
-    pub fn commit(&self, now: Now, commits: &[Commit<'_>]) -> Result<(), CommitError> {
-        todo!()
-    }
+pub struct Store {
+    arena: Arena,
+    alloc: Mutex<Allocator>,
+    index: Index,
+    shards: Box<[Padded]>,
+    /// Tick of each shard's oldest item: who is the oldest of all.
+    tails: Box<[AtomicU64]>,
+    /// Buckets of each shard, for prefetching without its lock.
+    bucket_counts: Box<[AtomicU32]>,
+    /// Accesses so far.
+    tick: AtomicU64,
+    /// Last CAS token given.
+    cas: AtomicU64,
+    /// Items with an older tick were flushed.
+    flushed: AtomicU64,
+    /// Second of a flush to come, `u32::MAX` for none.
+    flush_at_s: AtomicU32,
+    due: Due,
+    clock: Clock,
+    /// A shard wants more rows.
+    index_wanted: AtomicBool,
+    /// Serialises moves of whole regions.
+    regions: Mutex<regions::Mover>,
+    /// Held by commits of several keys, the only ones to hold several shards.
+    commit: Mutex<()>,
+    /// Trees of objects that left.
+    garbage: Mutex<fields::Retired>,
+    has_garbage: AtomicBool,
+    limit: AtomicU64,
+    random: AtomicU64,
+    item_bytes_max: usize,
+    eviction: Eviction,
+    hash_seed: u64,
 }
+
+/// A shard on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Padded(Mutex<Shard>);
 
 /// Largest encoded state in bytes that `object_open` copies out whole and `Change::Small` takes.
 pub const SMALL_BYTES_MAX: usize = 2048;
@@ -148,24 +99,211 @@ pub struct PlainItem {
     pub len: usize,
 }
 
-/// A value under the lock.
-#[derive(Clone, Copy, Debug)]
-pub struct ValueRef<'a> {
-    _lock: std::marker::PhantomData<&'a [u8]>,
+/// Most shards there are; more would not share a region of the index.
+const SHARDS_MAX: usize = 256;
+/// Memory under a shard, below which fewer shards are made.
+const SHARD_BYTES_MIN: usize = 64 << 10;
+
+impl Store {
+    /// An empty store; memory is touched as it fills.
+    pub fn new(config: &Config) -> Store {
+        Store::starting_at(config, 1)
+    }
+
+    /// An empty store whose first access has this tick.
+    fn starting_at(config: &Config, tick: u64) -> Store {
+        let limit = config.memory_bytes_max;
+        let shards = config
+            .shards
+            .min(SHARDS_MAX)
+            .min(limit / SHARD_BYTES_MIN)
+            .max(1);
+        let shards = 1 << shards.ilog2();
+        let arena = Arena::new(limit, regions::reserve_bytes(limit));
+        if limit >= HUGE_PAGES_FROM {
+            arena.ask_huge_pages(limit);
+        }
+        let store = Store {
+            alloc: Mutex::new(Allocator::new(0)),
+            index: Index::new(&arena, shards as u32),
+            shards: (0..shards).map(|_| Padded::default()).collect(),
+            tails: (0..shards).map(|_| AtomicU64::new(EMPTY)).collect(),
+            bucket_counts: (0..shards).map(|_| AtomicU32::new(1)).collect(),
+            tick: AtomicU64::new(tick),
+            cas: AtomicU64::new(0),
+            flushed: AtomicU64::new(0),
+            flush_at_s: AtomicU32::new(u32::MAX),
+            due: Due::new(arena.regions()),
+            clock: Clock::default(),
+            index_wanted: AtomicBool::new(false),
+            regions: Mutex::default(),
+            commit: Mutex::new(()),
+            garbage: Mutex::default(),
+            has_garbage: AtomicBool::new(false),
+            limit: AtomicU64::new(0),
+            random: AtomicU64::new(config.hash_seed | 1),
+            item_bytes_max: config.item_bytes_max,
+            eviction: config.eviction,
+            hash_seed: config.hash_seed,
+            arena,
+        };
+        store.allow(limit);
+        store.open_index();
+        for shard in &store.shards {
+            shard.0.lock().buckets = 1;
+        }
+        store
+    }
+
+    /// Hash of a key.
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        rapidhash::v3::rapidhash_v3_seeded(key, &rapidhash::v3::RapidSecrets::seed(self.hash_seed))
+    }
+
+    /// A key with its hash.
+    pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        Key {
+            bytes,
+            hash: self.hash(bytes),
+        }
+    }
+
+    /// Brings what `get` will need into the processor's cache, for a batch of keys. Changes nothing.
+    pub fn prefetch(&self, hashes: &[u64]) {
+        // Loads that do not depend on each other: their misses overlap. First all bucket lines, then all items.
+        for hash in hashes {
+            std::hint::black_box(self.arena.load(self.racy_line(*hash) + 6));
+        }
+        for hash in hashes {
+            let bucket = index::Bucket::new(&self.arena, self.racy_line(*hash));
+            let addr: Addr = bucket.guess(index::tag_of(*hash));
+            // Read without the lock, so it may be anything.
+            if addr != 0 && self.arena.holds(addr, 1) {
+                std::hint::black_box(self.arena.word0(addr).load(Relaxed));
+            }
+        }
+    }
+
+    /// The bucket line of a hash, unless the shard grows just now.
+    fn racy_line(&self, hash: u64) -> usize {
+        let shard = self.shard_of(hash);
+        let buckets = self.bucket_counts[shard].load(Relaxed);
+        self.index
+            .line(&self.arena, shard, bucket_of(hash, buckets))
+    }
+
+    fn shard_of(&self, hash: u64) -> usize {
+        // The top bits; a shift by 64 would be an overflow with one shard.
+        (hash >> 32 >> (32 - self.shards.len().ilog2())) as usize
+    }
+
+    fn lock(&self, hash: u64) -> Locked<'_> {
+        self.lock_shard(self.shard_of(hash))
+    }
+
+    fn lock_shard(&self, id: usize) -> Locked<'_> {
+        Locked {
+            store: self,
+            id,
+            shard: self.shards[id].0.lock(),
+        }
+    }
+
+    /// Allocates without making room.
+    fn try_take(&self, plan: &Plan) -> Result<Chain, u64> {
+        self.alloc.lock().take(&self.arena, plan)
+    }
+
+    fn free(&self, chain: Chain) {
+        self.alloc.lock().put_chain(&self.arena, chain);
+    }
+
+    fn free_with(&self, chain: Chain, node: Option<Addr>) {
+        let mut alloc = self.alloc.lock();
+        alloc.put_chain(&self.arena, chain);
+        if let Some(node) = node {
+            alloc.put(&self.arena, node);
+        }
+    }
+
+    fn next_cas(&self) -> u64 {
+        self.cas.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Notes the time: a flush that was to come may have come.
+    fn note(&self, now: Now) {
+        if self.clock.note(now, self.tick.load(Relaxed))
+            && self.flush_at_s.load(Relaxed) <= now.unix_s
+        {
+            self.flush_at_s.store(u32::MAX, Relaxed);
+            self.flush_now();
+        }
+    }
+
+    /// Runs `step` under the shard's lock until it found the memory it needs.
+    ///
+    /// # Errors
+    /// When the memory cannot be made.
+    fn with_room<R>(
+        &self,
+        hash: u64,
+        mut step: impl FnMut(&mut Locked<'_>, &mut shard::Spare) -> Result<R, shard::Room>,
+    ) -> Result<R, NoRoom> {
+        let mut spare = shard::Spare::default();
+        let outcome = loop {
+            let done = step(&mut self.lock(hash), &mut spare);
+            match done {
+                Ok(result) => break Ok(result),
+                Err(shard::Room(plan)) => match self.make_room(&plan) {
+                    Ok(chain) if plan == index::NODE_PLAN => spare.node = Some(chain.head),
+                    Ok(chain) => spare.item = Some((plan, chain)),
+                    Err(no_room) => break Err(no_room),
+                },
+            }
+        };
+        self.drop_spare(spare);
+        self.settle();
+        outcome
+    }
+
+    /// A little deferred work after each operation that writes.
+    fn settle(&self) {
+        if self.index_wanted.load(Relaxed) {
+            self.grow_index();
+        }
+        if self.has_garbage.load(Relaxed) {
+            self.free_garbage(GARBAGE_PER_OPERATION);
+        }
+    }
+
+    fn drop_spare(&self, spare: shard::Spare) {
+        if let Some((_, chain)) = spare.item {
+            self.free(chain);
+        }
+        if let Some(node) = spare.node {
+            self.alloc.lock().put(&self.arena, node);
+        }
+    }
+
+    /// True when `plan` can be met if everything else leaves.
+    fn can_ever_hold(&self, plan: &Plan) -> bool {
+        if plan.header + plan.stream < self.arena.region_bytes() / 2 {
+            return true;
+        }
+        let alloc = self.alloc.lock();
+        let regions = u64::from(alloc.regions_allowed.saturating_sub(alloc.regions_index));
+        plan.grains_min(&self.arena) + GRAINS_SPARE <= regions * u64::from(arena::REGION_GRAINS)
+    }
 }
 
-#[expect(unused_variables, clippy::todo, reason = "skeleton")]
-impl ValueRef<'_> {
-    /// Length in bytes.
-    pub fn len(&self) -> usize {
-        todo!()
-    }
-    /// No bytes.
-    pub fn is_empty(&self) -> bool {
-        todo!()
-    }
-    /// Appends the value to `out`.
-    pub fn append_to(&self, out: &mut Vec<u8>) {
-        todo!()
-    }
-}
+/// Nodes of dead trees freed by each write.
+const GARBAGE_PER_OPERATION: usize = 4;
+
+/// The memory cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NoRoom;
+
+/// Limits from here on ask for huge pages: lookups miss the TLB otherwise.
+const HUGE_PAGES_FROM: usize = 64 << 20;
+/// Grains that other things than one largest item take: headers, overflow nodes.
+const GRAINS_SPARE: u64 = 256;

@@ -1,0 +1,77 @@
+# `make help` lists what can be done. Everything is a thin line over cargo.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+ARGS ?=
+SECONDS_EACH ?= 30
+
+.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench fuzz soak clean
+
+help: ## This list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: ## Build the server in release mode and serve on 127.0.0.1:11211; ARGS="-m 256" passes options on
+	$(CARGO) build --release --package cacheismo
+	exec target/release/cacheismo -l 127.0.0.1 $(ARGS)
+
+check: ## Formatting, lints and documentation, warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+test: test-tools check objects-check test-rust ## Everything that must pass: checks, unit, doc and end-to-end tests
+
+# One build of everything, so that the server the end-to-end tests drive shares its dependencies with them.
+test-rust: test-tools
+	$(CARGO) build --workspace --bins --tests
+	$(CARGO) test --workspace
+
+test-e2e: test-tools ## Only the end-to-end tests, on a development build; T="name" selects some
+	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests
+	$(CARGO) test --package cacheismo-tests -- $(T)
+
+test-tools: .venv/ready tests/clients/node_modules/ready ## Install what the tests need: clients, memcached, wasm target
+	@tests/install-tools
+
+.venv/ready: tests/clients/requirements.txt
+	@tests/install-tools python
+	rm -rf .venv
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+tests/clients/node_modules/ready: tests/clients/package.json tests/clients/package-lock.json
+	@tests/install-tools node
+	cd tests/clients && npm ci --silent --no-progress
+	@touch $@
+
+objects: ## Rebuild objects/prebuilt/*.wasm from source
+	@tests/install-tools wasm
+	objects/build.sh
+
+objects-check: test-tools ## Fail when the prebuilt modules aren't what the sources build
+	objects/build.sh --check
+
+bench: ## Compare with memcached and redis, interleaved and pinned; ARGS="--secs 2 --rounds 2" for a quick look
+	@tests/install-tools bench
+	$(CARGO) build --release --package cacheismo --package cacheismo-bench
+	target/release/cacheismo-bench $(ARGS)
+
+fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
+	@tests/install-tools fuzz
+	for target in $$($(CARGO) +nightly fuzz list); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(SECONDS_EACH); \
+	done
+
+soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory
+	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests
+	CACHEISMO_DIFFERENTIAL_COMMANDS=200000 $(CARGO) test --package cacheismo-tests --test e2e differential
+	$(CARGO) test --package cacheismo-tests --test e2e -- --ignored
+
+clean: ## Remove what the builds and tests made
+	$(CARGO) clean
+	rm -rf .venv tests/clients/node_modules

@@ -1,0 +1,159 @@
+//! Arguments: from the packed bytes of the ABI to the types of a function's signature.
+
+/// The arguments of one call, packed as the ABI says: `u32` count, a `u32` length each, then all
+/// bytes. Hands them out in order, borrowed, and reads nothing outside the packed bytes whatever
+/// the lengths say.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'c> {
+    lengths: &'c [u8],
+    bytes: &'c [u8],
+}
+
+impl<'c> Args<'c> {
+    /// No arguments at all when `packed` is cut short.
+    pub fn new(packed: &'c [u8]) -> Self {
+        Self::split(packed).unwrap_or(Self {
+            lengths: &[],
+            bytes: &[],
+        })
+    }
+
+    fn split(packed: &'c [u8]) -> Option<Self> {
+        let (count, rest) = packed.split_first_chunk::<4>()?;
+        let heads = usize::try_from(u32::from_le_bytes(*count))
+            .ok()?
+            .checked_mul(4)?;
+        let (lengths, bytes) = rest.split_at_checked(heads)?;
+        Some(Self { lengths, bytes })
+    }
+
+    /// A required argument.
+    ///
+    /// # Errors
+    /// When it is missing or not of its type.
+    pub fn required<T: FromArg<'c>>(&mut self, name: &str) -> Result<T, crate::Error> {
+        let bytes = self
+            .next()
+            .ok_or_else(|| crate::Error::argument(name, "given"))?;
+        T::from_arg(bytes).map_err(|expected| crate::Error::argument(name, expected))
+    }
+
+    /// An optional argument.
+    ///
+    /// # Errors
+    /// When it is there but not of its type.
+    pub fn optional<T: FromArg<'c>>(&mut self, name: &str) -> Result<Option<T>, crate::Error> {
+        self.next()
+            .map(|bytes| {
+                T::from_arg(bytes).map_err(|expected| crate::Error::argument(name, expected))
+            })
+            .transpose()
+    }
+
+    /// All that are left.
+    pub fn rest(self) -> Rest<'c> {
+        Rest(self)
+    }
+}
+
+impl<'c> Iterator for Args<'c> {
+    type Item = &'c [u8];
+
+    fn next(&mut self) -> Option<&'c [u8]> {
+        let (length, lengths) = self.lengths.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (argument, bytes) = self.bytes.split_at_checked(length)?;
+        *self = Self { lengths, bytes };
+        Some(argument)
+    }
+}
+
+/// The last parameter of a function that takes any number of further arguments: an iterator over
+/// their bytes. Cloning it is free and starts again from where it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest<'c>(Args<'c>);
+
+impl<'c> Iterator for Rest<'c> {
+    type Item = &'c [u8];
+
+    fn next(&mut self) -> Option<&'c [u8]> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.0.lengths.len() / 4;
+        (0, Some(left))
+    }
+}
+
+/// A type an argument can have.
+///
+/// `&[u8]` takes anything; `&str` UTF-8; integers decimal digits with an optional sign; `f64` a
+/// finite decimal number; `bool` one of `1 0 true false`. `Option` of these makes an argument
+/// optional.
+pub trait FromArg<'c>: Sized {
+    /// Reads the argument.
+    ///
+    /// # Errors
+    /// What it should have been, as in "`limit` is not *an integer*".
+    fn from_arg(bytes: &'c [u8]) -> Result<Self, &'static str>;
+}
+
+impl<'c> FromArg<'c> for &'c [u8] {
+    fn from_arg(bytes: &'c [u8]) -> Result<Self, &'static str> {
+        Ok(bytes)
+    }
+}
+
+impl<'c> FromArg<'c> for &'c str {
+    fn from_arg(bytes: &'c [u8]) -> Result<Self, &'static str> {
+        std::str::from_utf8(bytes).map_err(|_| "UTF-8")
+    }
+}
+
+impl FromArg<'_> for bool {
+    fn from_arg(bytes: &[u8]) -> Result<Self, &'static str> {
+        match bytes {
+            b"1" | b"true" => Ok(true),
+            b"0" | b"false" => Ok(false),
+            _ => Err("0 or 1"),
+        }
+    }
+}
+
+macro_rules! numbers {
+    ($($kind:ty: $expected:literal),*) => {$(
+        impl FromArg<'_> for $kind {
+            fn from_arg(bytes: &[u8]) -> Result<Self, &'static str> {
+                std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or($expected)
+            }
+        }
+    )*};
+}
+
+numbers!(
+    i8: "an integer from -128 to 127",
+    i16: "an integer from -32768 to 32767",
+    i32: "an integer of 32 bits",
+    i64: "an integer of 64 bits",
+    u8: "an integer from 0 to 255",
+    u16: "an integer from 0 to 65535",
+    u32: "an unsigned integer of 32 bits",
+    u64: "an unsigned integer of 64 bits"
+);
+
+macro_rules! floats {
+    ($($kind:ty),*) => {$(
+        impl FromArg<'_> for $kind {
+            fn from_arg(bytes: &[u8]) -> Result<Self, &'static str> {
+                std::str::from_utf8(bytes)
+                    .ok()
+                    .and_then(|text| text.parse::<$kind>().ok())
+                    .filter(|number| number.is_finite())
+                    .ok_or("a finite number")
+            }
+        }
+    )*};
+}
+
+floats!(f32, f64);

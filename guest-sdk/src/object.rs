@@ -1,0 +1,180 @@
+//! An object of the cache: fields, opaque value, lifetime.
+
+use std::ops::Deref;
+
+use cacheismo_abi as abi;
+
+use crate::{FromArg, Scan, Value, sys};
+
+/// An object: the one a call was made on, or another one opened by it.
+///
+/// Its state is any number of *fields*, names and values of bytes kept in byte order of the names,
+/// each read or written in O(log n), and one *opaque value* for types that are small and always
+/// read whole. All of it is one item of the cache: it expires and is evicted as one.
+///
+/// A function that takes `&Object` reads, one that takes `&mut Object` may write. The compiler
+/// checks it:
+///
+/// ```compile_fail
+/// # use cacheismo_sdk::Object;
+/// pub struct Wrong;
+///
+/// #[cacheismo_sdk::object(name = "wrong")]
+/// impl Wrong {
+///     fn sneak(o: &Object) {
+///         o.put(b"field", b"value");
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Object<'c> {
+    handle: i32,
+    key: &'c [u8],
+}
+
+impl<'c> Object<'c> {
+    /// The object of the call.
+    pub(crate) fn of_call(key: &'c [u8]) -> Self {
+        Self {
+            handle: abi::SELF,
+            key,
+        }
+    }
+
+    /// Its key: `fruit` in `get set:put:fruit:apple`.
+    pub fn key(&self) -> &'c [u8] {
+        self.key
+    }
+
+    /// Whether it exists. An object may exist without fields or value.
+    pub fn exists(&self) -> bool {
+        sys::object_exists(self.handle)
+    }
+
+    /// Opens another object for reading. It need not exist. Opening takes part in the call's
+    /// isolation: nobody else changes that object before this call ends.
+    pub fn open<'k>(&self, type_name: &str, key: &'k [u8]) -> ObjectRef<'k> {
+        ObjectRef(Object {
+            handle: sys::object_open(type_name.as_bytes(), key),
+            key,
+        })
+    }
+
+    /// Milliseconds until it expires; `None` when it does not exist.
+    pub fn ttl(&self) -> Option<Ttl> {
+        match sys::object_ttl(self.handle) {
+            abi::TTL_ABSENT => None,
+            abi::TTL_NEVER => Some(Ttl::Never),
+            ms => Some(Ttl::Ms(ms.unsigned_abs())),
+        }
+    }
+
+    /// The opaque value; `None` when it was never set or the object does not exist.
+    pub fn value(&self) -> Option<Value> {
+        Value::read(|out| sys::value_get(self.handle, 0, out))
+    }
+
+    /// Copies the opaque value from `offset` into `out` and returns its full length.
+    pub fn value_read(&self, offset: u32, out: &mut [u8]) -> Option<usize> {
+        usize::try_from(sys::value_get(self.handle, offset as i32, out)).ok()
+    }
+
+    /// The value of a field.
+    pub fn get(&self, field: &[u8]) -> Option<Value> {
+        Value::read(|out| sys::field_get(self.handle, field, out))
+    }
+
+    /// The value of a field as a number or text written the way an argument is; `None` also when
+    /// it is not one.
+    pub fn field_as<T: for<'v> FromArg<'v>>(&self, field: &[u8]) -> Option<T> {
+        self.get(field).and_then(|value| T::from_arg(&value).ok())
+    }
+
+    /// Copies what fits of a field's value into `out` and returns its full length.
+    pub fn get_into(&self, field: &[u8], out: &mut [u8]) -> Option<usize> {
+        usize::try_from(sys::field_get(self.handle, field, out)).ok()
+    }
+
+    /// Whether it has the field.
+    pub fn has(&self, field: &[u8]) -> bool {
+        sys::field_get(self.handle, field, &mut []) >= 0
+    }
+
+    /// Number of fields.
+    pub fn count(&self) -> u64 {
+        sys::field_count(self.handle).unsigned_abs()
+    }
+
+    /// Lists the fields in order of their names; see [`Scan`].
+    pub fn scan(&self) -> Scan<'_> {
+        Scan::new(self.handle)
+    }
+
+    /// Opens another object for writing.
+    pub fn open_mut<'k>(&mut self, type_name: &str, key: &'k [u8]) -> Object<'k> {
+        Object {
+            handle: sys::object_open(type_name.as_bytes(), key),
+            key,
+        }
+    }
+
+    /// Creates it, empty and never expiring; false when it was there already.
+    pub fn create(&mut self) -> bool {
+        sys::object_create(self.handle)
+    }
+
+    /// Deletes it with all fields; false when it was not there.
+    pub fn delete(&mut self) -> bool {
+        sys::object_delete(self.handle)
+    }
+
+    /// Sets when it expires; false when it does not exist.
+    pub fn set_ttl(&mut self, ttl: Ttl) -> bool {
+        let ms = match ttl {
+            Ttl::Never => abi::TTL_NEVER,
+            Ttl::Ms(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
+        };
+        sys::object_ttl_set(self.handle, ms)
+    }
+
+    /// Sets the opaque value, creating the object when absent.
+    pub fn set_value(&mut self, value: &[u8]) {
+        sys::value_set(self.handle, value);
+    }
+
+    /// Sets a field, creating the object when absent; true when the field is new.
+    pub fn put(&mut self, field: &[u8], value: &[u8]) -> bool {
+        sys::field_put(self.handle, field, value)
+    }
+
+    /// Deletes a field; false when it was not there.
+    pub fn remove(&mut self, field: &[u8]) -> bool {
+        sys::field_delete(self.handle, field)
+    }
+
+    /// Deletes every field; the object itself and its value stay.
+    pub fn clear(&mut self) {
+        sys::field_clear(self.handle);
+    }
+}
+
+/// Another object, opened for reading: all of [`Object`] that does not write.
+#[derive(Debug)]
+pub struct ObjectRef<'k>(Object<'k>);
+
+impl<'k> Deref for ObjectRef<'k> {
+    type Target = Object<'k>;
+
+    fn deref(&self) -> &Object<'k> {
+        &self.0
+    }
+}
+
+/// How long an object has to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ttl {
+    /// So many milliseconds.
+    Ms(u64),
+    /// Until it is deleted or evicted.
+    Never,
+}

@@ -1,0 +1,296 @@
+//! What the store holds and how steadily it works: bytes per item, stalls, threads, hit ratios.
+//!
+//! `cargo bench -p cacheismo --bench store_report [memory|stalls|threads|hits]`
+
+use std::time::Instant;
+
+use cacheismo::store::{Config, Eviction, Expiry, GetOptions, Now, SetMode, Store, Write};
+
+const NOW: Now = Now {
+    unix_s: 1_000_000,
+    millis: 0,
+};
+
+fn main() {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let all: [(&str, fn()); 4] = [
+        ("memory", memory),
+        ("stalls", stalls),
+        ("threads", threads),
+        ("hits", hits),
+    ];
+    for (name, report) in all {
+        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+            report();
+        }
+    }
+}
+
+fn store(memory_bytes_max: usize, eviction: Eviction) -> Store {
+    Store::new(&Config {
+        memory_bytes_max,
+        item_bytes_max: 1 << 20,
+        shards: 16,
+        eviction,
+        hash_seed: 1,
+    })
+}
+
+fn put(store: &Store, name: &[u8], len: usize) {
+    static VALUE: [u8; 1 << 16] = [7; 1 << 16];
+    let write = Write {
+        flags: 0,
+        expiry: Expiry(None),
+        value: &VALUE[..len],
+        mode: SetMode::Set,
+        cas_compare: None,
+        stale_if_older: false,
+        cas_override: None,
+        want_cas: false,
+        vivify: None,
+    };
+    store.set(store.key(name), NOW, &write);
+}
+
+fn hit(store: &Store, name: &[u8], out: &mut Vec<u8>) -> bool {
+    out.clear();
+    let found = |_: &_, value: cacheismo::store::ValueRef<'_>| value.append_to(out);
+    store
+        .get(store.key(name), NOW, &GetOptions::default(), found)
+        .is_some()
+}
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+
+    fn unit(&mut self) -> f64 {
+        unit(self.next())
+    }
+}
+
+fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+fn unit(x: u64) -> f64 {
+    ((x >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+}
+
+/// Resident set of this process.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    status
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<u64>().ok())
+        .unwrap_or(0)
+        * 4096
+}
+
+fn memory() {
+    let before = resident_bytes();
+    let store = store(256 << 20, Eviction::Lru);
+    for i in 0..1_000_000 {
+        put(&store, format!("{i:010}").as_bytes(), 100);
+    }
+    let stats = store.stats();
+    println!(
+        "memory: 1 000 000 items of 10 + 100 bytes: {:.2} bytes over payload each by count, {:.2} by resident set",
+        (stats.resident_bytes - stats.payload_bytes) as f64 / 1e6,
+        (resident_bytes() - before - stats.payload_bytes) as f64 / 1e6,
+    );
+}
+
+fn stalls() {
+    for mixed in [false, true] {
+        let store = store(64 << 20, Eviction::Lru);
+        let mut random = Random(1);
+        let mut times = Vec::with_capacity(2_000_000);
+        for i in 0..3_000_000u32 {
+            let name = format!("{:010}", random.next() % 10_000_000_000);
+            let len = if mixed {
+                (random.next() % 1000) as usize
+            } else {
+                100
+            };
+            let start = Instant::now();
+            put(&store, name.as_bytes(), len);
+            if i >= 1_000_000 {
+                times.push(start.elapsed().as_nanos() as u32);
+            }
+        }
+        times.sort_unstable();
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+        println!(
+            "stalls: a set that evicts, values of {}: p50 {} p99 {} p99.9 {} p99.99 {} max {} ns",
+            if mixed { "0 to 999 bytes" } else { "100 bytes" },
+            at(0.5),
+            at(0.99),
+            at(0.999),
+            at(0.9999),
+            at(1.0),
+        );
+    }
+}
+
+fn threads() {
+    const OPERATIONS: u64 = 4_000_000;
+    let store = store(256 << 20, Eviction::Lru);
+    for i in 0..1_000_000 {
+        put(&store, format!("{i:010}").as_bytes(), 100);
+    }
+    let run = |threads: u64| {
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut random = Random(thread << 40);
+                    let mut out = Vec::new();
+                    let mut name = *b"0000000000";
+                    for i in 0..OPERATIONS {
+                        let mut rest = random.next() % 1_000_000;
+                        for digit in name.iter_mut().rev() {
+                            *digit = b'0' + (rest % 10) as u8;
+                            rest /= 10;
+                        }
+                        if i % 10 == 0 {
+                            put(store, &name, 100);
+                        } else {
+                            hit(store, &name, &mut out);
+                        }
+                    }
+                });
+            }
+        });
+        (OPERATIONS * threads) as f64 / start.elapsed().as_secs_f64() / 1e6
+    };
+    let rounds: Vec<(f64, f64)> = (0..3).map(|_| (run(1), run(2))).collect();
+    for (one, two) in rounds {
+        println!(
+            "threads: 90/10 uniform: {one:.2} M/s with one, {two:.2} M/s with two: {:.2}x",
+            two / one
+        );
+    }
+}
+
+/// A read-through trace: popularity by Zipf, sizes log-normal, the hot set turning over slowly.
+struct Trace {
+    name: &'static str,
+    median: (f64, f64),
+    sigma: f64,
+    size_max: f64,
+    churn: f64,
+}
+
+const TRACES: [Trace; 4] = [
+    Trace {
+        name: "mixed",
+        median: (150.0, 600.0),
+        sigma: 1.4,
+        size_max: 65_000.0,
+        churn: 0.25,
+    },
+    Trace {
+        name: "small",
+        median: (90.0, 200.0),
+        sigma: 0.9,
+        size_max: 8192.0,
+        churn: 0.25,
+    },
+    Trace {
+        name: "shift",
+        median: (100.0, 1200.0),
+        sigma: 0.3,
+        size_max: 65_000.0,
+        churn: 0.5,
+    },
+    Trace {
+        name: "steady",
+        median: (300.0, 300.0),
+        sigma: 1.0,
+        size_max: 65_000.0,
+        churn: 0.0,
+    },
+];
+
+const TRACE_KEYS: f64 = 1e6;
+const TRACE_REQUESTS: u64 = 4_000_000;
+const ZIPF: f64 = 0.9;
+
+impl Trace {
+    fn key(&self, t: u64, random: &mut Random) -> u64 {
+        // The inverse of the integral of the density: good enough for a trace.
+        let top = TRACE_KEYS.powf(1.0 - ZIPF);
+        let rank = (1.0 + random.unit() * (top - 1.0)).powf(1.0 / (1.0 - ZIPF)) as u64;
+        let place = mix(rank) % TRACE_KEYS as u64;
+        let turned = t as f64 / TRACE_REQUESTS as f64 * self.churn;
+        if unit(mix(place ^ 0x5eed)) < turned {
+            place + TRACE_KEYS as u64
+        } else {
+            place
+        }
+    }
+
+    fn size(&self, key: u64, t: u64) -> usize {
+        let epoch = if self.median.0 == self.median.1 {
+            0
+        } else {
+            t * 64 / TRACE_REQUESTS
+        };
+        let f = epoch as f64 / 63.0;
+        let seed = mix(key ^ epoch << 40);
+        let normal = (-2.0 * unit(mix(seed)).ln()).sqrt()
+            * (std::f64::consts::TAU * unit(mix(seed ^ 1))).cos();
+        let median = self.median.0.ln() * (1.0 - f) + self.median.1.ln() * f;
+        (median + self.sigma * normal)
+            .exp()
+            .clamp(20.0, self.size_max) as usize
+    }
+}
+
+fn hits() {
+    for trace in &TRACES {
+        for eviction in [Eviction::Lru, Eviction::SizeIdle] {
+            let store = store(64 << 20, eviction);
+            let mut random = Random(9);
+            let mut out = Vec::new();
+            let (mut asked, mut found, mut share) = (0u64, 0u64, 0.0);
+            for t in 0..TRACE_REQUESTS {
+                let key = trace.key(t, &mut random);
+                let name = format!("object:{key}");
+                let late = t > TRACE_REQUESTS / 2;
+                let there = hit(&store, name.as_bytes(), &mut out);
+                asked += u64::from(late);
+                found += u64::from(late && there);
+                if !there || random.next() % 50 == 0 {
+                    put(&store, name.as_bytes(), trace.size(key, t));
+                }
+                if late && t % 1000 == 0 {
+                    share += store.stats().payload_bytes as f64 / (64 << 20) as f64;
+                }
+            }
+            let stats = store.stats();
+            let limit = (64 << 20) as f64;
+            println!(
+                "hits: {} {eviction:?}: object hit ratio {:.3}, payload {:.3} of the limit; items {:.3}, index {:.3}, {:.0} bytes an item",
+                trace.name,
+                found as f64 / asked as f64,
+                share / (TRACE_REQUESTS as f64 / 2000.0),
+                stats.bytes as f64 / limit,
+                stats.hash_bytes as f64 / limit,
+                stats.payload_bytes as f64 / stats.curr_items as f64,
+            );
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Requests of the binary protocol.
+
+use super::calls::Call;
+use super::clock::expiry;
+use super::text::OUT_BYTES_MAX;
+use super::worker::{CallOutcome, Connection, Flow, Progress, Worker, swallow};
+use crate::protocol::binary::{self, Arith, Command, Echo, Parsed, Request, Status, StoreVerb};
+use crate::store::{
+    self, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, GetOptions, Key, SetMode, SetOutcome,
+    Write,
+};
+
+const MECHANISM: &[u8] = b"PLAIN";
+
+impl Worker {
+    pub(super) fn execute_binary(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        mut at: usize,
+        out: &mut Vec<u8>,
+    ) -> Progress {
+        let limits = self.shared.protocol_limits;
+        while at < input.len() {
+            if out.len() > OUT_BYTES_MAX {
+                return Progress::Write { consumed: at };
+            }
+            match binary::parse(&input[at..], &limits) {
+                Parsed::Incomplete { needed } => {
+                    return Progress::Read {
+                        consumed: at,
+                        needed,
+                    };
+                }
+                Parsed::Request { request, consumed } => {
+                    let raw = &input[at..at + consumed];
+                    at += consumed;
+                    let flow = self.request(connection, &request, out);
+                    if let Some(progress) = Worker::stop(connection, (flow, None), raw, at) {
+                        return progress;
+                    }
+                }
+                Parsed::Error(refusal) => {
+                    if let Some((echo, status)) = refusal.answer {
+                        echo.error(out, status);
+                    }
+                    at += refusal.consumed;
+                    if refusal.close {
+                        return Progress::Close { consumed: at };
+                    }
+                    at = swallow(connection, refusal.swallow, input, at);
+                }
+                Parsed::TooLarge(refused) => {
+                    self.counters.store_too_large.bump();
+                    if refused.drop_old && !self.shared.is_object_name(refused.key) {
+                        let key = self.shared.store.key(refused.key);
+                        self.shared
+                            .store
+                            .delete(key, self.now, &DeleteOptions::default());
+                    }
+                    refused.echo.error(out, Status::TooLarge);
+                    at = swallow(connection, refused.swallow, input, at + refused.consumed);
+                }
+            }
+        }
+        Progress::Read {
+            consumed: at,
+            needed: binary::HEADER_BYTES,
+        }
+    }
+
+    /// One request again, from its bytes, after its call ran on a lane.
+    pub(super) fn binary_again(
+        &mut self,
+        connection: &mut Connection,
+        raw: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        let limits = self.shared.protocol_limits;
+        match binary::parse(raw, &limits) {
+            Parsed::Request { request, .. } => self.request(connection, &request, out),
+            _ => unreachable!("the request was parsed before"),
+        }
+    }
+
+    fn request(
+        &mut self,
+        connection: &mut Connection,
+        request: &Request<'_>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        let Request { echo, quiet, .. } = *request;
+        if !self.allowed(connection, &request.command) {
+            self.counters.auth_errors.bump();
+            echo.error(out, Status::AuthError);
+            return Flow::Next;
+        }
+        match request.command {
+            Command::Get {
+                key,
+                with_key,
+                touch,
+            } => {
+                return self.binary_get(request, key, with_key, touch, out);
+            }
+            Command::Store(store) => return self.binary_store(request, &store, out),
+            Command::Touch { key, exptime } => self.binary_touch(echo, key, exptime, out),
+            Command::Delete { key } => self.binary_delete(request, key, out),
+            Command::Arith(arith) => self.binary_arith(request, &arith, out),
+            Command::Flush { delay } => {
+                if !self.shared.host.flush_enabled() {
+                    echo.error(out, Status::AuthError);
+                    return Flow::Next;
+                }
+                self.flush_after(delay);
+                say(quiet, || echo.ok(out, 0));
+            }
+            Command::Noop => echo.ok(out, 0),
+            Command::Version => echo.text(out, super::MEMCACHED_VERSION.as_bytes()),
+            Command::Stat { key } => self.binary_stat(echo, key, out),
+            Command::Verbosity { level } => {
+                self.shared.host.set_verbosity(level);
+                echo.ok(out, 0);
+            }
+            Command::Quit => {
+                say(quiet, || echo.ok(out, 0));
+                return Flow::Close;
+            }
+            Command::SaslList => match self.shared.host.sasl(b"", b"") {
+                Some(_) => echo.text(out, MECHANISM),
+                None => echo.error(out, Status::UnknownCommand),
+            },
+            Command::Sasl {
+                mechanism,
+                message,
+                step,
+            } => {
+                self.sasl(connection, echo, (mechanism, message, step), out);
+            }
+        }
+        Flow::Next
+    }
+
+    /// Everything, unless a login is needed first.
+    fn allowed(&self, connection: &Connection, command: &Command<'_>) -> bool {
+        connection.authenticated
+            || matches!(
+                command,
+                Command::SaslList | Command::Sasl { .. } | Command::Version | Command::Quit
+            )
+            || self.shared.host.sasl(b"", b"").is_none()
+    }
+
+    fn sasl(
+        &mut self,
+        connection: &mut Connection,
+        echo: Echo,
+        (mechanism, message, step): (&[u8], &[u8], bool),
+        out: &mut Vec<u8>,
+    ) {
+        self.counters.auth_cmds.bump();
+        // PLAIN: authorisation identity, user and password, separated by NUL (RFC 4616).
+        let mut words = message.splitn(3, |&b| b == 0).skip(1);
+        let granted = match (words.next(), words.next()) {
+            (Some(user), Some(password)) if mechanism == MECHANISM && !step => {
+                self.shared.host.sasl(user, password)
+            }
+            _ => self.shared.host.sasl(b"", b"").map(|_| false),
+        };
+        match granted {
+            None => echo.error(out, Status::UnknownCommand),
+            Some(true) => {
+                connection.authenticated = true;
+                echo.text(out, b"Authenticated");
+            }
+            Some(false) => {
+                connection.authenticated = false;
+                self.counters.auth_errors.bump();
+                echo.error(out, Status::AuthError);
+            }
+        }
+    }
+
+    fn binary_get(
+        &mut self,
+        request: &Request<'_>,
+        key: &[u8],
+        with_key: bool,
+        touch: Option<i64>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        let echo = request.echo;
+        let shown = if with_key { key } else { &[] };
+        let touch = touch.map(|exptime| expiry(exptime, self.now));
+        if let Some(call) = self.virtual_key(key) {
+            return self.binary_call(&call, &[], touch, echo, out, |echo, out, reply| {
+                echo.hit(out, 0, 0, shown, reply.len());
+                out.extend_from_slice(reply);
+            });
+        }
+        self.counters.cmd_get.bump();
+        let key = self.shared.store.key(key);
+        let options = GetOptions {
+            want_cas: true,
+            touch,
+            ..GetOptions::default()
+        };
+        let found = self
+            .shared
+            .store
+            .get(key, self.now, &options, |info, value| {
+                if info.object {
+                    return false;
+                }
+                echo.hit(out, info.flags, info.cas, shown, value.len());
+                value.append_to(out);
+                true
+            });
+        match found {
+            None => {
+                self.counters.get_misses.bump();
+                say(request.quiet, || echo.miss(out, shown));
+            }
+            Some(plain) => {
+                self.counters.get_hits.bump();
+                if !plain && self.export(key).is_some() {
+                    echo.hit(out, 0, 0, shown, self.reply.len());
+                    out.extend_from_slice(&self.reply);
+                }
+            }
+        }
+        Flow::Next
+    }
+
+    fn binary_call(
+        &mut self,
+        call: &Call<'_>,
+        data: &[&[u8]],
+        touch: Option<Expiry>,
+        echo: Echo,
+        out: &mut Vec<u8>,
+        answer: impl FnOnce(Echo, &mut Vec<u8>, &[u8]),
+    ) -> Flow {
+        match self.call(call, data, touch) {
+            CallOutcome::Reply | CallOutcome::Raw => answer(echo, out, &self.reply),
+            CallOutcome::Error(text) => echo.message(out, Status::Invalid, text.as_bytes()),
+            CallOutcome::Lane(job) => return Flow::Lane(job),
+        }
+        Flow::Next
+    }
+
+    fn binary_store(
+        &mut self,
+        request: &Request<'_>,
+        store: &binary::Store<'_>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        let Request {
+            echo, quiet, cas, ..
+        } = *request;
+        self.counters.cmd_set.bump();
+        if let Some(call) = self.virtual_key(store.key) {
+            return self.binary_call(&call, &[store.value], None, echo, out, |echo, out, _| {
+                say(quiet, || echo.ok(out, 0));
+            });
+        }
+        if self.shared.is_object_name(store.key) {
+            echo.error(out, Status::Invalid);
+            return Flow::Next;
+        }
+        let write = Write {
+            flags: store.flags,
+            expiry: expiry(store.exptime, self.now),
+            value: store.value,
+            mode: match store.verb {
+                StoreVerb::Set => SetMode::Set,
+                StoreVerb::Add => SetMode::Add,
+                StoreVerb::Replace => SetMode::Replace,
+                StoreVerb::Append => SetMode::Append,
+                StoreVerb::Prepend => SetMode::Prepend,
+            },
+            cas_compare: (cas != 0).then_some(cas),
+            stale_if_older: false,
+            cas_override: None,
+            want_cas: !quiet,
+            vivify: None,
+        };
+        match self
+            .shared
+            .store
+            .set(self.shared.store.key(store.key), self.now, &write)
+        {
+            SetOutcome::Stored { cas } => say(quiet, || echo.ok(out, cas)),
+            SetOutcome::NotStored => echo.error(
+                out,
+                match store.verb {
+                    StoreVerb::Add => Status::Exists,
+                    StoreVerb::Replace => Status::NotFound,
+                    _ => Status::NotStored,
+                },
+            ),
+            SetOutcome::Exists => echo.error(out, Status::Exists),
+            SetOutcome::NotFound => echo.error(out, Status::NotFound),
+            SetOutcome::TooLarge => echo.error(out, Status::OutOfMemory),
+            SetOutcome::IsObject => echo.error(out, Status::Invalid),
+        }
+        Flow::Next
+    }
+
+    fn binary_touch(&mut self, echo: Echo, key: &[u8], exptime: i64, out: &mut Vec<u8>) {
+        self.counters.cmd_touch.bump();
+        let key: Key<'_> = self.shared.store.key(key);
+        match self
+            .shared
+            .store
+            .touch(key, self.now, expiry(exptime, self.now))
+        {
+            DeleteOutcome::Done => {
+                self.counters.touch_hits.bump();
+                echo.ok(out, 0);
+            }
+            DeleteOutcome::NotFound | DeleteOutcome::Exists => {
+                self.counters.touch_misses.bump();
+                echo.error(out, Status::NotFound);
+            }
+        }
+    }
+
+    fn binary_delete(&mut self, request: &Request<'_>, key: &[u8], out: &mut Vec<u8>) {
+        let Request {
+            echo, quiet, cas, ..
+        } = *request;
+        let options = DeleteOptions {
+            cas_compare: (cas != 0).then_some(cas),
+            ..DeleteOptions::default()
+        };
+        match self
+            .shared
+            .store
+            .delete(self.shared.store.key(key), self.now, &options)
+        {
+            DeleteOutcome::Done => {
+                self.counters.delete_hits.bump();
+                say(quiet, || echo.ok(out, 0));
+            }
+            DeleteOutcome::NotFound => {
+                self.counters.delete_misses.bump();
+                echo.error(out, Status::NotFound);
+            }
+            DeleteOutcome::Exists => echo.error(out, Status::Exists),
+        }
+    }
+
+    fn binary_arith(&mut self, request: &Request<'_>, arith: &Arith<'_>, out: &mut Vec<u8>) {
+        let Request {
+            echo, quiet, cas, ..
+        } = *request;
+        if self.shared.is_object_name(arith.key) {
+            echo.error(out, Status::Invalid);
+            return;
+        }
+        let key = self.shared.store.key(arith.key);
+        let create = arith
+            .create
+            .map(|(initial, exptime)| (initial, expiry(exptime, self.now)));
+        let asked = store::Arith {
+            delta: arith.delta,
+            decrement: arith.decrement,
+            vivify: create,
+            touch: None,
+            cas_compare: (cas != 0).then_some(cas),
+            cas_override: None,
+            want_cas: !quiet,
+        };
+        let outcome = self.shared.store.arith(key, self.now, &asked);
+        self.count_arith(arith.decrement, &outcome);
+        match outcome {
+            ArithOutcome::Done { value, info, .. } => {
+                say(quiet, || echo.number(out, info.cas, value));
+            }
+            ArithOutcome::NotFound => echo.error(out, Status::NotFound),
+            ArithOutcome::NonNumeric => echo.error(out, Status::NonNumeric),
+            ArithOutcome::Exists => echo.error(out, Status::Exists),
+            ArithOutcome::TooLarge => echo.error(out, Status::OutOfMemory),
+            ArithOutcome::IsObject => echo.error(out, Status::Invalid),
+        }
+    }
+
+    fn binary_stat(&mut self, echo: Echo, group: &[u8], out: &mut Vec<u8>) {
+        if group == b"reset" {
+            self.reset_stats();
+        } else {
+            let mut line = |name: &str, value: &dyn std::fmt::Display| {
+                echo.stat(out, name.as_bytes(), value.to_string().as_bytes());
+            };
+            if !self.stat_lines(group, &mut line) {
+                return echo.error(out, Status::NotFound);
+            }
+        }
+        echo.stat(out, b"", b"");
+    }
+}
+
+fn say(quiet: bool, answer: impl FnOnce()) {
+    if !quiet {
+        answer();
+    }
+}

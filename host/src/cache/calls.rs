@@ -1,0 +1,384 @@
+//! Virtual keys: from a key to a function of an object, and the life of one call.
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use super::scripts::Answer;
+use super::shared::Shared;
+use super::transaction::Transaction;
+use super::worker::{CallOutcome, Worker};
+use crate::protocol::VirtualKey;
+use crate::runtime::{Budget, CallError, FunctionRef, Instances, Stop, help};
+use crate::store::{CommitError, Expiry, Key};
+
+/// Arguments of a call, the object's key included. More than a key of 250 bytes can hold.
+const ARGS_MAX: usize = 130;
+/// Runs of one call before a worker hands it to a lane, or a lane gives up, because others were faster each time.
+const RUNS_MAX: usize = 100;
+/// Object type answered by the host itself.
+const HELP: &[u8] = b"help";
+
+/// A key that calls a function.
+#[derive(Clone, Debug)]
+pub(super) struct Call<'a> {
+    virtual_key: VirtualKey<'a>,
+    /// `None` is the host's own help.
+    function: Option<FunctionRef>,
+    /// It may write.
+    writes: bool,
+    /// Its calls have been slow of late.
+    on_lane: bool,
+    /// Its function is a script's.
+    script: Option<ScriptCall<'a>>,
+}
+
+/// What an interpreter is told beside the arguments.
+#[derive(Clone, Debug)]
+struct ScriptCall<'a> {
+    key: &'a [u8],
+    /// The one key, packed as a list.
+    keys: Vec<u8>,
+}
+
+/// Why a call has no reply.
+enum Failure {
+    /// For the client.
+    Text(String),
+    /// It has to run where it may wait.
+    Lane,
+}
+
+/// A call on its way to a thread that may wait, with everything it needs.
+#[derive(Debug)]
+pub struct LaneJob {
+    shared: Arc<Shared>,
+    function: FunctionRef,
+    writes: bool,
+    type_name: Vec<u8>,
+    name: String,
+    args: Vec<Vec<u8>>,
+    touch: Option<Expiry>,
+}
+
+/// What came of it: the reply, or the error line for the client.
+#[derive(Debug)]
+pub struct LaneResult(pub(super) Result<Vec<u8>, String>);
+
+type Args<'a> = ArrayVec<&'a [u8], ARGS_MAX>;
+
+impl Call<'_> {
+    fn args<'a>(&'a self, data: &[&'a [u8]]) -> Option<Args<'a>> {
+        let mut args = Args::new();
+        args.try_push(self.virtual_key.object).ok()?;
+        if let Some(ScriptCall { key, keys }) = &self.script {
+            // (object key, type, function, virtual key, command, numbers, keys [, data]): the script splits the key.
+            let VirtualKey {
+                type_name,
+                function,
+                ..
+            } = self.virtual_key;
+            let command: &[u8] = if data.is_empty() { b"get" } else { b"set" };
+            let told: [&[u8]; 6] = [type_name, function, key, command, b"", keys];
+            args.extend(told.into_iter().chain(data.iter().copied()));
+            return Some(args);
+        }
+        for argument in self.virtual_key.args().chain(data.iter().copied()) {
+            args.try_push(argument).ok()?;
+        }
+        Some(args)
+    }
+
+    /// `type:function`, as error lines name it.
+    fn name(&self) -> String {
+        let lossy = String::from_utf8_lossy;
+        let language = if self.script.is_some() { "lua " } else { "" };
+        format!(
+            "{language}{}:{}",
+            lossy(self.virtual_key.type_name),
+            lossy(self.virtual_key.function)
+        )
+    }
+}
+
+impl Worker {
+    /// What the key calls; `None` when it is an ordinary key.
+    #[inline]
+    pub(super) fn virtual_key<'a>(&mut self, key: &'a [u8]) -> Option<Call<'a>> {
+        memchr::memchr(b':', key)?;
+        let virtual_key = VirtualKey::parse(key)?;
+        if let Some(scripts) = self.scripts.load()
+            && let Some(script_type) = scripts.types.get(virtual_key.type_name)
+        {
+            let writes = *script_type.functions.get(virtual_key.function)?;
+            let mut keys = (key.len() as u32).to_le_bytes().to_vec();
+            keys.extend_from_slice(key);
+            let function = scripts.call;
+            let on_lane = self.types.types().of(function).wants_lane(function);
+            let script = Some(ScriptCall { key, keys });
+            return Some(Call {
+                virtual_key,
+                function: Some(function),
+                writes,
+                on_lane,
+                script,
+            });
+        }
+        let types = self.types.types();
+        if let Some(function) = types.find(virtual_key.type_name, virtual_key.function) {
+            let object = types.of(function);
+            let writes = object.function(function).is_some_and(|f| f.writes);
+            let on_lane = object.wants_lane(function);
+            return Some(Call {
+                virtual_key,
+                function: Some(function),
+                writes,
+                on_lane,
+                script: None,
+            });
+        }
+        let help = virtual_key.type_name == HELP && types.iter().next().is_some();
+        help.then_some(Call {
+            virtual_key,
+            function: None,
+            writes: false,
+            on_lane: false,
+            script: None,
+        })
+    }
+
+    /// Runs the call, its reply left in `self.reply`.
+    pub(super) fn call(
+        &mut self,
+        call: &Call<'_>,
+        data: &[&[u8]],
+        touch: Option<Expiry>,
+    ) -> CallOutcome {
+        self.counters.object_calls.bump();
+        self.reply.clear();
+        if let Some(LaneResult(result)) = self.ready.take() {
+            return match result {
+                Ok(reply) => {
+                    self.reply = reply;
+                    self.replied(call)
+                }
+                Err(text) => self.refuse(text),
+            };
+        }
+        let Some(function) = call.function else {
+            return self.help(call.virtual_key.function);
+        };
+        if !valid_object_key(&call.virtual_key) {
+            return self.refuse(format!("{}: object key is empty or too long", call.name()));
+        }
+        let Some(args) = call.args(data) else {
+            return self.refuse(format!("{}: too many arguments", call.name()));
+        };
+        if call.on_lane {
+            return CallOutcome::Lane(self.job(call, function, &args, touch));
+        }
+        let mut transaction = self.transaction.take().expect("put back after every call");
+        transaction.begin(
+            self.now,
+            call.virtual_key.type_name,
+            args[0],
+            call.writes,
+            false,
+        );
+        let budget = self.shared.inline_budget;
+        let (transaction, result) = run(
+            &mut self.instances,
+            transaction,
+            function,
+            &args,
+            touch,
+            budget,
+            &mut self.reply,
+        );
+        self.transaction = Some(transaction);
+        match result {
+            Ok(()) => self.replied(call),
+            Err(Failure::Text(text)) => self.refuse(format!("{}: {text}", call.name())),
+            Err(Failure::Lane) => CallOutcome::Lane(self.job(call, function, &args, touch)),
+        }
+    }
+
+    fn job(
+        &self,
+        call: &Call<'_>,
+        function: FunctionRef,
+        args: &[&[u8]],
+        touch: Option<Expiry>,
+    ) -> LaneJob {
+        LaneJob {
+            shared: Arc::clone(&self.shared),
+            function,
+            writes: call.writes,
+            type_name: call.virtual_key.type_name.to_vec(),
+            name: call.name(),
+            args: args.iter().map(|argument| argument.to_vec()).collect(),
+            touch,
+        }
+    }
+
+    /// What the reply is; a script's says so itself.
+    fn replied(&mut self, call: &Call<'_>) -> CallOutcome {
+        if call.script.is_none() {
+            return CallOutcome::Reply;
+        }
+        let Some((answer, rest)) = Answer::split(&self.reply) else {
+            return self.refuse(format!("{}: the interpreter answered nothing", call.name()));
+        };
+        let tag = self.reply.len() - rest.len();
+        self.reply.drain(..tag);
+        match answer {
+            Answer::Value => CallOutcome::Reply,
+            Answer::Raw => CallOutcome::Raw,
+        }
+    }
+
+    fn refuse(&mut self, text: String) -> CallOutcome {
+        self.counters.object_errors.bump();
+        CallOutcome::Error(text)
+    }
+
+    /// `help:objects`, `help:<type>`.
+    fn help(&mut self, topic: &[u8]) -> CallOutcome {
+        let types = self.types.types();
+        let text = match topic {
+            b"objects" => Some(help::objects(types)),
+            name => types
+                .named(name)
+                .map(|object| help::object(object.metadata())),
+        };
+        match text {
+            Some(text) => {
+                self.reply.extend_from_slice(text.as_bytes());
+                CallOutcome::Reply
+            }
+            None => self.refuse("help: no such object type; try help:objects".to_owned()),
+        }
+    }
+
+    /// The state of an object as text, into `self.reply`: a client's `get type$key`. `None` when it is gone.
+    pub(super) fn export(&mut self, key: Key<'_>) -> Option<()> {
+        let dollar = memchr::memchr(b'$', key.bytes)?;
+        let (type_name, object) = (&key.bytes[..dollar], &key.bytes[dollar + 1..]);
+        let mut transaction = self.transaction.take().expect("put back after every call");
+        transaction.begin(self.now, type_name, object, false, true);
+        self.reply.clear();
+        let found = loop {
+            transaction.lock();
+            match super::export::write(
+                &mut transaction,
+                self.shared.item_bytes_max,
+                &mut self.reply,
+            ) {
+                Err(Stop::Conflict) => {
+                    self.reply.clear();
+                    transaction.abandon();
+                }
+                Ok(found) => break found,
+                Err(_) => break false,
+            }
+        };
+        transaction.abandon();
+        self.transaction = Some(transaction);
+        found.then_some(())
+    }
+}
+
+fn valid_object_key(key: &VirtualKey<'_>) -> bool {
+    !key.object.is_empty()
+        && key.type_name.len() + 1 + key.object.len() <= super::transaction::OBJECT_NAME_BYTES_MAX
+}
+
+/// Runs a call until it ended without being disturbed by others, and commits it.
+fn run(
+    instances: &mut Instances<Transaction>,
+    mut transaction: Transaction,
+    function: FunctionRef,
+    args: &[&[u8]],
+    touch: Option<Expiry>,
+    budget: Budget,
+    reply: &mut Vec<u8>,
+) -> (Transaction, Result<(), Failure>) {
+    let start = reply.len();
+    for _ in 0..RUNS_MAX {
+        if !transaction.lock() {
+            return (transaction, Err(Failure::Lane));
+        }
+        let result;
+        (transaction, result) = instances.call(function, args, transaction, budget, reply);
+        let result = result.and_then(|()| match touch {
+            Some(expiry) => transaction
+                .touch_own(expiry)
+                .map_err(|_| CallError::Conflict),
+            None => Ok(()),
+        });
+        let ended = match result {
+            Ok(()) => match transaction.commit() {
+                Ok(()) => return (transaction, Ok(())),
+                Err(CommitError::Gone) => None,
+                Err(CommitError::TooLarge) => Some("out of memory storing object".to_owned()),
+            },
+            Err(CallError::Conflict) => None,
+            Err(CallError::NeedsLane | CallError::Slow) => {
+                transaction.abandon();
+                return (transaction, Err(Failure::Lane));
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        reply.truncate(start);
+        if let Some(text) = ended {
+            transaction.abandon();
+            return (transaction, Err(Failure::Text(text)));
+        }
+        if !transaction.restartable() {
+            transaction.abandon();
+            return (
+                transaction,
+                Err(Failure::Text("disturbed after asking a peer".to_owned())),
+            );
+        }
+        transaction.abandon();
+    }
+    (
+        transaction,
+        Err(Failure::Text(
+            "disturbed by other calls too often".to_owned(),
+        )),
+    )
+}
+
+impl LaneJob {
+    /// Runs the call to its end; may block for its deadline and for locks and peers.
+    pub fn run(self) -> LaneResult {
+        let (mut instances, mut transaction) = self.shared.lanes.take(&self.shared);
+        transaction.begin(
+            self.shared.clock.now(),
+            &self.type_name,
+            &self.args[0],
+            self.writes,
+            true,
+        );
+        let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
+        let mut reply = Vec::new();
+        let result;
+        (transaction, result) = run(
+            &mut instances,
+            transaction,
+            self.function,
+            &args,
+            self.touch,
+            Budget::Full,
+            &mut reply,
+        );
+        self.shared.lanes.give_back(instances, transaction);
+        LaneResult(match result {
+            Ok(()) => Ok(reply),
+            Err(Failure::Text(text)) => Err(format!("{}: {text}", self.name)),
+            Err(Failure::Lane) => Err(format!("{}: deadline exceeded", self.name)),
+        })
+    }
+}

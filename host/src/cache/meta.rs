@@ -1,0 +1,351 @@
+//! Meta commands: `mg ms md ma mn me`.
+
+use super::clock::expiry;
+use super::text::{OBJECT_NAME, arith_line};
+use super::worker::{CallOutcome, Flow, Worker};
+use crate::protocol::reply::{self, ItemFacts, MetaCode, MetaReply};
+use crate::protocol::{KeyBuffer, Meta, MetaFlags, MetaKey, Mode};
+use crate::store::{
+    Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, GetOptions, ItemInfo, Now, SetMode,
+    SetOutcome, Write,
+};
+
+/// A flag that only echoes the request: opaque and key. They follow misses too.
+fn echo(reply: &mut MetaReply<'_>, key: MetaKey<'_>, flag: u8, argument: &[u8]) {
+    match flag {
+        b'O' => reply.opaque(argument),
+        b'k' => reply.key(key),
+        _ => {}
+    }
+}
+
+/// Return flags of a hit, in the order of the request, then what the item says of itself.
+fn return_flags(reply: &mut MetaReply<'_>, meta: &Meta<'_>, info: &ItemInfo, now: Now) {
+    for (flag, argument) in meta.flags.in_order() {
+        match flag {
+            b's' => reply.number(b's', u64::from(info.len)),
+            b'f' => reply.number(b'f', u64::from(info.flags)),
+            b'c' => reply.number(b'c', info.cas),
+            b'h' => reply.number(b'h', u64::from(info.fetched)),
+            b'l' => reply.number(b'l', u64::from(info.idle_s)),
+            b't' => reply.ttl(seconds_left(info, now)),
+            _ => echo(reply, meta.key, flag, argument),
+        }
+    }
+    for (flag, set) in [
+        (b'Z', info.token_sent),
+        (b'X', info.stale),
+        (b'W', info.won),
+    ] {
+        if set {
+            reply.flag(flag);
+        }
+    }
+}
+
+/// Until it expires; `None` when it never does.
+fn seconds_left(info: &ItemInfo, now: Now) -> Option<u64> {
+    info.expiry
+        .0
+        .map(|at| (at / 1000).saturating_sub(u64::from(now.unix_s)))
+}
+
+/// A code with the echoed flags.
+fn status(out: &mut Vec<u8>, code: MetaCode, meta: &Meta<'_>) {
+    let mut reply = MetaReply::new(out, code);
+    for (flag, argument) in meta.flags.in_order() {
+        echo(&mut reply, meta.key, flag, argument);
+    }
+    reply.end();
+}
+
+fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
+    GetOptions {
+        want_cas: flags.has(b'c'),
+        no_bump: flags.has(b'u'),
+        touch: flags.ttl.map(|exptime| expiry(exptime, now)),
+        vivify: flags.vivify.map(|exptime| expiry(exptime, now)),
+        recache_below_s: flags.recache.map(|s| u32::try_from(s).unwrap_or(0)),
+        cas_override: flags.cas_override,
+    }
+}
+
+impl Worker {
+    /// `mg`.
+    pub(super) fn meta_get(&mut self, meta: &Meta<'_>, out: &mut Vec<u8>) -> Flow {
+        self.counters.cmd_meta.bump();
+        let mut buffer = KeyBuffer::default();
+        let key = self.shared.store.key(meta.key.bytes(&mut buffer));
+        if let Some(call) = self.virtual_key(key.bytes) {
+            let touch = meta.flags.ttl.map(|exptime| expiry(exptime, self.now));
+            return match self.call(&call, &[], touch) {
+                CallOutcome::Reply | CallOutcome::Raw => {
+                    let info = result_info(self.reply.len());
+                    let now = self.now;
+                    hit(out, meta, &info, now, |out| {
+                        out.extend_from_slice(&self.reply)
+                    });
+                    Flow::Next
+                }
+                CallOutcome::Error(text) => {
+                    reply::server_error(out, &text);
+                    Flow::Next
+                }
+                CallOutcome::Lane(job) => Flow::Lane(job),
+            };
+        }
+        let options = get_options(&meta.flags, self.now);
+        if options.vivify.is_some() && self.shared.is_object_name(key.bytes) {
+            out.extend_from_slice(OBJECT_NAME.as_bytes());
+            return Flow::Next;
+        }
+        let now = self.now;
+        let found = self.shared.store.get(key, now, &options, |info, value| {
+            if info.object && meta.flags.has(b'v') {
+                return Some(*info);
+            }
+            // A client that has this very version needs no value.
+            if meta
+                .flags
+                .cas_compare
+                .is_some_and(|cas| cas == info.cas && cas != 0)
+            {
+                let mut reply = MetaReply::new(out, MetaCode::Done);
+                return_flags(&mut reply, meta, info, now);
+                reply.end();
+            } else {
+                hit(out, meta, info, now, |out| value.append_to(out));
+            }
+            None
+        });
+        match found {
+            None => {
+                self.counters.get_misses.bump();
+                if !meta.flags.quiet() {
+                    status(out, MetaCode::Miss, meta);
+                }
+            }
+            Some(object) => {
+                self.counters.get_hits.bump();
+                if let Some(info) = object
+                    && self.export(key).is_some()
+                {
+                    let info = ItemInfo {
+                        len: self.reply.len() as u32,
+                        ..info
+                    };
+                    hit(out, meta, &info, now, |out| {
+                        out.extend_from_slice(&self.reply)
+                    });
+                }
+            }
+        }
+        Flow::Next
+    }
+
+    /// `ms`.
+    pub(super) fn meta_set(&mut self, meta: &Meta<'_>, value: &[u8], out: &mut Vec<u8>) -> Flow {
+        self.counters.cmd_meta.bump();
+        self.counters.cmd_set.bump();
+        let flags = &meta.flags;
+        let mut buffer = KeyBuffer::default();
+        let key = self.shared.store.key(meta.key.bytes(&mut buffer));
+        if let Some(call) = self.virtual_key(key.bytes) {
+            match self.call(&call, &[value], None) {
+                CallOutcome::Reply | CallOutcome::Raw if flags.quiet() => {}
+                CallOutcome::Reply | CallOutcome::Raw => status(out, MetaCode::Done, meta),
+                CallOutcome::Error(text) => reply::server_error(out, &text),
+                CallOutcome::Lane(job) => return Flow::Lane(job),
+            }
+            return Flow::Next;
+        }
+        if self.shared.is_object_name(key.bytes) {
+            out.extend_from_slice(OBJECT_NAME.as_bytes());
+            return Flow::Next;
+        }
+        let write = Write {
+            flags: flags.client_flags,
+            expiry: expiry(flags.ttl.unwrap_or(0), self.now),
+            value,
+            mode: match flags.mode {
+                Mode::Add => SetMode::Add,
+                Mode::Append => SetMode::Append,
+                Mode::Prepend => SetMode::Prepend,
+                Mode::Replace => SetMode::Replace,
+                _ => SetMode::Set,
+            },
+            cas_compare: flags.cas_compare,
+            stale_if_older: flags.has(b'I'),
+            cas_override: flags.cas_override,
+            want_cas: flags.has(b'c'),
+            vivify: flags.vivify.map(|exptime| expiry(exptime, self.now)),
+        };
+        let outcome = self.shared.store.set(key, self.now, &write);
+        let (code, cas) = match outcome {
+            SetOutcome::Stored { cas } => (MetaCode::Done, cas),
+            SetOutcome::NotStored => (MetaCode::NotStored, 0),
+            SetOutcome::Exists => (MetaCode::Exists, 0),
+            SetOutcome::NotFound => (MetaCode::NotFound, 0),
+            SetOutcome::TooLarge => {
+                self.counters.store_no_memory.bump();
+                out.extend_from_slice(reply::OUT_OF_MEMORY_STORING.as_bytes());
+                return Flow::Next;
+            }
+            SetOutcome::IsObject => {
+                out.extend_from_slice(OBJECT_NAME.as_bytes());
+                return Flow::Next;
+            }
+        };
+        if code == MetaCode::Done && flags.quiet() {
+            return Flow::Next;
+        }
+        let mut reply = MetaReply::new(out, code);
+        for (flag, argument) in flags.in_order() {
+            match flag {
+                b'c' => reply.number(b'c', cas),
+                b's' => reply.number(b's', value.len() as u64),
+                _ => echo(&mut reply, meta.key, flag, argument),
+            }
+        }
+        reply.end();
+        Flow::Next
+    }
+
+    /// `md`.
+    pub(super) fn meta_delete(&mut self, meta: &Meta<'_>, out: &mut Vec<u8>) {
+        self.counters.cmd_meta.bump();
+        let flags = &meta.flags;
+        let mut buffer = KeyBuffer::default();
+        let key = self.shared.store.key(meta.key.bytes(&mut buffer));
+        let options = DeleteOptions {
+            cas_compare: flags.cas_compare,
+            mark_stale: flags.has(b'I'),
+            touch: flags.ttl.map(|exptime| expiry(exptime, self.now)),
+            drop_value: flags.has(b'x'),
+            cas_override: flags.cas_override,
+        };
+        match self.shared.store.delete(key, self.now, &options) {
+            DeleteOutcome::Done => {
+                self.counters.delete_hits.bump();
+                if !flags.quiet() {
+                    status(out, MetaCode::Done, meta);
+                }
+            }
+            DeleteOutcome::NotFound => {
+                self.counters.delete_misses.bump();
+                status(out, MetaCode::NotFound, meta);
+            }
+            DeleteOutcome::Exists => status(out, MetaCode::Exists, meta),
+        }
+    }
+
+    /// `ma`.
+    pub(super) fn meta_arith(&mut self, meta: &Meta<'_>, out: &mut Vec<u8>) {
+        self.counters.cmd_meta.bump();
+        let flags = &meta.flags;
+        let mut buffer = KeyBuffer::default();
+        let key = self.shared.store.key(meta.key.bytes(&mut buffer));
+        if flags.vivify.is_some() && self.shared.is_object_name(key.bytes) {
+            out.extend_from_slice(OBJECT_NAME.as_bytes());
+            return;
+        }
+        let decrement = flags.mode == Mode::Decrement;
+        let request = Arith {
+            delta: flags.delta,
+            decrement,
+            vivify: flags
+                .vivify
+                .map(|exptime| (flags.initial, expiry(exptime, self.now))),
+            touch: flags.ttl.map(|exptime| expiry(exptime, self.now)),
+            cas_compare: flags.cas_compare,
+            cas_override: flags.cas_override,
+            want_cas: flags.has(b'c'),
+        };
+        let outcome = self.shared.store.arith(key, self.now, &request);
+        self.count_arith(decrement, &outcome);
+        match outcome {
+            ArithOutcome::Done { .. } if flags.quiet() => {}
+            ArithOutcome::Done { value, info, .. } => {
+                let mut digits = itoa::Buffer::new();
+                let digits = digits.format(value);
+                let plain = ItemInfo {
+                    len: digits.len() as u32,
+                    token_sent: false,
+                    stale: false,
+                    won: false,
+                    ..info
+                };
+                hit(out, meta, &plain, self.now, |out| {
+                    out.extend_from_slice(digits.as_bytes())
+                });
+            }
+            ArithOutcome::NotFound => status(out, MetaCode::NotFound, meta),
+            ArithOutcome::Exists => status(out, MetaCode::Exists, meta),
+            ArithOutcome::TooLarge => status(out, MetaCode::NotStored, meta),
+            other => out.extend_from_slice(arith_line(&other).as_bytes()),
+        }
+    }
+
+    /// `me`: everything known of an item, without counting as an access.
+    pub(super) fn meta_debug(&mut self, key: MetaKey<'_>, out: &mut Vec<u8>) {
+        self.counters.cmd_meta.bump();
+        let mut buffer = KeyBuffer::default();
+        let bytes = self.shared.store.key(key.bytes(&mut buffer));
+        let options = GetOptions {
+            no_bump: true,
+            ..GetOptions::default()
+        };
+        let now = self.now;
+        let found = self.shared.store.get(bytes, now, &options, |info, value| {
+            let facts = ItemFacts {
+                expiry: seconds_left(info, now),
+                accessed: u64::from(info.idle_s),
+                cas: info.cas,
+                fetched: info.fetched,
+                size: (bytes.bytes.len() + value.len()) as u64,
+                flags: info.flags,
+            };
+            reply::meta_debug(out, key, &facts);
+        });
+        if found.is_none() {
+            out.extend_from_slice(reply::EN.as_bytes());
+        }
+    }
+}
+
+/// A hit: `VA` with the value when it is asked for, else `HD`.
+fn hit(
+    out: &mut Vec<u8>,
+    meta: &Meta<'_>,
+    info: &ItemInfo,
+    now: Now,
+    value: impl FnOnce(&mut Vec<u8>),
+) {
+    let wanted = meta.flags.has(b'v');
+    let mut reply = match wanted {
+        true => MetaReply::value(out, info.len as usize),
+        false => MetaReply::new(out, MetaCode::Done),
+    };
+    return_flags(&mut reply, meta, info, now);
+    reply.end();
+    if wanted {
+        value(out);
+        out.extend_from_slice(reply::VALUE_END.as_bytes());
+    }
+}
+
+/// What `mg` may say of the result of a call.
+fn result_info(len: usize) -> ItemInfo {
+    ItemInfo {
+        flags: 0,
+        len: len as u32,
+        expiry: Expiry(None),
+        cas: 0,
+        fetched: true,
+        idle_s: 0,
+        stale: false,
+        won: false,
+        token_sent: false,
+        object: false,
+    }
+}

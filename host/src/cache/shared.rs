@@ -1,0 +1,108 @@
+//! What the workers and lanes share.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+
+use super::clock::Clock;
+use super::counters::{Counters, Totals};
+use super::locks::ObjectLocks;
+use super::peers::Peers;
+use super::scripts::Scripts;
+use super::transaction::Transaction;
+use crate::protocol::Limits;
+use crate::runtime::{Budget, Instances, Log, Registry};
+use crate::store::Store;
+
+/// The parts of a server that all its threads use.
+pub struct Shared {
+    pub(crate) store: Store,
+    pub(super) registry: Arc<Registry>,
+    /// Types defined by scripts; they come before those of the registry.
+    pub(super) scripts: Arc<ArcSwapOption<Scripts>>,
+    pub(super) log: Arc<dyn Log>,
+    pub(super) locks: ObjectLocks,
+    pub(super) clock: Clock,
+    pub(super) peers: Peers,
+    pub(super) lanes: Lanes,
+    pub(super) protocol_limits: Limits,
+    /// `-I`, in bytes.
+    pub(super) item_bytes_max: usize,
+    pub(super) inline_budget: Budget,
+    /// Of every worker there has been.
+    pub(super) counters: Mutex<Vec<Arc<Counters>>>,
+    /// Totals at the last `stats reset`.
+    pub(super) counters_base: Mutex<Totals>,
+    pub(super) host: Arc<dyn super::Host>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Whether the key is the name under which an object keeps its state, which clients do not write.
+    pub(super) fn is_object_name(&self, key: &[u8]) -> bool {
+        let Some(dollar) = memchr::memchr(b'$', key) else {
+            return false;
+        };
+        let type_name = &key[..dollar];
+        let script = self
+            .scripts
+            .load()
+            .as_ref()
+            .and_then(|s| s.types.get(type_name).map(|t| t.protected));
+        script.unwrap_or_else(|| self.registry.types().named(type_name).is_some())
+    }
+
+    /// Whether there is an object type of that name.
+    pub(super) fn is_type(&self, name: &[u8]) -> bool {
+        self.registry.types().named(name).is_some()
+            || self
+                .scripts
+                .load()
+                .as_ref()
+                .is_some_and(|scripts| scripts.types.contains_key(name))
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.counters
+            .lock()
+            .iter()
+            .for_each(|worker| totals.add(worker));
+        totals.since(&self.counters_base.lock())
+    }
+
+    pub(super) fn reset_totals(&self) {
+        let mut totals = Totals::default();
+        self.counters
+            .lock()
+            .iter()
+            .for_each(|worker| totals.add(worker));
+        *self.counters_base.lock() = totals;
+    }
+}
+
+/// Instances that are not in use by a lane thread.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    idle: Mutex<Vec<(Instances<Transaction>, Transaction)>>,
+}
+
+impl Lanes {
+    pub(super) fn take(&self, shared: &Arc<Shared>) -> (Instances<Transaction>, Transaction) {
+        let idle = self.idle.lock().pop();
+        idle.unwrap_or_else(|| {
+            let instances = Instances::new(&shared.registry, Arc::clone(&shared.log));
+            (instances, Transaction::new(Arc::clone(shared)))
+        })
+    }
+
+    pub(super) fn give_back(&self, instances: Instances<Transaction>, transaction: Transaction) {
+        self.idle.lock().push((instances, transaction));
+    }
+}

@@ -1,0 +1,322 @@
+//! Classic text commands.
+
+use super::clock::expiry;
+use super::worker::{CallOutcome, Flow, Worker};
+use crate::protocol::{self, Get, StoreVerb, Tokens, reply};
+use crate::store::{
+    Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, GetOptions, Key, SetMode,
+    SetOutcome, Write,
+};
+
+/// Output past which a command with many values stops to let it be written. In bytes.
+pub(super) const OUT_BYTES_MAX: usize = 256 * 1024;
+/// Keys of one `get` looked up together.
+const KEY_BATCH: usize = 32;
+
+/// A `get` that is not finished: its keys from the next one on.
+#[derive(Debug)]
+pub(super) struct RestOfGet {
+    pub(super) keys: Vec<u8>,
+    cas: bool,
+    touch: Option<i64>,
+}
+
+impl RestOfGet {
+    fn new(get: &Get<'_>, keys: &[u8]) -> RestOfGet {
+        RestOfGet {
+            keys: keys.to_vec(),
+            cas: get.cas,
+            touch: get.touch,
+        }
+    }
+
+    pub(super) fn get(&self) -> Get<'_> {
+        Get {
+            keys: Tokens::new(&self.keys),
+            cas: self.cas,
+            touch: self.touch,
+        }
+    }
+}
+
+impl Worker {
+    /// `get`, `gets`, `gat`, `gats`: a block for each hit, then END.
+    pub(super) fn get(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> (Flow, Option<RestOfGet>) {
+        let mut keys = get.keys;
+        let touch = get.touch.map(|exptime| expiry(exptime, self.now));
+        loop {
+            let mut batch = arrayvec::ArrayVec::<(Key<'_>, &[u8]), KEY_BATCH>::new();
+            while !batch.is_full() {
+                let here = keys.rest();
+                let Some(key) = keys.next() else { break };
+                batch.push((self.shared.store.key(key), here));
+            }
+            if batch.len() > 1 {
+                let hashes: arrayvec::ArrayVec<u64, KEY_BATCH> =
+                    batch.iter().map(|(key, _)| key.hash).collect();
+                self.shared.store.prefetch(&hashes);
+            }
+            if batch.is_empty() {
+                out.extend_from_slice(reply::END.as_bytes());
+                return (Flow::Next, None);
+            }
+            for (key, here) in &batch {
+                if out.len() > OUT_BYTES_MAX {
+                    return (Flow::Write, Some(RestOfGet::new(get, here)));
+                }
+                match self.value(*key, get.cas, touch, out) {
+                    Flow::Next => {}
+                    // A call failed: its error line ends the reply.
+                    Flow::Abort => return (Flow::Next, None),
+                    flow => return (flow, Some(RestOfGet::new(get, here))),
+                }
+            }
+        }
+    }
+
+    /// One key of a `get`.
+    fn value(&mut self, key: Key<'_>, cas: bool, touch: Option<Expiry>, out: &mut Vec<u8>) -> Flow {
+        if let Some(call) = self.virtual_key(key.bytes) {
+            return match self.call(&call, &[], touch) {
+                CallOutcome::Reply => {
+                    self.counters.get_hits.bump();
+                    value_block(out, key.bytes, &self.reply, cas);
+                    Flow::Next
+                }
+                CallOutcome::Raw => {
+                    out.extend_from_slice(&self.reply);
+                    Flow::Next
+                }
+                CallOutcome::Error(text) => {
+                    reply::server_error(out, &text);
+                    Flow::Abort
+                }
+                CallOutcome::Lane(job) => Flow::Lane(job),
+            };
+        }
+        let options = GetOptions {
+            want_cas: cas,
+            touch,
+            ..GetOptions::default()
+        };
+        let found = self
+            .shared
+            .store
+            .get(key, self.now, &options, |info, value| {
+                if info.object {
+                    return false;
+                }
+                reply::value_header(
+                    out,
+                    key.bytes,
+                    info.flags,
+                    value.len(),
+                    cas.then_some(info.cas),
+                );
+                value.append_to(out);
+                out.extend_from_slice(reply::VALUE_END.as_bytes());
+                true
+            });
+        self.counters.cmd_get.bump();
+        if touch.is_some() {
+            self.counters.cmd_touch.bump();
+            let hits = &self.counters;
+            if found.is_some() {
+                &hits.touch_hits
+            } else {
+                &hits.touch_misses
+            }
+            .bump();
+        }
+        let Some(plain) = found else {
+            self.counters.get_misses.bump();
+            return Flow::Next;
+        };
+        self.counters.get_hits.bump();
+        if !plain && self.export(key).is_some() {
+            value_block(out, key.bytes, &self.reply, cas);
+        }
+        Flow::Next
+    }
+
+    /// `set` and its kin.
+    pub(super) fn store(&mut self, store: &protocol::Store<'_>, out: &mut Vec<u8>) -> Flow {
+        self.counters.cmd_set.bump();
+        let mut say = |line: &str| {
+            if !store.noreply {
+                out.extend_from_slice(line.as_bytes());
+            }
+        };
+        if let Some(call) = self.virtual_key(store.key) {
+            if store.verb != StoreVerb::Set {
+                say("CLIENT_ERROR only set calls a function\r\n");
+                return Flow::Next;
+            }
+            match self.call(&call, &[store.value], None) {
+                CallOutcome::Reply | CallOutcome::Raw => say(reply::STORED),
+                CallOutcome::Error(text) => reply::server_error(out, &text),
+                CallOutcome::Lane(job) => return Flow::Lane(job),
+            }
+            return Flow::Next;
+        }
+        if self.shared.is_object_name(store.key) {
+            say(OBJECT_NAME);
+            return Flow::Next;
+        }
+        let (mode, cas_compare) = match store.verb {
+            StoreVerb::Set => (SetMode::Set, None),
+            StoreVerb::Add => (SetMode::Add, None),
+            StoreVerb::Replace => (SetMode::Replace, None),
+            StoreVerb::Append => (SetMode::Append, None),
+            StoreVerb::Prepend => (SetMode::Prepend, None),
+            StoreVerb::Cas(cas) => (SetMode::Set, Some(cas)),
+        };
+        let write = Write {
+            flags: store.flags,
+            expiry: expiry(store.exptime, self.now),
+            value: store.value,
+            mode,
+            cas_compare,
+            stale_if_older: false,
+            cas_override: None,
+            want_cas: false,
+            vivify: None,
+        };
+        let outcome = self
+            .shared
+            .store
+            .set(self.shared.store.key(store.key), self.now, &write);
+        if cas_compare.is_some() {
+            match outcome {
+                SetOutcome::Stored { .. } => self.counters.cas_hits.bump(),
+                SetOutcome::Exists => self.counters.cas_badval.bump(),
+                SetOutcome::NotFound => self.counters.cas_misses.bump(),
+                _ => {}
+            }
+        }
+        if outcome == SetOutcome::TooLarge {
+            self.counters.store_no_memory.bump();
+        }
+        say(set_line(outcome));
+        Flow::Next
+    }
+
+    /// `incr`, `decr`.
+    pub(super) fn arith(&mut self, arith: &protocol::Arith<'_>, out: &mut Vec<u8>) {
+        let key = self.shared.store.key(arith.key);
+        let request = Arith {
+            delta: arith.delta,
+            decrement: arith.decrement,
+            vivify: None,
+            touch: None,
+            cas_compare: None,
+            cas_override: None,
+            want_cas: false,
+        };
+        let outcome = self.shared.store.arith(key, self.now, &request);
+        self.count_arith(arith.decrement, &outcome);
+        if arith.noreply {
+            return;
+        }
+        match outcome {
+            ArithOutcome::Done { value, .. } => {
+                reply::number_line(out, value);
+            }
+            other => out.extend_from_slice(arith_line(&other).as_bytes()),
+        }
+    }
+
+    pub(super) fn count_arith(&self, decrement: bool, outcome: &ArithOutcome) {
+        let hit = match outcome {
+            ArithOutcome::NotFound => false,
+            ArithOutcome::Done { .. } => true,
+            _ => return,
+        };
+        match (decrement, hit) {
+            (false, true) => &self.counters.incr_hits,
+            (false, false) => &self.counters.incr_misses,
+            (true, true) => &self.counters.decr_hits,
+            (true, false) => &self.counters.decr_misses,
+        }
+        .bump();
+    }
+
+    /// `delete`.
+    pub(super) fn delete(&mut self, key: &[u8], noreply: bool, out: &mut Vec<u8>) {
+        let key = self.shared.store.key(key);
+        let line = match self
+            .shared
+            .store
+            .delete(key, self.now, &DeleteOptions::default())
+        {
+            DeleteOutcome::NotFound => {
+                self.counters.delete_misses.bump();
+                reply::NOT_FOUND
+            }
+            DeleteOutcome::Done | DeleteOutcome::Exists => {
+                self.counters.delete_hits.bump();
+                reply::DELETED
+            }
+        };
+        if !noreply {
+            out.extend_from_slice(line.as_bytes());
+        }
+    }
+
+    /// `touch`.
+    pub(super) fn touch(&mut self, key: &[u8], exptime: i64, noreply: bool, out: &mut Vec<u8>) {
+        self.counters.cmd_touch.bump();
+        let key = self.shared.store.key(key);
+        let line = match self
+            .shared
+            .store
+            .touch(key, self.now, expiry(exptime, self.now))
+        {
+            DeleteOutcome::Done => {
+                self.counters.touch_hits.bump();
+                reply::TOUCHED
+            }
+            DeleteOutcome::NotFound | DeleteOutcome::Exists => {
+                self.counters.touch_misses.bump();
+                reply::NOT_FOUND
+            }
+        };
+        if !noreply {
+            out.extend_from_slice(line.as_bytes());
+        }
+    }
+}
+
+/// Refusal of a client's write to the state of an object.
+pub(super) const OBJECT_NAME: &str =
+    "CLIENT_ERROR the state of an object is written by its functions only\r\n";
+
+/// The result of a call as `get` shows it.
+fn value_block(out: &mut Vec<u8>, key: &[u8], value: &[u8], cas: bool) {
+    reply::value_header(out, key, 0, value.len(), cas.then_some(0));
+    out.extend_from_slice(value);
+    out.extend_from_slice(reply::VALUE_END.as_bytes());
+}
+
+fn set_line(outcome: SetOutcome) -> &'static str {
+    match outcome {
+        SetOutcome::Stored { .. } => reply::STORED,
+        SetOutcome::NotStored => reply::NOT_STORED,
+        SetOutcome::Exists => reply::EXISTS,
+        SetOutcome::NotFound => reply::NOT_FOUND,
+        SetOutcome::TooLarge => reply::OUT_OF_MEMORY_STORING,
+        SetOutcome::IsObject => OBJECT_NAME,
+    }
+}
+
+/// The answer to arithmetic that did not happen.
+pub(super) fn arith_line(outcome: &ArithOutcome) -> &'static str {
+    match outcome {
+        ArithOutcome::Done { .. } => "",
+        ArithOutcome::NotFound => reply::NOT_FOUND,
+        ArithOutcome::NonNumeric => reply::NON_NUMERIC,
+        ArithOutcome::Exists => reply::EXISTS,
+        ArithOutcome::IsObject => OBJECT_NAME,
+        ArithOutcome::TooLarge => reply::OUT_OF_MEMORY,
+    }
+}

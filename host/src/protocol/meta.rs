@@ -1,0 +1,146 @@
+//! The meta commands' key and flags.
+
+use super::{KEY_BYTES_MAX, Tokens, base64};
+
+/// A key as sent: bytes, or base64 of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetaKey<'a> {
+    /// The key token of the line, at most 250 bytes. With `base64` it is known to decode to at least one byte.
+    pub token: &'a [u8],
+    /// The request has the `b` flag.
+    pub base64: bool,
+}
+
+/// Room for a decoded key.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyBuffer([u8; base64::decoded_bytes_max(KEY_BYTES_MAX)]);
+
+impl Default for KeyBuffer {
+    fn default() -> Self {
+        KeyBuffer([0; _])
+    }
+}
+
+impl<'a> MetaKey<'a> {
+    /// A key that is meant as it is written.
+    pub fn plain(token: &'a [u8]) -> Self {
+        MetaKey {
+            token,
+            base64: false,
+        }
+    }
+
+    /// The key's bytes, decoded into `buffer` if need be.
+    pub fn bytes<'b>(&self, buffer: &'b mut KeyBuffer) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        if !self.base64 {
+            return self.token;
+        }
+        let len = base64::decode(self.token, &mut buffer.0)
+            .expect("the parser only lets tokens through that decode");
+        &buffer.0[..len]
+    }
+}
+
+/// One letter of a meta command.
+pub type Flag = u8;
+
+/// Key and flags of `mg`, `ms`, `md` or `ma`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta<'a> {
+    /// Which item.
+    pub key: MetaKey<'a>,
+    /// What is asked of it.
+    pub flags: MetaFlags<'a>,
+}
+
+/// Flags of a meta command. Letters without a number are asked for by [`MetaFlags::has`]; numbers are
+/// parsed, as sent. [`MetaFlags::in_order`] walks them as the client wrote them, for the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetaFlags<'a> {
+    /// Bit `letter - b'A'` for each flag of the request.
+    pub(super) letters: u64,
+    /// The flags as written.
+    pub(super) tokens: Tokens<'a>,
+    /// `T`: new exptime.
+    pub ttl: Option<i64>,
+    /// `N`: create on a miss with this exptime.
+    pub vivify: Option<i64>,
+    /// `R`: win when the remaining time is below this exptime.
+    pub recache: Option<i64>,
+    /// `C`: only over this CAS.
+    pub cas_compare: Option<u64>,
+    /// `E`: the new CAS.
+    pub cas_override: Option<u64>,
+    /// `F`: client flags; 0 when not given.
+    pub client_flags: u32,
+    /// `M`: how to store or count.
+    pub mode: Mode,
+    /// `J`: initial value of `ma`; 0 when not given.
+    pub initial: u64,
+    /// `D`: delta of `ma`; 1 when not given.
+    pub delta: u64,
+}
+
+/// `M`, as far as the command knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// None given: `ms` sets, `ma` increments.
+    #[default]
+    Unset,
+    /// `ms`: `E`.
+    Add,
+    /// `ms`: `A`.
+    Append,
+    /// `ms`: `P`.
+    Prepend,
+    /// `ms`: `R`.
+    Replace,
+    /// `ms`: `S`.
+    Set,
+    /// `ma`: `I` or `+`.
+    Increment,
+    /// `ma`: `D` or `-`.
+    Decrement,
+}
+
+impl Default for MetaFlags<'_> {
+    /// No flags.
+    fn default() -> Self {
+        MetaFlags {
+            letters: 0,
+            tokens: Tokens::default(),
+            ttl: None,
+            vivify: None,
+            recache: None,
+            cas_compare: None,
+            cas_override: None,
+            client_flags: 0,
+            mode: Mode::Unset,
+            initial: 0,
+            delta: 1,
+        }
+    }
+}
+
+impl<'a> MetaFlags<'a> {
+    /// Is the flag there?
+    pub fn has(&self, flag: Flag) -> bool {
+        match flag.wrapping_sub(b'A') {
+            shift @ 0..64 => self.letters >> shift & 1 != 0,
+            _ => false,
+        }
+    }
+
+    /// `q`: hide the usual answer.
+    pub fn quiet(&self) -> bool {
+        self.has(b'q')
+    }
+
+    /// Each flag with its argument (possibly empty), in the order of the request.
+    pub fn in_order(&self) -> impl Iterator<Item = (Flag, &'a [u8])> + use<'a> {
+        self.tokens.map(|token| (token[0], &token[1..]))
+    }
+}

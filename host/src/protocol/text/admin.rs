@@ -1,0 +1,166 @@
+//! Commands about the server rather than an item. Names are exact: memcached takes any prefix of
+//! some of them, so that there `f` empties the cache.
+
+use super::line::{BAD_FORMAT, ERROR, Line, Stop};
+use super::number;
+use crate::protocol::{Command, LruCrawler, Parsed, Slabs, Tokens};
+
+const BAD_EXPTIME: &str = "CLIENT_ERROR invalid exptime argument\r\n";
+const MEMLIMIT_TOO_SMALL: &str = "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
+const MEMLIMIT_IN_BYTES: &str = "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n";
+const BAD_SHUTDOWN: &str = "CLIENT_ERROR invalid shutdown mode\r\n";
+const SLEEP_TOO_LONG: &str = "CLIENT_ERROR sleep must be one second or less\r\n";
+const TUNE_PERCENT: &str = "ERROR hot and warm pcts must not exceed 80\r\n";
+const TUNE_FACTOR: &str = "ERROR hot/warm age factors must be greater than 0\r\n";
+
+/// The smallest and the largest memory limit in MiB that can be meant.
+const MEMLIMIT_MEGABYTES: std::ops::RangeInclusive<u32> = 8..=1_000_000_000;
+
+type Answer<'a> = Result<Command<'a>, &'static str>;
+
+/// Reads the command, if `word` is one of these.
+pub(super) fn parse<'a>(
+    line: &Line<'a>,
+    word: &[u8],
+    args: &'a [u8],
+) -> Option<Result<Parsed<'a>, Stop>> {
+    let words = Tokens::new(args);
+    let noreply = words.last() == Some(b"noreply");
+    let answer = match word {
+        b"version" => Ok(Command::Version),
+        b"quit" => Ok(Command::Quit),
+        b"stats" => Ok(Command::Stats { args: words }),
+        b"watch" => Ok(Command::Watch { args: words }),
+        b"refresh_certs" => Ok(Command::RefreshCerts),
+        b"flush_all" => flush_all(words, noreply),
+        b"verbosity" => verbosity(words, noreply),
+        b"cache_memlimit" => cache_memlimit(words, noreply),
+        b"shutdown" => shutdown(words),
+        b"lru" => lru(words),
+        b"lru_crawler" => lru_crawler(words),
+        b"slabs" => slabs(words),
+        _ => return None,
+    };
+    Some(match answer {
+        Ok(command) => Ok(line.command(command)),
+        Err(reply) => Err(line.refuse_unless(noreply, reply)),
+    })
+}
+
+fn flush_all(mut words: Tokens<'_>, noreply: bool) -> Answer<'static> {
+    let delay = match words.next() {
+        None => None,
+        Some(b"noreply") if noreply => None,
+        Some(delay) => Some(number::signed(delay).ok_or(BAD_EXPTIME)?),
+    };
+    Ok(Command::FlushAll { delay, noreply })
+}
+
+fn verbosity(mut words: Tokens<'_>, noreply: bool) -> Answer<'static> {
+    let level = words
+        .next()
+        .and_then(number::unsigned_32)
+        .ok_or(BAD_FORMAT)?;
+    Ok(Command::Verbosity { level, noreply })
+}
+
+fn cache_memlimit(mut words: Tokens<'_>, noreply: bool) -> Answer<'static> {
+    let megabytes = words.next().and_then(number::unsigned_32).ok_or(ERROR)?;
+    if megabytes < *MEMLIMIT_MEGABYTES.start() {
+        return Err(MEMLIMIT_TOO_SMALL);
+    }
+    if megabytes > *MEMLIMIT_MEGABYTES.end() {
+        return Err(MEMLIMIT_IN_BYTES);
+    }
+    Ok(Command::CacheMemlimit { megabytes, noreply })
+}
+
+fn shutdown(mut words: Tokens<'_>) -> Answer<'static> {
+    match (words.next(), words.next()) {
+        (None, _) => Ok(Command::Shutdown { graceful: false }),
+        (Some(b"graceful"), None) => Ok(Command::Shutdown { graceful: true }),
+        _ => Err(BAD_SHUTDOWN),
+    }
+}
+
+/// Checked as memcached does, so that a wrong value is noticed although none has an effect.
+fn lru(args: Tokens<'_>) -> Answer<'_> {
+    let mut words = args;
+    let mut next = || words.next().unwrap_or_default();
+    match next() {
+        b"tune" => {
+            let percent = (number::unsigned_32(next()), number::unsigned_32(next()));
+            let (hot, warm) = (decimal(next()).ok_or(ERROR)?, decimal(next()).ok_or(ERROR)?);
+            let (Some(hot_percent), Some(warm_percent)) = percent else {
+                return Err(ERROR);
+            };
+            if u64::from(hot_percent) + u64::from(warm_percent) > 80 {
+                return Err(TUNE_PERCENT);
+            }
+            if hot <= 0.0 || warm <= 0.0 {
+                return Err(TUNE_FACTOR);
+            }
+        }
+        b"mode" if matches!(next(), b"flat" | b"segmented") => {}
+        b"temp_ttl" if number::signed(next()).is_some() => {}
+        _ => return Err(ERROR),
+    }
+    Ok(Command::Lru { args })
+}
+
+fn lru_crawler(mut words: Tokens<'_>) -> Answer<'_> {
+    let (name, argument, junk) = (words.next().unwrap_or_default(), words.next(), words.next());
+    if junk.is_some() {
+        return Err(ERROR);
+    }
+    let argument_number = || number::unsigned_32(argument.unwrap_or_default()).ok_or(BAD_FORMAT);
+    Ok(Command::LruCrawler(match (name, argument) {
+        (b"enable", None) => LruCrawler::Enable,
+        (b"disable", None) => LruCrawler::Disable,
+        (b"tocrawl", Some(_)) => LruCrawler::ToCrawl(argument_number()?),
+        (b"sleep", Some(_)) => match argument_number()? {
+            microseconds @ 0..=1_000_000 => LruCrawler::Sleep(microseconds),
+            _ => return Err(SLEEP_TOO_LONG),
+        },
+        (b"crawl", Some(what)) => LruCrawler::Crawl(what),
+        (b"metadump", Some(what)) => LruCrawler::Metadump(what),
+        (b"mgdump", Some(what)) => LruCrawler::Mgdump(what),
+        _ => return Err(ERROR),
+    }))
+}
+
+fn slabs(mut words: Tokens<'_>) -> Answer<'static> {
+    let (name, first, second, junk) = (words.next(), words.next(), words.next(), words.next());
+    match (name, first, second) {
+        (Some(b"reassign"), Some(source), Some(target)) if junk.is_none() => {
+            let class = |word| {
+                number::signed(word)
+                    .and_then(|n| i32::try_from(n).ok())
+                    .ok_or(BAD_FORMAT)
+            };
+            Ok(Command::Slabs(Slabs::Reassign {
+                source: class(source)?,
+                target: class(target)?,
+            }))
+        }
+        (Some(b"automove"), Some(b"ratio" | b"freeratio"), ratio) => {
+            decimal(ratio.unwrap_or_default()).ok_or(ERROR)?;
+            Ok(Command::Slabs(Slabs::AutomoveTuning))
+        }
+        (Some(b"automove"), Some(b"window"), window) => {
+            window.and_then(number::unsigned_32).ok_or(BAD_FORMAT)?;
+            Ok(Command::Slabs(Slabs::AutomoveTuning))
+        }
+        (Some(b"automove"), Some(level), _) => {
+            match number::unsigned_32(level).ok_or(BAD_FORMAT)? {
+                level @ 0..=2 => Ok(Command::Slabs(Slabs::Automove(level))),
+                _ => Err(ERROR),
+            }
+        }
+        _ => Err(ERROR),
+    }
+}
+
+fn decimal(word: &[u8]) -> Option<f64> {
+    std::str::from_utf8(word).ok()?.parse().ok()
+}

@@ -1,0 +1,183 @@
+//! The commands of the classic protocol that name keys.
+
+use super::line::{BAD_FORMAT, ERROR, Line, Stop};
+use super::number;
+use crate::protocol::tokens::key_end;
+use crate::protocol::{
+    Arith, Command, Get, KEY_BYTES_MAX, Limits, MetaKey, Parsed, Store, StoreVerb, Tokens, TooLarge,
+};
+
+const BAD_EXPTIME: &str = "CLIENT_ERROR invalid exptime argument\r\n";
+const BAD_DELTA: &str = "CLIENT_ERROR invalid numeric delta argument\r\n";
+const DELETE_USAGE: &str =
+    "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n";
+const NOREPLY: &[u8] = b"noreply";
+
+/// A key a client may name: 1 to 250 bytes, no space, no control character.
+fn is_key(token: &[u8]) -> bool {
+    token.len() <= KEY_BYTES_MAX && !token.is_empty() && key_end(token) == token.len()
+}
+
+/// `get` and `gets`; every key is checked here, so that walking them later needs no second look.
+#[inline]
+pub(super) fn get<'a>(line: &Line<'a>, args: &'a [u8], cas: bool) -> Result<Parsed<'a>, Stop> {
+    let keys = keys(args).ok_or_else(|| line.refuse(BAD_FORMAT))?;
+    Ok(line.command(Command::Get(Get {
+        keys,
+        cas,
+        touch: None,
+    })))
+}
+
+/// `gat` and `gats`.
+pub(super) fn get_and_touch<'a>(
+    line: &Line<'a>,
+    args: &'a [u8],
+    cas: bool,
+) -> Result<Parsed<'a>, Stop> {
+    let mut words = Tokens::new(args);
+    let exptime = words.next().unwrap_or_default();
+    let keys = keys(words.rest()).ok_or_else(|| line.refuse(BAD_FORMAT))?;
+    let exptime = number::signed(exptime).ok_or_else(|| line.refuse(BAD_EXPTIME))?;
+    Ok(line.command(Command::Get(Get {
+        keys,
+        cas,
+        touch: Some(exptime),
+    })))
+}
+
+/// The list, if it holds at least one key and nothing else.
+#[inline]
+fn keys(list: &[u8]) -> Option<Tokens<'_>> {
+    let mut rest = list;
+    let mut some = false;
+    loop {
+        while let [b' ', tail @ ..] = rest {
+            rest = tail;
+        }
+        if rest.is_empty() {
+            return some.then_some(Tokens::new(list));
+        }
+        let end = key_end(rest);
+        // Zero when a control character stands where a key should begin.
+        if !(1..=KEY_BYTES_MAX).contains(&end) {
+            return None;
+        }
+        rest = &rest[end..];
+        if rest.first().is_some_and(|&b| b != b' ') {
+            return None;
+        }
+        some = true;
+    }
+}
+
+/// `set` and its relatives, data block included. Without a verb it is `cas`, whose token follows the length.
+pub(super) fn store<'a>(
+    line: &Line<'a>,
+    verb: Option<StoreVerb>,
+    args: &'a [u8],
+    limits: &Limits,
+) -> Result<Parsed<'a>, Stop> {
+    let mut words = Tokens::new(args);
+    let mut next = || words.next().unwrap_or_default();
+    let (key, flags, exptime, len) = (next(), next(), next(), next());
+    // Without a length nobody can tell a data block from the next command, so nothing is skipped.
+    let len = number::length(len).ok_or_else(|| line.refuse(BAD_FORMAT))?;
+    let token = words.next();
+    let noreply = words.last().or(token) == Some(NOREPLY);
+    let verb = verb.or_else(|| Some(StoreVerb::Cas(number::unsigned(token?)?)));
+    let swallow = len as u64 + 2;
+    let (true, Some(verb), Some(flags), Some(exptime)) = (
+        is_key(key),
+        verb,
+        number::unsigned_32(flags),
+        number::signed(exptime),
+    ) else {
+        return Err(line.refuse_and_skip(if noreply { "" } else { BAD_FORMAT }, swallow));
+    };
+    if len > limits.value_bytes_max {
+        return Ok(Parsed::TooLarge(TooLarge {
+            key: MetaKey::plain(key),
+            drop_old: verb == StoreVerb::Set,
+            noreply,
+            consumed: line.consumed,
+            swallow,
+        }));
+    }
+    let (value, consumed) = line.block(len, noreply)?;
+    let command = Command::Store(Store {
+        verb,
+        key,
+        flags,
+        exptime,
+        value,
+        noreply,
+    });
+    Ok(Parsed::Command { command, consumed })
+}
+
+/// `delete`. A 0 after the key is the delay of clients from long ago.
+pub(super) fn delete<'a>(line: &Line<'a>, args: &'a [u8]) -> Result<Parsed<'a>, Stop> {
+    let mut words = Tokens::new(args);
+    let key = words.next().ok_or_else(|| line.refuse(BAD_FORMAT))?;
+    let extra = [words.next(), words.next(), words.next()];
+    let noreply = match extra {
+        [None, ..] | [Some(b"0"), None, _] => false,
+        [Some(NOREPLY), None, _] | [Some(b"0"), Some(NOREPLY), None] => true,
+        [_, last, None] => return Err(line.refuse_unless(last == Some(NOREPLY), DELETE_USAGE)),
+        [.., last] => return Err(line.refuse_unless(words.last().or(last) == Some(NOREPLY), ERROR)),
+    };
+    if !is_key(key) {
+        return Err(line.refuse_unless(noreply, BAD_FORMAT));
+    }
+    Ok(line.command(Command::Delete { key, noreply }))
+}
+
+/// `incr` and `decr`.
+pub(super) fn arith<'a>(
+    line: &Line<'a>,
+    args: &'a [u8],
+    decrement: bool,
+) -> Result<Parsed<'a>, Stop> {
+    let (key, delta, noreply) = key_and_argument(line, args)?;
+    let delta = number::unsigned(delta).ok_or_else(|| line.refuse_unless(noreply, BAD_DELTA))?;
+    Ok(line.command(Command::Arith(Arith {
+        key,
+        delta,
+        decrement,
+        noreply,
+    })))
+}
+
+/// `touch`.
+pub(super) fn touch<'a>(line: &Line<'a>, args: &'a [u8]) -> Result<Parsed<'a>, Stop> {
+    let (key, exptime, noreply) = key_and_argument(line, args)?;
+    let exptime =
+        number::signed(exptime).ok_or_else(|| line.refuse_unless(noreply, BAD_EXPTIME))?;
+    Ok(line.command(Command::Touch {
+        key,
+        exptime,
+        noreply,
+    }))
+}
+
+/// A key, an argument, and at most one word more, which may be `noreply`.
+fn key_and_argument<'a>(
+    line: &Line<'a>,
+    args: &'a [u8],
+) -> Result<(&'a [u8], &'a [u8], bool), Stop> {
+    let mut words = Tokens::new(args);
+    let (Some(key), Some(argument)) = (words.next(), words.next()) else {
+        return Err(line.refuse(BAD_FORMAT));
+    };
+    let third = words.next();
+    let junk = words.last();
+    let noreply = junk.or(third).unwrap_or(argument) == NOREPLY;
+    if junk.is_some() {
+        return Err(line.refuse_unless(noreply, ERROR));
+    }
+    if !is_key(key) {
+        return Err(line.refuse_unless(noreply, BAD_FORMAT));
+    }
+    Ok((key, argument, noreply))
+}

@@ -1,0 +1,82 @@
+//! One text command from the front of a buffer.
+//!
+//! This file finds the line and tells what it asks for; the files beside it read the arguments:
+//! `classic` for keys and data blocks, `meta` for the two-letter commands, `admin` for the rest.
+
+mod admin;
+mod classic;
+mod line;
+mod meta;
+mod number;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use super::{Command, Limits, Parsed, StoreVerb, Tokens};
+use line::{BAD_FORMAT, ERROR, Line, Stop};
+
+/// Reads one text command, classic or meta, from the front of `input`, which may end anywhere.
+///
+/// More input never changes an answer other than [`Parsed::Incomplete`]. Lines end in `\r\n` or a bare `\n`, data blocks only in `\r\n`.
+#[inline]
+pub fn parse_text<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
+    Line::find(input, limits)
+        .and_then(|line| parse_line(&line, limits))
+        .unwrap_or_else(Parsed::from)
+}
+
+#[inline]
+fn parse_line<'a>(line: &Line<'a>, limits: &Limits) -> Result<Parsed<'a>, Stop> {
+    // By far the most frequent command goes first.
+    if let Some(keys) = line.text.strip_prefix(b"get ") {
+        return classic::get(line, keys, false);
+    }
+    let word_end = line
+        .text
+        .iter()
+        .position(|&b| b == b' ')
+        .unwrap_or(line.text.len());
+    let (word, args) = line.text.split_at(word_end);
+    match word {
+        b"set" => classic::store(line, Some(StoreVerb::Set), args, limits),
+        b"mg" => meta::simple(line, args, meta::Kind::Get),
+        b"get" => classic::get(line, args, false),
+        b"gets" => classic::get(line, args, true),
+        b"gat" => classic::get_and_touch(line, args, false),
+        b"gats" => classic::get_and_touch(line, args, true),
+        b"add" => classic::store(line, Some(StoreVerb::Add), args, limits),
+        b"replace" => classic::store(line, Some(StoreVerb::Replace), args, limits),
+        b"append" => classic::store(line, Some(StoreVerb::Append), args, limits),
+        b"prepend" => classic::store(line, Some(StoreVerb::Prepend), args, limits),
+        b"cas" => classic::store(line, None, args, limits),
+        b"delete" => classic::delete(line, args),
+        b"incr" => classic::arith(line, args, false),
+        b"decr" => classic::arith(line, args, true),
+        b"touch" => classic::touch(line, args),
+        b"md" => meta::simple(line, args, meta::Kind::Delete),
+        b"ma" => meta::simple(line, args, meta::Kind::Arith),
+        b"ms" => meta::set(line, args, limits),
+        b"mn" => Ok(line.command(Command::MetaNoop)),
+        b"me" => meta::debug(line, args),
+        // memcached counts the line end: nothing this short can be a command.
+        _ if line.consumed < 4 => Err(line.refuse(BAD_FORMAT)),
+        _ => admin::parse(line, word, args).unwrap_or_else(|| Err(unknown(line, word, args))),
+    }
+}
+
+/// A browser, or a page that was talked into posting to this port, must not get a second line in:
+/// the connection ends with its request line.
+fn unknown(line: &Line<'_>, word: &[u8], args: &[u8]) -> Stop {
+    const VERBS: [&[u8]; 9] = [
+        b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE",
+    ];
+    let mut words = Tokens::new(args);
+    let target = words.next().unwrap_or_default();
+    let last = words.last().unwrap_or(target);
+    let http_line = VERBS.contains(&word) && target.starts_with(b"/");
+    if last.starts_with(b"HTTP") || http_line {
+        return line.close();
+    }
+    line.refuse(ERROR)
+}

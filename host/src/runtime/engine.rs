@@ -1,0 +1,256 @@
+//! One wasmtime engine for the process, and the thread that makes time pass for its guests.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use wasmtime::{
+    Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    WasmFeatures,
+};
+
+use super::limits::{LINEAR_MEMORY_BYTES_CAP, TABLE_ELEMENTS_CAP};
+
+/// How long a tick is. Deadlines have this resolution.
+pub const TICK_MS: u64 = 1;
+
+/// Native stack a guest may take, in bytes. Worker threads have 2 MiB; running out of thread stack aborts the process.
+const WASM_STACK_BYTES: usize = 512 * 1024;
+/// Innermost functions of a trap that are named in the log.
+const TRAP_FRAMES_MAX: usize = 8;
+/// Bytes of a dropped instance's memory that are zeroed and kept rather than given back to the kernel.
+const KEEP_RESIDENT_BYTES: usize = 256 * 1024;
+
+/// How the engine is made.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Instances there can be at a time: types times threads, and some more. Each reserves 4 GiB of address space, but no memory.
+    pub instances_max: u32,
+    /// Where compiled modules are kept between starts; `None` compiles at each start.
+    pub cache_directory: Option<PathBuf>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            instances_max: 512,
+            cache_directory: default_cache_directory(),
+        }
+    }
+}
+
+/// `$XDG_CACHE_HOME/cacheismo`, or `~/.cache/cacheismo`.
+fn default_cache_directory() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(base.join("cacheismo"))
+}
+
+/// The engine. Clones share it; the ticker stops with the last one.
+#[derive(Clone)]
+pub struct Engine {
+    pub(super) wasm: wasmtime::Engine,
+    ticker: Arc<Ticker>,
+    warnings: Arc<[String]>,
+}
+
+impl Engine {
+    /// Makes the engine and starts its ticker.
+    ///
+    /// A cache directory that cannot be used, or too little address space for the pool, makes a
+    /// [warning](Engine::warnings), not an error.
+    ///
+    /// # Errors
+    /// When this processor is not supported, or no thread can be started.
+    pub fn new(options: &EngineOptions) -> anyhow::Result<Engine> {
+        let mut warnings = Vec::new();
+        let mut config = config();
+        if let Some(directory) = &options.cache_directory {
+            match open_cache(directory.clone()) {
+                Ok(cache) => {
+                    config.cache(Some(cache));
+                }
+                Err(error) => warnings.push(format!(
+                    "compiled modules are not kept: {}: {error:#}",
+                    directory.display()
+                )),
+            }
+        }
+        let mut pooled = config.clone();
+        pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(
+            options.instances_max,
+        )));
+        let wasm = match wasmtime::Engine::new(&pooled) {
+            Ok(engine) => engine,
+            Err(error) => {
+                warnings.push(format!(
+                    "instances are made one by one, there is no pool: {error:#}"
+                ));
+                wasmtime::Engine::new(&config).map_err(|e| anyhow::anyhow!("{e:#}"))?
+            }
+        };
+        let ticker = Arc::new(Ticker::start(wasm.clone())?);
+        Ok(Engine {
+            wasm,
+            ticker,
+            warnings: warnings.into(),
+        })
+    }
+
+    /// What did not go as wished at the start, for the operator.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Milliseconds the ticker has counted: a clock of 1 ms that costs nothing to read, and may run a little slow.
+    pub fn ticks_ms(&self) -> u64 {
+        self.ticker.shared.ticks.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("ticks_ms", &self.ticks_ms())
+            .finish_non_exhaustive()
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        // What no guest toolchain emits by default is surface for nothing.
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_relaxed_simd(false)
+        .wasm_features(WasmFeatures::FUNCTION_REFERENCES, false)
+        // Names of functions help authors; addresses within them would only cost memory.
+        .wasm_backtrace_max_frames(NonZeroUsize::new(TRAP_FRAMES_MAX))
+        .generate_address_map(false);
+    config
+}
+
+fn pool(instances_max: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(instances_max)
+        .total_memories(instances_max)
+        .total_tables(instances_max)
+        .max_memories_per_module(1)
+        .max_tables_per_module(1)
+        .table_elements(TABLE_ELEMENTS_CAP as usize)
+        .max_memory_size(LINEAR_MEMORY_BYTES_CAP as usize)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(KEEP_RESIDENT_BYTES);
+    pool
+}
+
+fn open_cache(directory: PathBuf) -> anyhow::Result<Cache> {
+    std::fs::create_dir_all(&directory)?;
+    let mut config = CacheConfig::new();
+    config.with_directory(directory.canonicalize()?);
+    Cache::new(config).map_err(|e| anyhow::anyhow!("{e:#}"))
+}
+
+/// Advances the epoch once a millisecond.
+///
+/// A thread of its own: a timer of the workers' runtime would stand still while a guest holds the worker.
+/// It does not catch up after it was starved itself, so on a loaded machine a deadline is longer, never shorter.
+struct Ticker {
+    shared: Arc<TickerShared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct TickerShared {
+    ticks: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Ticker {
+    fn start(engine: wasmtime::Engine) -> std::io::Result<Ticker> {
+        let shared = Arc::new(TickerShared::default());
+        let seen = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("wasm-ticker".to_owned())
+            .stack_size(128 * 1024)
+            .spawn(move || {
+                while !seen.stop.load(Ordering::Relaxed) {
+                    thread::park_timeout(Duration::from_millis(TICK_MS));
+                    engine.increment_epoch();
+                    seen.ticks.fetch_add(TICK_MS, Ordering::Relaxed);
+                }
+            })?;
+        Ok(Ticker {
+            shared,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unusable_cache_directory_is_a_warning() {
+        let options = EngineOptions {
+            instances_max: 2,
+            cache_directory: Some("/dev/null/x".into()),
+        };
+        let engine = Engine::new(&options).unwrap();
+        assert!(
+            engine.warnings()[0].contains("/dev/null/x"),
+            "{:?}",
+            engine.warnings()
+        );
+    }
+
+    #[test]
+    fn too_large_a_pool_falls_back_to_single_instances() {
+        let options = EngineOptions {
+            instances_max: 1_000_000,
+            cache_directory: None,
+        };
+        let engine = Engine::new(&options).unwrap();
+        assert!(
+            engine.warnings()[0].contains("there is no pool"),
+            "{:?}",
+            engine.warnings()
+        );
+    }
+
+    #[test]
+    fn time_passes_and_the_ticker_ends_with_the_engine() {
+        let engine = Engine::new(&EngineOptions {
+            instances_max: 2,
+            cache_directory: None,
+        })
+        .unwrap();
+        let shared = Arc::clone(&engine.ticker.shared);
+        while engine.ticks_ms() < 3 {
+            thread::yield_now();
+        }
+        drop(engine);
+        // The thread was joined: nobody else holds its state any more.
+        assert_eq!(Arc::strong_count(&shared), 1);
+    }
+}

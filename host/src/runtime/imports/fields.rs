@@ -1,0 +1,82 @@
+//! Keyed fields.
+
+use cacheismo_abi::{IMPORT_MODULE, SCAN_AFTER, SCAN_KEYS, SCAN_REVERSE};
+use wasmtime::Linker;
+
+use super::{Host, Result, handle, length, length_or_absent, with_memory, without_memory};
+use crate::runtime::guest_memory::{Span, input_output};
+use crate::runtime::state::CallState;
+use crate::runtime::world::{Scan, Stop, World};
+
+pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
+    const M: &str = IMPORT_MODULE;
+    linker.func_wrap(
+        M,
+        "field_get",
+        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, out: i32, cap: i32| {
+            with_memory(&mut host, |memory, world, guest| {
+                let (field, out) = input_output(memory, Span::new(k, kl), Span::new(out, cap))?;
+                let room = out.len();
+                let len = world.field_get(handle(h), field, out)?;
+                guest.spend_bytes(field.len() + len.unwrap_or(0).min(room))?;
+                Ok(length_or_absent(len))
+            })
+        },
+    )?;
+    linker.func_wrap(
+        M,
+        "field_put",
+        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
+            with_memory(&mut host, |memory, world, guest| {
+                let field = Span::new(k, kl).of(memory)?;
+                let value = Span::new(v, vl).of(memory)?;
+                guest.spend_write(field.len() + value.len())?;
+                guest.spend_bytes(field.len() + value.len())?;
+                Ok(i32::from(world.field_put(handle(h), field, value)?))
+            })
+        },
+    )?;
+    linker.func_wrap(
+        M,
+        "field_delete",
+        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32| {
+            with_memory(&mut host, |memory, world, guest| {
+                let field = Span::new(k, kl).of(memory)?;
+                guest.spend_write(field.len())?;
+                guest.spend_bytes(field.len())?;
+                Ok(i32::from(world.field_delete(handle(h), field)?))
+            })
+        },
+    )?;
+    linker.func_wrap(M, "field_count", |mut host: Host<'_, W>, h: i32| {
+        without_memory(&mut host, |world, _| {
+            Ok(i64::try_from(world.field_count(handle(h))?).unwrap_or(i64::MAX))
+        })
+    })?;
+    linker.func_wrap(
+        M,
+        "field_scan",
+        |mut host: Host<'_, W>, h: i32, from: i32, fl: i32, flags: i32, out: i32, cap: i32| {
+            with_memory(&mut host, |memory, world, guest| {
+                if flags & !(SCAN_AFTER | SCAN_REVERSE | SCAN_KEYS) != 0 {
+                    return Err(Stop::Misuse("unknown scan flag"));
+                }
+                let (from, out) = input_output(memory, Span::new(from, fl), Span::new(out, cap))?;
+                match world.field_scan(handle(h), from, flags, out)? {
+                    Scan::Filled(bytes) => {
+                        guest.spend_bytes(from.len() + bytes)?;
+                        Ok(length(bytes))
+                    }
+                    Scan::Needs(bytes) => Ok(-length(bytes)),
+                }
+            })
+        },
+    )?;
+    linker.func_wrap(M, "field_clear", |mut host: Host<'_, W>, h: i32| {
+        without_memory(&mut host, |world, guest| {
+            guest.spend_write(0)?;
+            world.field_clear(handle(h))
+        })
+    })?;
+    Ok(())
+}

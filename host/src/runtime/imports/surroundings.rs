@@ -1,0 +1,62 @@
+//! Clock, chance, failure, reply and log.
+
+use cacheismo_abi::IMPORT_MODULE;
+use wasmtime::Linker;
+
+use super::{Host, Result, with_memory, without_memory};
+use crate::runtime::error::TEXT_BYTES_MAX;
+use crate::runtime::guest_memory::Span;
+use crate::runtime::state::{CallState, spend};
+use crate::runtime::world::World;
+
+pub(super) fn surroundings<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
+    const M: &str = IMPORT_MODULE;
+    linker.func_wrap(M, "now_ms", |mut host: Host<'_, W>| {
+        without_memory(&mut host, |world, _| Ok(world.now_ms()))
+    })?;
+    linker.func_wrap(M, "utc_offset_s", |mut host: Host<'_, W>, unix_s: i64| {
+        without_memory(&mut host, |world, _| Ok(world.utc_offset_s(unix_s)))
+    })?;
+    linker.func_wrap(M, "random", |mut host: Host<'_, W>| {
+        without_memory(&mut host, |world, _| Ok(world.random() as i64))
+    })?;
+    linker.func_wrap(M, "fail", |mut host: Host<'_, W>, text: i32, len: i32| {
+        with_memory(&mut host, |memory, _, guest| {
+            let text = Span::new(text, len).of(memory)?;
+            let kept = &text[..text.len().min(TEXT_BYTES_MAX)];
+            let failure = guest.failure.get_or_insert_default();
+            failure.clear();
+            failure.extend_from_slice(kept);
+            Ok(())
+        })
+    })?;
+    linker.func_wrap(M, "reply", |mut host: Host<'_, W>, bytes: i32, len: i32| {
+        with_memory(&mut host, |memory, _, guest| {
+            guest.extend_reply(Span::new(bytes, len).of(memory)?)
+        })
+    })?;
+    linker.func_wrap(
+        M,
+        "log",
+        |mut host: Host<'_, W>, level: i32, text: i32, len: i32| {
+            with_memory(&mut host, |memory, _, guest| {
+                let text = Span::new(text, len).of(memory)?;
+                spend(
+                    &mut guest.used.log_lines,
+                    1,
+                    guest.limits.log_lines,
+                    "log lines",
+                )?;
+                spend(
+                    &mut guest.used.log_bytes,
+                    text.len() as u64,
+                    guest.limits.log_bytes,
+                    "log bytes",
+                )?;
+                guest.log.guest_line(level, text);
+                Ok(())
+            })
+        },
+    )?;
+    Ok(())
+}

@@ -1,0 +1,393 @@
+//! Warm instances of one thread, and calls on them.
+//!
+//! A call moves the world into the instance's store, writes the arguments into the guest's scratch
+//! buffer, runs the function, and copies its reply out: no allocation, no lock, nothing shared but
+//! the snapshot of types. A worker and a lane thread each have their own `Instances`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cacheismo_abi::level;
+use wasmtime::{InstancePre, Linker};
+
+use super::engine::Engine;
+use super::error::CallError;
+use super::imports;
+use super::lane::{Advice, Gauge};
+use super::limits::Budget;
+use super::loader::SETUP;
+use super::registry::{Callable, FunctionRef, ObjectType, Registry, STOPS, TypesReader};
+use super::state::{CallState, Log, Logger};
+use super::tally::{Ending, Tally};
+use super::world::World;
+
+mod warm;
+
+/// Milliseconds an interpreter may take for its scripts.
+const SETUP_MS_MAX: u64 = 1000;
+
+use warm::{Call, Warm};
+
+/// Warm instances of one thread.
+pub struct Instances<W: World> {
+    engine: Engine,
+    types: TypesReader,
+    linker: Linker<CallState<W>>,
+    log: Arc<dyn Log>,
+    slots: Vec<Slot<W>>,
+}
+
+/// One type's instance on this thread, and what belongs to it.
+struct Slot<W: World> {
+    generation: u64,
+    tally: Arc<Tally>,
+    gauges: Vec<Gauge>,
+    prepared: Option<InstancePre<CallState<W>>>,
+    warm: Option<Warm<W>>,
+}
+
+impl<W: World> std::fmt::Debug for Instances<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let warm = self.slots.iter().filter(|slot| slot.warm.is_some()).count();
+        f.debug_struct("Instances")
+            .field("warm", &warm)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<W: World> Instances<W> {
+    /// No instances yet; each is made when its type is first called.
+    pub fn new(registry: &Registry, log: Arc<dyn Log>) -> Instances<W> {
+        Instances {
+            engine: registry.engine().clone(),
+            types: registry.reader(),
+            linker: imports::linker(&registry.engine().wasm),
+            log,
+            slots: Vec::new(),
+        }
+    }
+
+    /// The types of this moment.
+    pub fn types(&mut self) -> &super::registry::Types {
+        self.types.types()
+    }
+
+    /// Calls a function. `args` are the object's key and the arguments; those beyond what the function
+    /// takes are left out. The reply is appended to `reply`, which is as it was when the call fails.
+    ///
+    /// The world comes back in any case. Its writes are to be committed only after `Ok`.
+    ///
+    /// # Errors
+    /// See [`CallError`]; after `Slow`, `NeedsLane` and `Conflict` the call is to be made again.
+    ///
+    /// # Panics
+    /// When a host function of the world panics. The instance isn't used again.
+    pub fn call(
+        &mut self,
+        function: FunctionRef,
+        args: &[&[u8]],
+        world: W,
+        budget: Budget,
+        reply: &mut Vec<u8>,
+    ) -> (W, Result<(), CallError>) {
+        let object = self.types.types().of(function);
+        let slot = Slot::of(&mut self.slots, function.slot, object);
+        let number = function.function as usize;
+        let Some(callable) = object.functions.get(number).and_then(Option::as_ref) else {
+            slot.tally.note(Ending::Error);
+            return (
+                world,
+                Err(CallError::Unavailable(
+                    "there is no such function any more".to_owned(),
+                )),
+            );
+        };
+        let refused = refuse(object, callable, args, &self.engine);
+        if let Some(error) = refused {
+            slot.tally.note(Ending::Error);
+            return (world, Err(error));
+        }
+        let world = match slot.warm_up(object, &self.linker, &self.log, world) {
+            Ok(world) => world,
+            Err((world, error)) => {
+                slot.tally.note(Ending::Error);
+                return (world, Err(error));
+            }
+        };
+        let warm = slot.warm.as_mut().expect("it was just warmed up");
+
+        let timing = slot.tally.timing();
+        let start = timing.map(|_| Instant::now());
+        let start_ms = self.engine.ticks_ms();
+        let taken = args.len().min(callable.most.saturating_add(1));
+        let call = Call {
+            function: number,
+            args: &args[..taken],
+            writes: callable.function.writes,
+            deadline_ms: object.limits().deadline_ms,
+            budget,
+        };
+        let (world, result) = warm.run(&call, world, reply);
+
+        let ticks_ms = self.engine.ticks_ms() - start_ms;
+        let ending = Ending::of(&result);
+        slot.tally.note(ending);
+        let after = After {
+            object,
+            callable,
+            number,
+            log: &*self.log,
+            engine: &self.engine,
+        };
+        let ns = start.map(|start| start.elapsed().as_nanos() as u64);
+        if ticks_ms >= LASTING_TICKS_MS {
+            // Every lasting call is timed, to the tick at least: it stands for itself only.
+            let ns = ns.unwrap_or(ticks_ms * 1_000_000);
+            after.note_time(slot, ns, 1);
+            after.log_if_slow(ns);
+        } else if let (Some(ns), Some(calls)) = (ns, timing) {
+            after.note_time(slot, ns, calls);
+        }
+        if let Err(error) = &result {
+            after.note_error(error, ending);
+        }
+        slot.settle(object, result.is_err());
+        (world, result)
+    }
+
+    /// Linear memory of all instances of this thread, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.slots
+            .iter()
+            .filter_map(|slot| slot.warm.as_ref())
+            .map(Warm::memory_bytes)
+            .sum()
+    }
+}
+
+/// Calls over which the tick changed this often certainly lasted.
+const LASTING_TICKS_MS: u64 = 2;
+
+/// Reasons to refuse a call before anything runs.
+fn refuse(
+    object: &ObjectType,
+    callable: &Callable,
+    args: &[&[u8]],
+    engine: &Engine,
+) -> Option<CallError> {
+    // The object's key is one more.
+    if args.len() <= callable.required {
+        return Some(CallError::Usage(callable.function.usage(&object.name)));
+    }
+    let for_ms = callable.pace.paused_for_ms(|| engine.ticks_ms())?;
+    Some(CallError::Paused {
+        for_ms,
+        stops: STOPS,
+    })
+}
+
+impl<W: World> Slot<W> {
+    /// The slot of a type, up to date with its generation.
+    fn of<'a>(slots: &'a mut Vec<Slot<W>>, number: u16, object: &ObjectType) -> &'a mut Slot<W> {
+        let number = number as usize;
+        if number >= slots.len() {
+            slots.resize_with(number + 1, Slot::vacant);
+        }
+        let slot = &mut slots[number];
+        if slot.generation != object.generation {
+            slot.renew(object);
+        }
+        slot
+    }
+
+    /// A slot for a type this thread has not called yet.
+    fn vacant() -> Slot<W> {
+        Slot {
+            generation: 0,
+            tally: Arc::default(),
+            gauges: Vec::new(),
+            prepared: None,
+            warm: None,
+        }
+    }
+
+    #[cold]
+    fn renew(&mut self, object: &ObjectType) {
+        if self.generation == 0 {
+            self.tally = object.tallies.join();
+        }
+        self.generation = object.generation;
+        self.gauges = vec![Gauge::default(); object.functions.len()];
+        self.prepared = None;
+        self.cool_down();
+    }
+
+    /// Makes an instance when there is none, and gives an interpreter its scripts.
+    fn warm_up(
+        &mut self,
+        object: &ObjectType,
+        linker: &Linker<CallState<W>>,
+        log: &Arc<dyn Log>,
+        world: W,
+    ) -> Result<W, (W, CallError)> {
+        // A world that panicked left its instance in the middle of a call.
+        if self.warm.as_ref().is_some_and(|warm| !warm.in_call()) {
+            return Ok(world);
+        }
+        if let Err(error) = self.make(object, linker, log) {
+            let error = CallError::Unavailable(format!("no instance: {error:#}"));
+            return Err((world, error));
+        }
+        match &object.setup {
+            Some(arguments) if !arguments.is_empty() => self.set_up(object, arguments, world),
+            _ => Ok(world),
+        }
+    }
+
+    #[cold]
+    fn set_up(
+        &mut self,
+        object: &ObjectType,
+        arguments: &[Vec<u8>],
+        world: W,
+    ) -> Result<W, (W, CallError)> {
+        let warm = self.warm.as_mut().expect("it was just made");
+        let Some(function) = object.function_number(SETUP) else {
+            return Ok(world);
+        };
+        let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
+        let call = Call {
+            function,
+            args: &args,
+            writes: false,
+            deadline_ms: SETUP_MS_MAX,
+            budget: Budget::Full,
+        };
+        let (world, result) = warm.run(&call, world, &mut Vec::new());
+        match result {
+            Ok(()) => Ok(world),
+            Err(error) => {
+                self.cool_down();
+                Err((world, error))
+            }
+        }
+    }
+
+    #[cold]
+    fn make(
+        &mut self,
+        object: &ObjectType,
+        linker: &Linker<CallState<W>>,
+        log: &Arc<dyn Log>,
+    ) -> wasmtime::Result<()> {
+        self.cool_down();
+        let prepared = match &mut self.prepared {
+            Some(prepared) => prepared,
+            empty => empty.insert(linker.instantiate_pre(&object.module)?),
+        };
+        let logger = Logger {
+            log: Arc::clone(log),
+            type_name: Arc::clone(&object.name),
+        };
+        let warm = Warm::new(prepared, object, logger)?;
+        self.tally.note_instance(warm.memory_bytes());
+        self.warm = Some(warm);
+        Ok(())
+    }
+
+    /// Drops the instance after a call that failed, or when it is worn out.
+    fn settle(&mut self, object: &ObjectType, failed: bool) {
+        let Some(warm) = &mut self.warm else { return };
+        if warm.is_spent(failed, object.limits()) {
+            self.cool_down();
+        } else if let Some(bytes) = warm.memory_change() {
+            self.tally.set_memory(bytes);
+        }
+    }
+
+    #[cold]
+    fn cool_down(&mut self) {
+        self.warm = None;
+        self.tally.set_memory(0);
+    }
+}
+
+impl<W: World> Drop for Slot<W> {
+    fn drop(&mut self) {
+        self.tally.set_memory(0);
+    }
+}
+
+/// What is noted after a call, off the straight path.
+struct After<'a> {
+    object: &'a ObjectType,
+    callable: &'a Callable,
+    number: usize,
+    log: &'a dyn Log,
+    engine: &'a Engine,
+}
+
+impl After<'_> {
+    fn note_time<W: World>(&self, slot: &mut Slot<W>, ns: u64, calls: u64) {
+        slot.tally.note_time(ns, calls);
+        let on_lane = &self.callable.pace.on_lane;
+        let now = on_lane.load(std::sync::atomic::Ordering::Relaxed);
+        let advice = slot.gauges[self.number].note(ns, calls, now);
+        if advice != Advice::Stay {
+            let to_lane = advice == Advice::ToLane;
+            on_lane.store(to_lane, std::sync::atomic::Ordering::Relaxed);
+            let place = if to_lane {
+                "is slow: its calls move to the lane"
+            } else {
+                "is fast again"
+            };
+            self.say(level::INFO, || {
+                format!("{place} (last call {:?})", Duration::from_nanos(ns))
+            });
+        }
+    }
+
+    fn log_if_slow(&self, ns: u64) {
+        let limit_ms = self.object.limits().slow_log_ms;
+        if limit_ms > 0 && ns >= limit_ms * 1_000_000 {
+            self.say(level::WARN, || {
+                format!("took {:?}", Duration::from_nanos(ns))
+            });
+        }
+    }
+
+    #[cold]
+    fn note_error(&self, error: &CallError, ending: Ending) {
+        if let CallError::Trap(trap) = error {
+            self.say(level::ERROR, || {
+                format!("{trap}, in {}", trap.frames.join(" < "))
+            });
+        }
+        let stopped = matches!(ending, Ending::Trap | Ending::Deadline);
+        if stopped && self.callable.pace.note_stop(self.engine.ticks_ms()) {
+            self.say(level::WARN, || {
+                format!("is paused after {STOPS} traps or deadline stops")
+            });
+        }
+    }
+
+    fn say(&self, level: i32, text: impl FnOnce() -> String) {
+        if self.log.shows(level) {
+            let subject = format!("{}:{}", self.object.name, self.callable.function.name);
+            self.log.line(level, &subject, &text());
+        }
+    }
+}
+
+impl Ending {
+    fn of(result: &Result<(), CallError>) -> Ending {
+        match result {
+            Ok(()) => Ending::Replied,
+            Err(CallError::Trap(_)) => Ending::Trap,
+            Err(CallError::Deadline { .. }) => Ending::Deadline,
+            Err(CallError::Limit(_)) => Ending::Limit,
+            Err(CallError::Slow | CallError::NeedsLane | CallError::Conflict) => Ending::Retry,
+            Err(_) => Ending::Error,
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! One instance and a call on it.
+
+use cacheismo_abi::{FAILED, FUNCTION_PREFIX, RESERVE_EXPORT};
+use wasmtime::{InstancePre, Memory, Store, TypedFunc, WasmBacktrace};
+
+use crate::runtime::engine::TICK_MS;
+use crate::runtime::error::{CallError, Trap, one_line};
+use crate::runtime::guest_memory::Span;
+use crate::runtime::limits::{Budget, Limits};
+use crate::runtime::registry::ObjectType;
+use crate::runtime::state::{CallState, Logger, Used, exceeded};
+use crate::runtime::world::{Stop, World};
+
+/// An instance, and what is looked up in it once.
+pub(super) struct Warm<W: World> {
+    store: Store<CallState<W>>,
+    memory: Memory,
+    /// Size of the memory when it was last told.
+    memory_told: usize,
+    buffer_address: usize,
+    buffer_bytes: usize,
+    reserve: TypedFunc<i32, i32>,
+    /// By number of the function.
+    functions: Box<[Option<TypedFunc<i32, i64>>]>,
+    calls: u64,
+    in_call: bool,
+}
+
+/// What is to be called.
+pub(super) struct Call<'a> {
+    pub(super) function: usize,
+    pub(super) args: &'a [&'a [u8]],
+    pub(super) writes: bool,
+    pub(super) deadline_ms: u64,
+    pub(super) budget: Budget,
+}
+
+impl Call<'_> {
+    /// Milliseconds it may take, and what it is when it takes longer.
+    fn deadline(&self) -> (u64, CallError) {
+        match self.budget {
+            Budget::Inline { ms } if ms < self.deadline_ms => (ms, CallError::Slow),
+            _ => (
+                self.deadline_ms,
+                CallError::Deadline {
+                    ms: self.deadline_ms,
+                },
+            ),
+        }
+    }
+}
+
+impl<W: World> Warm<W> {
+    pub(super) fn new(
+        prepared: &InstancePre<CallState<W>>,
+        object: &ObjectType,
+        logger: Logger,
+    ) -> wasmtime::Result<Warm<W>> {
+        let state = CallState::new(object.limits(), logger);
+        let mut store = Store::new(prepared.module().engine(), state);
+        store.limiter(|state| &mut state.memory_guard);
+        let instance = prepared.instantiate(&mut store)?;
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .expect("the loader checked the export");
+        store.data_mut().guest.memory = Some(memory);
+        let reserve = instance.get_typed_func(&mut store, RESERVE_EXPORT)?;
+        let functions = object
+            .functions
+            .iter()
+            .map(|callable| {
+                let Some(callable) = callable else {
+                    return Ok(None);
+                };
+                let export = format!("{FUNCTION_PREFIX}{}", callable.function.name);
+                instance.get_typed_func(&mut store, &export).map(Some)
+            })
+            .collect::<wasmtime::Result<_>>()?;
+        Ok(Warm {
+            memory_told: memory.data_size(&store),
+            store,
+            memory,
+            buffer_address: object.buffer_address,
+            buffer_bytes: object.metadata().buffer as usize,
+            reserve,
+            functions,
+            calls: 0,
+            in_call: false,
+        })
+    }
+
+    /// A call was begun and never ended.
+    pub(super) fn in_call(&self) -> bool {
+        self.in_call
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.memory.data_size(&self.store)
+    }
+
+    /// The size of the memory, when it isn't what was told last.
+    pub(super) fn memory_change(&mut self) -> Option<usize> {
+        let bytes = self.memory_bytes();
+        (std::mem::replace(&mut self.memory_told, bytes) != bytes).then_some(bytes)
+    }
+
+    /// Is it to be dropped? Always after a call that was stopped: a trap leaves the guest's stack pointer,
+    /// and whatever it was about to do, where they were.
+    pub(super) fn is_spent(&self, failed: bool, limits: &Limits) -> bool {
+        (failed && !self.returned())
+            || self.calls >= limits.instance_calls
+            || self.memory_bytes() as u64 > limits.memory_keep_bytes
+    }
+
+    /// The last call came back from the guest by itself.
+    fn returned(&self) -> bool {
+        self.store.data().guest.returned
+    }
+
+    /// Runs a call. On errors `reply` has its former length.
+    pub(super) fn run(
+        &mut self,
+        call: &Call<'_>,
+        world: W,
+        reply: &mut Vec<u8>,
+    ) -> (W, Result<(), CallError>) {
+        let (deadline_ms, late) = call.deadline();
+        // The tick that is under way is not a whole one.
+        let ticks = deadline_ms / TICK_MS + 1;
+        self.store.set_epoch_deadline(ticks);
+        self.calls += 1;
+        self.in_call = true;
+
+        let state = self.store.data_mut();
+        state.world = Some(world);
+        state.memory_guard.refused = false;
+        let guest = &mut state.guest;
+        guest.used = Used::default();
+        guest.writes = call.writes;
+        guest.failure = None;
+        guest.stop = None;
+        guest.returned = false;
+        guest.deadline_ticks = ticks;
+        guest.reply_start = reply.len();
+        std::mem::swap(&mut guest.reply, reply);
+
+        let ended = self.enter(call);
+        let result = match ended {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.explain(error, late)),
+        };
+
+        let state = self.store.data_mut();
+        std::mem::swap(&mut state.guest.reply, reply);
+        if result.is_err() {
+            reply.truncate(state.guest.reply_start);
+        }
+        let world = state.world.take().expect("it was put there above");
+        self.in_call = false;
+        (world, result)
+    }
+
+    /// From the arguments to the reply, both inside the guest's memory.
+    fn enter(&mut self, call: &Call<'_>) -> Result<(), Fault> {
+        let len = self.put_arguments(call.args)?;
+        let function = self.functions[call.function]
+            .as_ref()
+            .expect("the caller found the function in the same generation");
+        let returned = function.call(&mut self.store, len)?;
+        let (memory, state) = self.memory.data_and_store_mut(&mut self.store);
+        let guest = &mut state.guest;
+        if returned == FAILED {
+            guest.returned = true;
+            return Err(Fault::Failed);
+        }
+        let reply = Span::new((returned >> 32) as i32, returned as i32);
+        guest.extend_reply(reply.of(memory)?)?;
+        guest.returned = true;
+        Ok(())
+    }
+
+    /// Writes count, lengths and bytes of the arguments where the guest expects them; returns its parameter.
+    fn put_arguments(&mut self, args: &[&[u8]]) -> Result<i32, Fault> {
+        let bytes: usize = args.iter().map(|arg| arg.len()).sum();
+        let len = 4 + 4 * args.len() + bytes;
+        let limit = self.store.data().guest.limits.argument_bytes;
+        if len as u64 > limit {
+            return Err(exceeded(limit, "argument bytes").into());
+        }
+        let parameter = len as i32;
+        let (address, parameter) = if len <= self.buffer_bytes {
+            (self.buffer_address as i32, parameter)
+        } else {
+            (self.reserve.call(&mut self.store, parameter)?, -parameter)
+        };
+        let place = Span::new(address, len as i32).of_mut(self.memory.data_mut(&mut self.store))?;
+        let (head, mut rest) = place.split_at_mut(4 + 4 * args.len());
+        let (count, lengths) = head.split_at_mut(4);
+        count.copy_from_slice(&(args.len() as u32).to_le_bytes());
+        for (arg, length) in args.iter().zip(lengths.chunks_exact_mut(4)) {
+            length.copy_from_slice(&(arg.len() as u32).to_le_bytes());
+            let (bytes, after) = rest.split_at_mut(arg.len());
+            bytes.copy_from_slice(arg);
+            rest = after;
+        }
+        Ok(parameter)
+    }
+
+    /// Why the call ended, in words.
+    #[cold]
+    fn explain(&mut self, fault: Fault, late: CallError) -> CallError {
+        let state = self.store.data_mut();
+        let failure = state.guest.failure.take();
+        let error = match fault {
+            Fault::Failed => {
+                let text = failure
+                    .as_deref()
+                    .map_or_else(|| "failed".to_owned(), one_line);
+                return CallError::Failed(text);
+            }
+            Fault::Stop(stop) => return stopped(stop, Vec::new()),
+            Fault::Wasm(error) => error,
+        };
+        let frames = frames(&error);
+        if let Some(stop) = state.guest.stop.take() {
+            return stopped(stop, frames);
+        }
+        let trap = error.downcast_ref::<wasmtime::Trap>().copied();
+        if trap == Some(wasmtime::Trap::Interrupt) {
+            return late;
+        }
+        if state.memory_guard.refused {
+            let limit = state.guest.limits.memory_bytes;
+            return CallError::Limit(format!("limit of {limit} bytes of memory reached"));
+        }
+        let message = match (failure, trap) {
+            (Some(text), _) => one_line(&text),
+            (None, Some(trap)) => trap_text(trap),
+            (None, None) => one_line(format!("{error:#}").as_bytes()),
+        };
+        CallError::Trap(Trap { message, frames })
+    }
+}
+
+/// A host function's, or the host's own, reason to end a call.
+fn stopped(stop: Stop, frames: Vec<String>) -> CallError {
+    match stop {
+        Stop::Conflict => CallError::Conflict,
+        Stop::NeedsLane => CallError::NeedsLane,
+        Stop::Limit(text) => CallError::Limit(one_line(text.as_bytes())),
+        Stop::Misuse(text) => CallError::Trap(Trap {
+            message: text.to_owned(),
+            frames,
+        }),
+    }
+}
+
+/// Why a call did not come back with a reply.
+enum Fault {
+    /// The guest failed on purpose.
+    Failed,
+    /// The host refused something before or after the guest ran.
+    Stop(Stop),
+    /// A trap, or a host function's refusal.
+    Wasm(wasmtime::Error),
+}
+
+impl From<Stop> for Fault {
+    fn from(stop: Stop) -> Fault {
+        Fault::Stop(stop)
+    }
+}
+
+impl From<wasmtime::Error> for Fault {
+    fn from(error: wasmtime::Error) -> Fault {
+        Fault::Wasm(error)
+    }
+}
+
+fn trap_text(trap: wasmtime::Trap) -> String {
+    let text = trap.to_string();
+    text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+}
+
+/// Names of the guest's functions, innermost first.
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    let frames = backtrace.map_or(&[][..], WasmBacktrace::frames);
+    frames
+        .iter()
+        .map(|frame| match frame.func_name() {
+            Some(name) => one_line(name.as_bytes()),
+            None => format!("function {}", frame.func_index()),
+        })
+        .collect()
+}

@@ -1,0 +1,272 @@
+//! From bytes to a checked module: everything that can be refused is refused here, before a client calls.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cacheismo_abi as abi;
+use wasmtime::{ExternType, FuncType, Linker, Module, Mutability, Store, ValType};
+
+use super::engine::Engine;
+use super::error::{LoadError, Refusal};
+use super::limits::Limits;
+use super::lua::{LUA_IMPORTS, LUA_MODULE};
+use super::metadata::Metadata;
+use super::sections::outline;
+use super::state::MemoryGuard;
+
+/// Longest module, in bytes, unless [`Source::bytes_max`] says otherwise.
+pub const MODULE_BYTES_MAX: usize = 4 << 20;
+
+/// A module on its way in.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// File, or name of the embedded module, for messages.
+    pub name: String,
+    /// The wasm binary.
+    pub wasm: std::borrow::Cow<'static, [u8]>,
+    /// Longest binary accepted, in bytes.
+    pub bytes_max: usize,
+    /// `Some` for an interpreter: no virtual key names it, and every new instance first calls its function
+    /// [`SETUP`] with these arguments.
+    pub setup: Option<Arc<[Vec<u8>]>>,
+}
+
+/// The function of an interpreter that takes its scripts.
+pub const SETUP: &str = "load";
+
+impl Source {
+    /// A module compiled into the server.
+    pub fn embedded(name: &str, wasm: &'static [u8]) -> Source {
+        Source {
+            name: name.to_owned(),
+            wasm: wasm.into(),
+            bytes_max: MODULE_BYTES_MAX,
+            setup: None,
+        }
+    }
+
+    /// The same module as an interpreter of these scripts.
+    pub fn with_setup(self, arguments: Vec<Vec<u8>>) -> Source {
+        Source {
+            setup: Some(arguments.into()),
+            ..self
+        }
+    }
+
+    /// Every `*.wasm` file of a directory, by name.
+    ///
+    /// # Errors
+    /// When the directory or a file cannot be read, or there is no such file.
+    pub fn directory(path: &Path) -> Result<Vec<Source>, LoadError> {
+        let refused = |at: &Path, refusal: Refusal| LoadError {
+            source_name: at.display().to_string(),
+            refusal,
+        };
+        let entries = std::fs::read_dir(path).map_err(|e| refused(path, e.into()))?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let file = entry.map_err(|e| refused(path, e.into()))?.path();
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "wasm")
+            {
+                files.push(file);
+            }
+        }
+        if files.is_empty() {
+            return Err(refused(path, Refusal::NoModules));
+        }
+        files.sort();
+        files
+            .iter()
+            .map(|file| Source::file(file).map_err(|e| refused(file, e.into())))
+            .collect()
+    }
+
+    /// One file. Of a file that is too long only so much is read that it can be refused.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn file(path: &Path) -> std::io::Result<Source> {
+        use std::io::Read as _;
+        let mut wasm = Vec::new();
+        std::fs::File::open(path)?
+            .take(MODULE_BYTES_MAX as u64 + 1)
+            .read_to_end(&mut wasm)?;
+        Ok(Source {
+            name: path.display().to_string(),
+            wasm: wasm.into(),
+            bytes_max: MODULE_BYTES_MAX,
+            setup: None,
+        })
+    }
+}
+
+/// A module that passed every check.
+pub(super) struct Loaded {
+    pub(super) metadata: Metadata,
+    pub(super) module: Module,
+    /// Address of the scratch buffer: the same in every instance, the global being constant.
+    pub(super) buffer_address: usize,
+}
+
+/// Reads the metadata of a source without compiling it.
+pub(super) fn metadata(source: &Source) -> Result<Metadata, Refusal> {
+    if source.wasm.len() > source.bytes_max {
+        return Err(Refusal::TooLong {
+            len: source.wasm.len(),
+            max: source.bytes_max,
+        });
+    }
+    let outline = outline(&source.wasm, abi::META_SECTION)?;
+    let metadata = Metadata::parse(outline.custom.ok_or(Refusal::NoMetadata)?)?;
+    if outline.has_start {
+        return Err(Refusal::Start);
+    }
+    Ok(metadata)
+}
+
+/// Compiles a module and checks what it imports, exports and needs.
+pub(super) fn load(
+    engine: &Engine,
+    source: &Source,
+    metadata: Metadata,
+    limits: &Limits,
+) -> Result<Loaded, Refusal> {
+    let module = Module::from_binary(&engine.wasm, &source.wasm)
+        .map_err(|error| Refusal::Compile(format!("{error:#}")))?;
+    check_imports(&module, &metadata)?;
+    check_exports(&module, &metadata)?;
+    let buffer_address = try_out(engine, &module, &metadata, limits)?;
+    Ok(Loaded {
+        metadata,
+        module,
+        buffer_address,
+    })
+}
+
+fn check_imports(module: &Module, metadata: &Metadata) -> Result<(), Refusal> {
+    for import in module.imports() {
+        let refuse = |reason: String| Refusal::Import {
+            module: import.module().to_owned(),
+            name: import.name().to_owned(),
+            reason,
+        };
+        let table = match import.module() {
+            abi::IMPORT_MODULE => abi::imports::CORE,
+            abi::ITEMS_MODULE => abi::imports::ITEMS,
+            LUA_MODULE => LUA_IMPORTS,
+            _ => return Err(refuse("there is no such import module".to_owned())),
+        };
+        if import.module() == abi::ITEMS_MODULE {
+            check_capability(import.name(), metadata).map_err(&refuse)?;
+        }
+        let (_, signature) = table
+            .iter()
+            .find(|(name, _)| *name == import.name())
+            .ok_or_else(|| refuse("there is no such host function".to_owned()))?;
+        match import.ty() {
+            ExternType::Func(ty) if is(&ty, signature) => {}
+            _ => return Err(refuse(format!("is not a function {signature:?}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Functions of the items module need the capability that says so to the reader of the metadata.
+fn check_capability(import: &str, metadata: &Metadata) -> Result<(), String> {
+    let granting: &[&str] = match import {
+        "peer_get" => &[abi::capability::PEERS],
+        "result_read" => &[abi::capability::ITEMS, abi::capability::PEERS],
+        _ => &[abi::capability::ITEMS],
+    };
+    if granting.iter().any(|name| metadata.has_capability(name)) {
+        Ok(())
+    } else {
+        Err(format!("needs the capability {:?}", granting[0]))
+    }
+}
+
+fn check_exports(module: &Module, metadata: &Metadata) -> Result<(), Refusal> {
+    let export = |name: &str, right: &dyn Fn(&ExternType) -> bool, what: &str| {
+        let refuse = |reason: String| Refusal::Export {
+            name: name.to_owned(),
+            reason,
+        };
+        match module.get_export(name) {
+            None => Err(refuse("is missing".to_owned())),
+            Some(ty) if right(&ty) => Ok(()),
+            Some(_) => Err(refuse(format!("is not {what}"))),
+        }
+    };
+    let function = |name: &str, signature: &str| {
+        let right = |ty: &ExternType| matches!(ty, ExternType::Func(ty) if is(ty, signature));
+        export(name, &right, &format!("a function {signature:?}"))
+    };
+    let constant_i32 = |ty: &ExternType| {
+        matches!(ty, ExternType::Global(ty)
+            if ty.content().is_i32() && ty.mutability() == Mutability::Const)
+    };
+    export(
+        "memory",
+        &|ty| matches!(ty, ExternType::Memory(_)),
+        "a memory",
+    )?;
+    export(abi::BUFFER_EXPORT, &constant_i32, "a constant i32 global")?;
+    function(abi::RESERVE_EXPORT, "i:i")?;
+    metadata
+        .functions
+        .iter()
+        .try_for_each(|f| function(&format!("{}{}", abi::FUNCTION_PREFIX, f.name), "i:I"))
+}
+
+/// Does a wasm function type read as the ABI's notation: `i` and `I`, parameters, colon, result?
+fn is(ty: &FuncType, signature: &str) -> bool {
+    let letter = |ty: ValType| match ty {
+        ValType::I32 => 'i',
+        ValType::I64 => 'I',
+        _ => '?',
+    };
+    let params = ty.params().map(letter);
+    let results = ty.results().map(letter);
+    params.chain([':']).chain(results).eq(signature.chars())
+}
+
+/// Instantiates once under the type's limits, which runs no guest code as there is no start function,
+/// and returns the address of the scratch buffer.
+fn try_out(
+    engine: &Engine,
+    module: &Module,
+    metadata: &Metadata,
+    limits: &Limits,
+) -> Result<usize, Refusal> {
+    let failed = |error: wasmtime::Error| Refusal::Instantiate(format!("{error:#}"));
+    let mut linker = Linker::new(&engine.wasm);
+    linker
+        .define_unknown_imports_as_traps(module)
+        .map_err(failed)?;
+    let mut store = Store::new(&engine.wasm, MemoryGuard::new(limits));
+    store.limiter(|guard| guard);
+    let instance = linker.instantiate(&mut store, module).map_err(failed)?;
+
+    let memory = instance
+        .get_memory(&mut store, "memory")
+        .expect("the export was checked");
+    let global = instance
+        .get_global(&mut store, abi::BUFFER_EXPORT)
+        .expect("the export was checked");
+    let address = global.get(&mut store).i32().expect("its type was checked") as u32 as usize;
+    let fits =
+        address.is_multiple_of(8) && memory.data_size(&store) >= address + metadata.buffer as usize;
+    if fits {
+        Ok(address)
+    } else {
+        Err(Refusal::Export {
+            name: abi::BUFFER_EXPORT.to_owned(),
+            reason: format!(
+                "{} bytes at {address} are not 8-byte aligned inside the memory",
+                metadata.buffer
+            ),
+        })
+    }
+}

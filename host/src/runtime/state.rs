@@ -1,0 +1,221 @@
+//! What a store holds while a guest runs: the world, the reply, and what the call has used up.
+
+use cacheismo_abi::level;
+use wasmtime::{Memory, ResourceLimiter};
+
+use super::limits::Limits;
+use super::world::{Stop, World};
+
+/// Data of a store. The world is moved in for the time of a call.
+pub(super) struct CallState<W> {
+    pub(super) world: Option<W>,
+    pub(super) guest: Guest,
+    pub(super) memory_guard: MemoryGuard,
+    /// Of an interpreter that catches errors through the host.
+    pub(super) invoke: Option<super::lua::Invoke>,
+}
+
+impl<W: World> super::lua::LuaData for CallState<W> {
+    fn invoke(&mut self) -> &mut Option<super::lua::Invoke> {
+        &mut self.invoke
+    }
+}
+
+/// The part of the state that does not depend on the world.
+pub(super) struct Guest {
+    /// Its memory; set right after instantiation.
+    pub(super) memory: Option<Memory>,
+    pub(super) limits: Limits,
+    pub(super) used: Used,
+    /// The last call came back from the guest by itself, with a reply or a failure.
+    pub(super) returned: bool,
+    /// The function called may write.
+    pub(super) writes: bool,
+    /// The caller's buffer, swapped in for the time of a call.
+    pub(super) reply: Vec<u8>,
+    /// Length of `reply` before the call.
+    pub(super) reply_start: usize,
+    /// What `fail` was given.
+    pub(super) failure: Option<Vec<u8>>,
+    /// Why a host function ended the call.
+    pub(super) stop: Option<Stop>,
+    /// What `result_read` reads.
+    pub(super) parked: Vec<u8>,
+    /// Ticks a call has, for `peer_get` to start them anew.
+    pub(super) deadline_ticks: u64,
+    pub(super) log: Logger,
+}
+
+/// What one call has used of its limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Used {
+    pub(super) host_calls: u64,
+    pub(super) host_bytes: u64,
+    pub(super) written_bytes: u64,
+    pub(super) objects: u64,
+    pub(super) log_lines: u64,
+    pub(super) log_bytes: u64,
+    pub(super) peer_calls: u64,
+}
+
+/// Where guests' and the runtime's log lines go.
+pub trait Log: Send + Sync {
+    /// Are lines of this level ([`cacheismo_abi::level`]) shown? Asked before a line is made.
+    fn shows(&self, level: i32) -> bool;
+    /// One line, printable, about `type:function`.
+    fn line(&self, level: i32, subject: &str, text: &str);
+}
+
+/// A log that shows nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoLog;
+
+impl Log for NoLog {
+    fn shows(&self, _: i32) -> bool {
+        false
+    }
+    fn line(&self, _: i32, _: &str, _: &str) {}
+}
+
+/// The log with the type whose instance this is.
+pub(super) struct Logger {
+    pub(super) log: std::sync::Arc<dyn Log>,
+    pub(super) type_name: std::sync::Arc<str>,
+}
+
+impl Logger {
+    pub(super) fn guest_line(&self, level: i32, text: &[u8]) {
+        let level = level.clamp(level::DEBUG, level::ERROR);
+        if self.log.shows(level) {
+            self.log
+                .line(level, &self.type_name, &super::error::one_line(text));
+        }
+    }
+}
+
+impl<W: World> CallState<W> {
+    pub(super) fn new(limits: &Limits, log: Logger) -> CallState<W> {
+        CallState {
+            world: None,
+            invoke: None,
+            memory_guard: MemoryGuard::new(limits),
+            guest: Guest {
+                memory: None,
+                limits: *limits,
+                used: Used::default(),
+                returned: false,
+                writes: false,
+                reply: Vec::new(),
+                reply_start: 0,
+                failure: None,
+                stop: None,
+                parked: Vec::new(),
+                deadline_ticks: 0,
+                log,
+            },
+        }
+    }
+}
+
+impl Guest {
+    /// Counts bytes the host copies for the guest.
+    pub(super) fn spend_bytes(&mut self, bytes: usize) -> Result<(), Stop> {
+        spend(
+            &mut self.used.host_bytes,
+            bytes as u64,
+            self.limits.host_bytes,
+            "bytes copied by the host",
+        )
+    }
+
+    /// Counts a host call.
+    pub(super) fn spend_call(&mut self) -> Result<(), Stop> {
+        spend(
+            &mut self.used.host_calls,
+            1,
+            self.limits.host_calls,
+            "host calls",
+        )
+    }
+
+    /// Counts a write, and refuses it in a read-only function.
+    pub(super) fn spend_write(&mut self, bytes: usize) -> Result<(), Stop> {
+        if !self.writes {
+            return Err(Stop::Misuse("write in a read-only function"));
+        }
+        spend(
+            &mut self.used.written_bytes,
+            bytes as u64,
+            self.limits.written_bytes,
+            "bytes written",
+        )
+    }
+
+    /// Appends to the reply.
+    pub(super) fn extend_reply(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        let so_far = self.reply.len() - self.reply_start;
+        if (so_far + bytes.len()) as u64 > self.limits.reply_bytes {
+            return Err(exceeded(self.limits.reply_bytes, "reply bytes"));
+        }
+        self.reply.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Adds to a counter that must not pass its limit.
+pub(super) fn spend(used: &mut u64, amount: u64, limit: u64, what: &str) -> Result<(), Stop> {
+    *used += amount;
+    if *used > limit {
+        Err(exceeded(limit, what))
+    } else {
+        Ok(())
+    }
+}
+
+#[cold]
+pub(super) fn exceeded(limit: u64, what: &str) -> Stop {
+    Stop::Limit(format!("limit of {limit} {what} reached"))
+}
+
+/// Bounds of an instance's memory and table, and what was refused.
+#[derive(Debug)]
+pub(super) struct MemoryGuard {
+    memory_bytes: usize,
+    table_elements: usize,
+    /// Growth beyond a limit was refused; a trap that follows is most likely due to it.
+    pub(super) refused: bool,
+}
+
+impl MemoryGuard {
+    pub(super) fn new(limits: &Limits) -> MemoryGuard {
+        MemoryGuard {
+            memory_bytes: limits.memory_bytes as usize,
+            table_elements: limits.table_elements as usize,
+            refused: false,
+        }
+    }
+}
+
+impl ResourceLimiter for MemoryGuard {
+    fn memory_growing(&mut self, _: usize, to: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = to <= self.memory_bytes;
+        self.refused |= !allowed;
+        Ok(allowed)
+    }
+
+    fn table_growing(&mut self, _: usize, to: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(to <= self.table_elements)
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        1
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+}

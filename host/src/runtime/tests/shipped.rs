@@ -1,0 +1,130 @@
+//! The shipped modules, as they are committed: accepted, and of one mind in warm and fresh instances.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::api::{Budget, CallError, Instances, LimitsTable, NoLog, Registry, Source, help};
+use super::{PlainWorld, engine};
+
+struct Shipped {
+    registry: Registry,
+    instances: Instances<PlainWorld>,
+    world: PlainWorld,
+}
+
+impl Shipped {
+    fn new(limits: &[&str]) -> Shipped {
+        let mut table = LimitsTable::default();
+        // For busy machines.
+        table.set("deadline_ms=20000").unwrap();
+        limits.iter().for_each(|limit| table.set(limit).unwrap());
+        let registry = Registry::new(engine(), table);
+        let prebuilt = Path::new(env!("CARGO_MANIFEST_DIR")).join("../objects/prebuilt");
+        let names = ["set", "map", "quota", "swcounter", "consistent"];
+        let sources =
+            names.map(|name| Source::file(&prebuilt.join(format!("{name}.wasm"))).unwrap());
+        let refused = registry.load(&sources);
+        assert!(refused.is_empty(), "{refused:?}");
+        let instances = Instances::new(&registry, Arc::new(NoLog));
+        Shipped {
+            registry,
+            instances,
+            world: PlainWorld::new(),
+        }
+    }
+
+    /// Calls `type:function:object:argument...` and commits.
+    fn call(&mut self, key: &str) -> Result<String, CallError> {
+        let words: Vec<&[u8]> = key.split(':').map(str::as_bytes).collect();
+        let function = self
+            .registry
+            .types()
+            .find(words[0], words[1])
+            .expect("such a function");
+        let mut reply = Vec::new();
+        let mut world = self.world.clone();
+        world.handles = vec![format!(
+            "{}${}",
+            key.split(':').next().unwrap(),
+            key.split(':').nth(2).unwrap()
+        )];
+        let (world, result) =
+            self.instances
+                .call(function, &words[2..], world, Budget::Full, &mut reply);
+        result?;
+        self.world = world;
+        Ok(String::from_utf8(reply).unwrap())
+    }
+}
+
+const CONVERSATION: &[(&str, &str)] = &[
+    ("set:put:s:a", "ERROR_CACHE_MISS"),
+    ("set:new:s", "CREATED"),
+    ("set:put:s:b", "SUCCESS"),
+    ("set:put:s:a", "SUCCESS"),
+    ("set:exist:s:a", "EXISTS"),
+    ("set:exist:s:z", "NOT_FOUND"),
+    ("set:count:s", "2"),
+    ("set:getall:s", "a\r\nb\r\n"),
+    ("set:new:t", "CREATED"),
+    ("set:put:t:b", "SUCCESS"),
+    ("set:intersection:s:t", "b\r\n"),
+    ("set:union:t:s", "a\r\nb\r\n"),
+    ("set:difference:s:t", "a\r\n"),
+    ("set:delete:s:a", "SUCCESS"),
+    ("set:getall:s", "b\r\n"),
+];
+
+#[test]
+fn a_conversation_goes_the_same_way_in_warm_and_fresh_instances() {
+    for limits in [&[][..], &["instance_calls=1"]] {
+        let mut shipped = Shipped::new(limits);
+        for (key, reply) in CONVERSATION {
+            assert_eq!(shipped.call(key).as_deref(), Ok(*reply), "{key}");
+        }
+        let made = shipped
+            .registry
+            .types()
+            .named(b"set")
+            .unwrap()
+            .stats()
+            .instances_made;
+        let expected = if limits.is_empty() {
+            1
+        } else {
+            CONVERSATION.len() as u64
+        };
+        assert_eq!(made, expected);
+    }
+}
+
+#[test]
+fn a_set_of_many_members_is_listed_in_one_call() {
+    let mut shipped = Shipped::new(&["reply_bytes=16000000"]);
+    shipped.call("set:new:s").unwrap();
+    let fields = &mut shipped.world.objects.get_mut("set$s").unwrap().fields;
+    let expected: String = (0..100_000).map(|n| format!("member{n:06}\r\n")).collect();
+    fields.extend(
+        expected
+            .split_terminator("\r\n")
+            .map(|m| (m.as_bytes().to_vec(), Vec::new())),
+    );
+    assert_eq!(shipped.call("set:getall:s").unwrap(), expected);
+    assert_eq!(shipped.call("set:count:s").unwrap(), "100000");
+}
+
+#[test]
+fn usage_and_help_come_from_the_metadata() {
+    let mut shipped = Shipped::new(&[]);
+    let Err(CallError::Usage(usage)) = shipped.call("set:put:s") else {
+        panic!("it was called")
+    };
+    assert_eq!(usage, "set:put:<set>:<member>");
+    let types = shipped.registry.types();
+    let help = help::object(types.named(b"set").unwrap().metadata());
+    assert!(
+        help.contains("set:put:<set>:<member>\n    Adds a member."),
+        "{help}"
+    );
+    assert_eq!(help::objects(&types).lines().count(), 6);
+}

@@ -1,0 +1,188 @@
+//! Input kept between reads, and the spare buffers of a worker.
+//!
+//! A connection that waits for its next command keeps no buffer at all. One in the middle of a command keeps
+//! the bytes that came, in a buffer that grows as they come, whatever length the client announced.
+
+/// Spare bytes a worker keeps for the next big value.
+const SPARE_BYTES_MAX: usize = 8 << 20;
+/// Larger buffers go back to the system.
+const SPARE_BUFFER_BYTES_MAX: usize = 4 << 20;
+/// Smaller buffers aren't worth keeping.
+const SPARE_BUFFER_BYTES_MIN: usize = 4 << 10;
+/// Room made for a read into a buffer that is in use.
+const READ_BYTES_MIN: usize = 16 << 10;
+/// A buffer this large or more is doubled, not extended to what was announced.
+const GROWTH_BYTES_MIN: usize = 64 << 10;
+
+/// Buffers between two uses.
+#[derive(Debug, Default)]
+pub(super) struct Spares {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Spares {
+    /// The smallest spare buffer of at least `bytes`, but none so large that it would be wasted on them.
+    fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        let fits =
+            |buffer: &Vec<u8>| (bytes..=bytes.saturating_mul(4)).contains(&buffer.capacity());
+        let (at, _) = (self.buffers.iter().enumerate())
+            .filter(|(_, buffer)| fits(buffer))
+            .min_by_key(|(_, buffer)| buffer.capacity())?;
+        let buffer = self.buffers.swap_remove(at);
+        self.bytes -= buffer.capacity();
+        Some(buffer)
+    }
+
+    /// Keeps a buffer for later, or lets it go.
+    pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
+        let bytes = buffer.capacity();
+        let worth = (SPARE_BUFFER_BYTES_MIN..=SPARE_BUFFER_BYTES_MAX).contains(&bytes);
+        if worth && self.bytes + bytes <= SPARE_BYTES_MAX {
+            buffer.clear();
+            self.bytes += bytes;
+            self.buffers.push(buffer);
+        }
+    }
+}
+
+/// The beginning of a command whose end hasn't come yet.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Rest {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps `bytes`, the rest being empty, for a command of about `needed` bytes.
+    pub(super) fn keep(&mut self, bytes: &[u8], needed: usize, spares: &mut Spares) {
+        debug_assert!(self.is_empty(), "bytes of one connection stay in order");
+        if bytes.is_empty() {
+            return;
+        }
+        // A big buffer is only lent to a client that has sent a fair part of the command.
+        let spare = if bytes.len() >= READ_BYTES_MIN {
+            spares.take(needed)
+        } else {
+            None
+        };
+        self.buffer = spare.unwrap_or_else(|| Vec::with_capacity(bytes.len()));
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Drops bytes from the front; the buffer goes when it is used up.
+    pub(super) fn consume(&mut self, bytes: usize, spares: &mut Spares) {
+        self.start += bytes;
+        debug_assert!(
+            self.start <= self.buffer.len(),
+            "no more is consumed than there is"
+        );
+        if self.start >= self.buffer.len() {
+            spares.give(std::mem::take(&mut self.buffer));
+            self.start = 0;
+        }
+    }
+
+    /// The buffer with room for more behind its bytes, for a command of `needed` bytes.
+    ///
+    /// The room at most doubles what has come, so a client that announces much and sends little costs little.
+    pub(super) fn room(&mut self, needed: usize) -> &mut Vec<u8> {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        let len = self.buffer.len();
+        let missing = needed.saturating_sub(len).clamp(1, READ_BYTES_MIN);
+        if self.buffer.capacity() - len < missing {
+            let growth = len.max(GROWTH_BYTES_MIN);
+            let wanted = needed.saturating_sub(len).max(READ_BYTES_MIN);
+            self.buffer.reserve_exact(wanted.min(growth));
+        }
+        &mut self.buffer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announced_bytes_cost_nothing_before_they_come() {
+        let mut rest = Rest::default();
+        let mut spares = Spares::default();
+        rest.keep(b"set k 0 0 1000000000\r\n", 1_000_000_024, &mut spares);
+        let mut came = rest.len();
+        while came < 10 << 20 {
+            let room = rest.room(1_000_000_024);
+            assert!(
+                room.capacity() <= 2 * came + (64 << 10) + 64,
+                "{} for {came}",
+                room.capacity()
+            );
+            let n = (room.capacity() - room.len()).min(100_000);
+            room.extend(std::iter::repeat_n(b'x', n));
+            came += n;
+        }
+    }
+
+    #[test]
+    fn room_is_always_more_than_nothing() {
+        let mut rest = Rest::default();
+        let mut spares = Spares::default();
+        rest.keep(b"abc", 0, &mut spares);
+        for needed in [0, 1, 3, 4, 100] {
+            let room = rest.room(needed);
+            assert!(room.capacity() > room.len(), "{needed}");
+        }
+    }
+
+    #[test]
+    fn a_used_up_buffer_is_used_again() {
+        let mut rest = Rest::default();
+        let mut spares = Spares::default();
+        let data = vec![b'x'; 64 << 10];
+        rest.keep(&data, 1 << 20, &mut spares);
+        while rest.len() < 1 << 20 {
+            let room = rest.room(1 << 20);
+            let n = room.capacity() - room.len();
+            room.extend(std::iter::repeat_n(b'x', n));
+        }
+        let capacity = rest.buffer.capacity();
+        rest.consume(rest.len(), &mut spares);
+        assert_eq!((rest.buffer.capacity(), spares.bytes), (0, capacity));
+        rest.keep(&data, 1 << 20, &mut spares);
+        assert_eq!((rest.buffer.capacity(), spares.bytes), (capacity, 0));
+    }
+
+    #[test]
+    fn spare_buffers_are_bounded() {
+        let mut spares = Spares::default();
+        for _ in 0..100 {
+            spares.give(Vec::with_capacity(1 << 20));
+        }
+        spares.give(Vec::with_capacity(100 << 20));
+        assert!(spares.bytes <= SPARE_BYTES_MAX);
+    }
+
+    #[test]
+    fn consuming_keeps_the_order_of_bytes() {
+        let mut rest = Rest::default();
+        let mut spares = Spares::default();
+        rest.keep(b"abcdef", 0, &mut spares);
+        rest.consume(2, &mut spares);
+        rest.room(100).extend_from_slice(b"gh");
+        assert_eq!(rest.bytes(), b"cdefgh");
+    }
+}

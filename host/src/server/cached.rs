@@ -1,0 +1,47 @@
+//! The cache behind the sockets: where the two rooms meet.
+
+use crate::cache::{Cache, Connection, LaneJob, LaneResult, Progress, Worker};
+
+use super::service::{Application, Service, Step};
+
+impl Application for Cache {
+    type Service = Worker;
+
+    fn service(&self) -> Worker {
+        self.worker()
+    }
+
+    fn maintain(&self) -> bool {
+        Cache::maintain(self)
+    }
+}
+
+impl Service for Worker {
+    type Connection = Connection;
+    type Job = LaneJob;
+    type Outcome = LaneResult;
+
+    #[inline]
+    fn execute(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Step<LaneJob> {
+        match Worker::execute(self, connection, input, out) {
+            Progress::Read { consumed, needed } => Step::Read { consumed, needed },
+            Progress::Write { consumed } => Step::Write { consumed },
+            Progress::Lane { consumed, job } => Step::Lane { consumed, job },
+            Progress::Close { .. } => Step::Close,
+            Progress::Watch { consumed, streams } => Step::Watch { consumed, streams },
+        }
+    }
+
+    fn run(job: LaneJob) -> LaneResult {
+        job.run()
+    }
+
+    fn resume(&mut self, connection: &mut Connection, outcome: LaneResult) {
+        Worker::resume(self, connection, outcome);
+    }
+}

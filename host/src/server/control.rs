@@ -1,0 +1,83 @@
+//! What commands may do to the server: stop it, reload its certificates. Knows nothing of threads or sockets;
+//! the server hangs its own actions in when it starts.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+type Action<R> = OnceLock<Box<dyn Fn() -> R + Send + Sync>>;
+
+/// Shared by everybody who may want to stop the server.
+#[derive(Default)]
+pub struct Control {
+    stopping: AtomicBool,
+    stop: Action<()>,
+    reload_certificates: Action<Result<(), String>>,
+    reload_scripts: Action<Result<(), String>>,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("stopping", &self.stopping())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Asks the server to stop accepting, answer what is in flight, and end.
+    pub fn shutdown(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        if let Some(stop) = self.stop.get() {
+            stop();
+        }
+    }
+
+    /// Whether the server was asked to stop.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Reads the certificate files again.
+    ///
+    /// # Errors
+    /// Why the old certificates stay in use.
+    pub fn refresh_certificates(&self) -> Result<(), String> {
+        match self.reload_certificates.get() {
+            Some(reload) => reload(),
+            None => Err("TLS is not enabled".to_owned()),
+        }
+    }
+
+    /// Reads the scripts again.
+    ///
+    /// # Errors
+    /// Why the old scripts stay in use.
+    pub fn reload_scripts(&self) -> Result<(), String> {
+        self.reload_scripts.get().map_or(Ok(()), |reload| reload())
+    }
+
+    /// Sets what `reload_scripts` does. Only the first call counts.
+    pub fn on_reload_scripts(
+        &self,
+        action: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        let _ = self.reload_scripts.set(Box::new(action));
+    }
+
+    /// Sets what `shutdown` does. Only the first call counts.
+    pub(super) fn on_shutdown(&self, action: impl Fn() + Send + Sync + 'static) {
+        let _ = self.stop.set(Box::new(action));
+        if self.stopping() {
+            self.shutdown();
+        }
+    }
+
+    /// Sets what `refresh_certificates` does. Only the first call counts.
+    pub(super) fn on_refresh(
+        &self,
+        action: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        let _ = self.reload_certificates.set(Box::new(action));
+    }
+}

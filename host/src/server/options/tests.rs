@@ -1,0 +1,300 @@
+//! What the command line promises.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::config::ClientCertificate;
+use super::*;
+
+fn request(line: &str) -> Result<Request, UsageError> {
+    parse(std::iter::once("cacheismo").chain(line.split_whitespace()))
+}
+
+fn config(line: &str) -> Config {
+    match request(line) {
+        Ok(Request::Serve(config)) => *config,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn refusal(line: &str) -> String {
+    match request(line) {
+        Err(UsageError(text)) => text,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn port_of(config: &Config) -> u16 {
+    config.server.tcp[0].port
+}
+
+#[test]
+fn defaults_are_memcacheds() {
+    let config = config("");
+    assert_eq!(
+        config.server.tcp,
+        vec![ListenAddress {
+            host: None,
+            port: 11211,
+            security: Security::Default
+        }]
+    );
+    assert!(config.server.udp.is_empty());
+    assert_eq!(config.server.threads, 4);
+    assert_eq!(config.server.connections_max, 1024);
+    assert_eq!(config.server.backlog, 1024);
+    assert_eq!(config.server.requests_per_event, 20);
+    assert!(config.server.refuse_over_limit);
+    assert_eq!(config.store.memory_bytes, 64 << 20);
+    assert_eq!(config.store.item_bytes_max, 1 << 20);
+    assert!(config.store.evict && config.cache.cas && config.cache.flush_all);
+    assert_eq!(config.verbosity, 0);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn short_flags_may_be_clustered() {
+    let config = config("-vp 11212 -l 127.0.0.1");
+    assert_eq!(config.verbosity, 1);
+    assert_eq!(port_of(&config), 11212);
+    assert_eq!(self::config("-vvv").verbosity, 3);
+    assert_eq!(port_of(&self::config("-Ap11213")), 11213);
+}
+
+#[test]
+fn long_names_take_a_value_either_way() {
+    let config =
+        config("--port=5 --memory-limit 128 --max-item-size=2m --threads 2 --conn-limit 9");
+    assert_eq!(port_of(&config), 5);
+    assert_eq!(config.store.memory_bytes, 128 << 20);
+    assert_eq!(config.cache.item_bytes_max, 2 << 20);
+    assert_eq!(
+        (config.server.threads, config.server.connections_max),
+        (2, 9)
+    );
+}
+
+#[test]
+fn the_last_of_two_values_counts() {
+    assert_eq!(port_of(&config("-p 1 -p 2")), 2);
+}
+
+#[test]
+fn every_option_of_memcached_is_accepted() {
+    config(
+        "-p 0 -l 127.0.0.1 -m 64 -c 10 -t 1 -I 1m -vvv -U 0 -a 0777 -b 5 -R 3 -r -M -C -f 1.25 -n 48 -L \
+         -D : -F -X -W -A -B auto -o modern -e /x -N 3 -k",
+    );
+}
+
+#[test]
+fn options_without_effect_say_so_once() {
+    let config = config("-f 1.1 -n 10 -L -e /x -N 1 -o modern,slab_reassign -o ext_path=/y:5G");
+    assert_eq!(config.warnings.len(), 6, "{:?}", config.warnings);
+    assert!(config.warnings[5].contains("modern,slab_reassign,ext_path"));
+}
+
+#[test]
+fn what_memcached_refuses_is_refused() {
+    for line in [
+        "-t 0",
+        "-c 0",
+        "-c -1",
+        "-B junk",
+        "-l a:b",
+        "-l ,",
+        "-I 512",
+        "-I 1023",
+        "-I 2g -m 8192",
+        "-I 64m",
+        "-R 0",
+        "-f 1",
+        "-f 0.5",
+        "-n 0",
+        "-m 0",
+        "-p 70000",
+        "-p x",
+        "-a 9",
+        "-D ab",
+        "-o junk",
+        "-Y f -U 1",
+        "-S",
+        "-S --sasl-file f -B ascii",
+        "-Y f -B binary",
+        "-Z",
+        "-Z -o ssl_key=k",
+        "-l mtls:a",
+        "stray",
+    ] {
+        assert!(request(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn an_unknown_option_names_the_nearest() {
+    assert!(
+        refusal("--prot 5").contains("--port"),
+        "{}",
+        refusal("--prot 5")
+    );
+    assert!(refusal("--memory 5").contains("--memory-"));
+    assert!(refusal("-Q").contains("'-Q'"));
+    assert!(!refusal("--prot 5").contains('\n'));
+}
+
+#[test]
+fn help_and_version_begin_with_the_name_and_version() {
+    let start = concat!("cacheismo ", env!("CARGO_PKG_VERSION"), "\n");
+    for line in ["-h", "--help", "-V", "--version"] {
+        match request(line) {
+            Ok(Request::Print(text)) => assert!(text.starts_with(start), "{text}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+    let Ok(Request::Print(help)) = request("-h") else {
+        panic!("help")
+    };
+    for name in ["--port", "--objects", "--deadline-ms", "-o, --extended"] {
+        assert!(help.contains(name), "{name} is missing from\n{help}");
+    }
+}
+
+#[test]
+fn a_free_port_is_minus_one_or_zero() {
+    assert_eq!(port_of(&config("-p -1")), 0);
+    assert_eq!(port_of(&config("-p 0")), 0);
+    assert!(config("-p 0 -U 11211").server.tcp.is_empty());
+    assert_eq!(config("-U -1").server.udp[0].port, 0);
+}
+
+#[test]
+fn a_unix_socket_turns_tcp_off_unless_asked_for() {
+    assert!(config("-s /x").server.tcp.is_empty());
+    assert!(config("-s /x -p 0").server.tcp.is_empty());
+    assert_eq!(port_of(&config("-s /x -p 5")), 5);
+    assert_eq!(port_of(&config("-s /x -l 127.0.0.1")), 11211);
+    assert_eq!(config("-s /x -a 0777").server.unix_mask, 0o777);
+    assert_eq!(config("-s /x").server.unix_mask, 0o700);
+}
+
+#[test]
+fn listeners_gather_from_lists_and_repetitions() {
+    let config = config("-l 127.0.0.1,[::1]:7 -l notls:localhost:8 -p 9");
+    let ports: Vec<u16> = config
+        .server
+        .tcp
+        .iter()
+        .map(|address| address.port)
+        .collect();
+    assert_eq!(ports, [9, 7, 8]);
+}
+
+#[test]
+fn tls_is_resolved() {
+    let tls = config("-Z -o ssl_chain_cert=c,ssl_key=k,ssl_verify_mode=1,ssl_ca_cert=a -l mtls:a")
+        .server
+        .tls;
+    let tls = tls.expect("tls is on");
+    assert_eq!(tls.verify, ClientCertificate::Request);
+    assert!(!tls.tls13_only);
+}
+
+#[test]
+fn authentication_narrows_the_protocol() {
+    assert_eq!(config("-Y f").server.protocol, WireProtocol::Ascii);
+    assert_eq!(
+        config("-S --sasl-file f").server.protocol,
+        WireProtocol::Binary
+    );
+    assert_eq!(config("-S -Y f").server.protocol, WireProtocol::Auto);
+}
+
+#[test]
+fn a_small_memory_lowers_the_item_limit() {
+    let config = config("-m 1");
+    assert_eq!(config.store.item_bytes_max, 512 << 10);
+    assert_eq!(config.warnings.len(), 1);
+}
+
+#[test]
+fn our_own_options_are_resolved() {
+    let config = config(
+        "--objects a --objects b --no-objects --objects-lenient --lua-scripts l --lua-main m --eviction size-idle \
+         --deadline-ms 5 --inline-budget-us 7000 --slow-log-ms 3 --object-memory-mb 2 --lane-threads 6",
+    );
+    let runtime = config.runtime;
+    assert_eq!(runtime.objects.len(), 2);
+    assert!(!runtime.embedded && runtime.lenient);
+    assert_eq!(runtime.deadline, Duration::from_millis(5));
+    assert_eq!(runtime.inline_budget, Duration::from_micros(7000));
+    assert_eq!(runtime.memory_bytes_max, 2 << 20);
+    assert_eq!(config.server.lane_threads, 6);
+    assert_eq!(config.store.eviction, Eviction::SizeIdle);
+}
+
+/// Parses `line` with a configuration file of this `text`.
+fn with_file(text: &str, line: &str) -> Result<Request, UsageError> {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("written");
+    request(&format!("--config {} {line}", file.path().display()))
+}
+
+#[test]
+fn a_file_gives_options_and_the_command_line_wins() {
+    let text = "port = 5\nlisten = [\"127.0.0.1\", \"[::1]\"]\nmax-item-size = \"2m\"\nverbose = 2\n\
+                disable-cas = true\ndisable-flush-all = false\nslab-growth-factor = 1.5\n";
+    let Ok(Request::Serve(config)) = with_file(text, "-p 6") else {
+        panic!("a good file")
+    };
+    let ports: Vec<u16> = config
+        .server
+        .tcp
+        .iter()
+        .map(|address| address.port)
+        .collect();
+    assert_eq!(ports, [6, 6]);
+    assert_eq!(config.store.item_bytes_max, 2 << 20);
+    assert!(!config.cache.cas && config.cache.flush_all);
+    assert_eq!(config.verbosity, 2);
+    let Ok(Request::Serve(config)) = with_file(text, "-l localhost -v") else {
+        panic!("a good file")
+    };
+    assert_eq!((config.server.tcp.len(), config.verbosity), (1, 1));
+}
+
+#[test]
+fn a_bad_file_is_refused_with_its_name() {
+    for text in [
+        "prot = 5\n",
+        "port = true\n",
+        "daemon = 1\n",
+        "port = \n",
+        "config = \"x\"\n",
+        "port = 70000\n",
+        "threads = 0\n",
+    ] {
+        assert!(with_file(text, "").is_err(), "{text}");
+    }
+    let Err(UsageError(error)) = with_file("\nprot = 5\n", "") else {
+        panic!("a bad file")
+    };
+    assert!(error.contains("'port'") && error.contains('/'), "{error}");
+    let Err(UsageError(error)) = with_file("\n\nport = = 5\n", "") else {
+        panic!("a bad file")
+    };
+    assert!(error.contains("line 3"), "{error}");
+    assert!(request("--config /nonexistent").is_err());
+}
+
+#[test]
+fn checking_the_configuration_serves_nothing() {
+    assert!(matches!(request("--check-config"), Ok(Request::Checked(_))));
+    assert!(request("--check-config -t 0").is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_command_line_panics(words in proptest::collection::vec("[-a-zA-Z0-9=,:\\[\\]]{0,8}", 0..5)) {
+        let _ = parse(std::iter::once("cacheismo".to_owned()).chain(words));
+    }
+}

@@ -1,0 +1,72 @@
+//! What the server asks of the room behind it, so that sockets can be tested without a cache.
+
+/// What all workers share.
+pub trait Application: Send + Sync + 'static {
+    /// One worker's part. It stays on its thread.
+    type Service: Service;
+
+    /// A worker's part, made on the worker's thread.
+    fn service(&self) -> Self::Service;
+
+    /// A step of work that nobody waits for. True when there is more to do at once.
+    fn maintain(&self) -> bool {
+        false
+    }
+}
+
+/// Turns bytes of a connection into replies.
+pub trait Service: 'static {
+    /// What is remembered of a connection.
+    type Connection: Default;
+    /// A call that has to run where it may wait.
+    type Job: Send + 'static;
+    /// What came of it.
+    type Outcome: Send + 'static;
+
+    /// Executes every complete command of `input`, appending replies to `out`. Never waits.
+    fn execute(
+        &mut self,
+        connection: &mut Self::Connection,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Step<Self::Job>;
+
+    /// Runs a job, on a lane thread.
+    fn run(job: Self::Job) -> Self::Outcome;
+
+    /// Takes the outcome of a job; the next `execute` goes on from there.
+    fn resume(&mut self, connection: &mut Self::Connection, outcome: Self::Outcome);
+}
+
+/// Where a connection stands after `execute`. `consumed` bytes of the input are done with.
+#[derive(Debug)]
+pub enum Step<Job> {
+    /// Read more; it makes sense to come again with at least `needed` bytes of which the rest is the beginning.
+    Read {
+        /// Bytes done with.
+        consumed: usize,
+        /// Bytes to come with.
+        needed: usize,
+    },
+    /// Write the output, then come again with the rest of the input, be it empty.
+    Write {
+        /// Bytes done with.
+        consumed: usize,
+    },
+    /// Have the job run, hand in its outcome, then come again with the rest of the input, be it empty.
+    Lane {
+        /// Bytes done with.
+        consumed: usize,
+        /// The work.
+        job: Job,
+    },
+    /// Write the output, then close.
+    Close,
+    /// From now on the connection gets log lines.
+    Watch {
+        /// Bytes done with.
+        consumed: usize,
+        /// The streams, named as in the command.
+        streams: Vec<u8>,
+    },
+}

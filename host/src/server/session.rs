@@ -1,0 +1,379 @@
+//! One connection: read, execute all that is there, one write.
+//!
+//! A connection that waits keeps no buffers. Nothing is allocated for a request: input goes to the worker's read
+//! buffer, answers to the worker's output buffer, and both are empty again before another task runs.
+
+mod gate;
+mod watching;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::oneshot;
+
+use super::acceptor::Admission;
+use super::buffers::Rest;
+use super::link::{Link, Wish};
+use super::service::{Service, Step};
+use super::shard::Shard;
+use crate::stats::{ConnectionState, Stream};
+
+/// Reads that throw away what a client sent after its connection was closed for it.
+const DRAIN_READS_MAX: usize = 16;
+
+/// A connection over any stream.
+pub(super) struct Session<S: Service, T> {
+    shard: Rc<Shard<S>>,
+    stream: T,
+    link: Rc<Link>,
+    state: S::Connection,
+    /// The beginning of the next command.
+    rest: Rest,
+    /// Nothing reaches the service before this was looked at.
+    gate: Gate,
+    /// Counts the connection as open for as long as it is.
+    _admission: Admission,
+}
+
+/// What stands between a connection and the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    /// The first byte decides about the protocol.
+    Protocol,
+    /// A text client has to give its password.
+    Password,
+    Open,
+}
+
+/// Where the input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// In the worker's read buffer.
+    Shared,
+    /// In the connection's own.
+    Rest,
+}
+
+/// What to do between two executions.
+enum Turn<Job> {
+    Read { needed: usize },
+    Write,
+    Lane(Job),
+    Close,
+    Watch(Vec<u8>),
+}
+
+impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
+    pub(super) fn new(shard: Rc<Shard<S>>, stream: T, link: Link, admission: Admission) -> Self {
+        let link = Rc::new(link);
+        shard.register(&link);
+        Session {
+            shard,
+            stream,
+            link,
+            state: S::Connection::default(),
+            rest: Rest::default(),
+            gate: Gate::Protocol,
+            _admission: admission,
+        }
+    }
+
+    /// Serves until either side closes.
+    pub(super) async fn run(mut self) {
+        // A connection that breaks is the client's affair; nothing is left to say to it.
+        let _ = self.serve().await;
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
+        let mut needed = 0;
+        loop {
+            let (received, source) = self.receive(needed).await?;
+            if received == 0 {
+                return self.close().await;
+            }
+            self.shard.counters.read(received);
+            self.link.entry.set_active(self.shard.now_s());
+            if self.is_short(source, needed)? {
+                continue;
+            }
+            match self.answer(source).await? {
+                Some(more) => needed = more,
+                None => return self.close().await,
+            }
+            if received >= self.shard.turn_bytes / 2 {
+                self.give_way().await;
+            }
+        }
+    }
+
+    /// Waits for input. 0 bytes are the end.
+    ///
+    /// A short rest is put in front of it in the worker's buffer; a long one gets it appended, so that the bytes
+    /// of a big value are copied once.
+    async fn receive(&mut self, needed: usize) -> io::Result<(usize, Source)> {
+        let Session {
+            shard,
+            stream,
+            link,
+            rest,
+            ..
+        } = self;
+        let source = match rest.len() {
+            0 => Source::Shared,
+            len if len.max(needed) <= shard.turn_bytes / 2 => Source::Shared,
+            _ => Source::Rest,
+        };
+        let received = poll_fn(|context| {
+            if link.wish() == Wish::Leave {
+                return Poll::Ready(Ok(0));
+            }
+            let polled = match source {
+                Source::Shared => {
+                    let mut input = shard.fresh_input();
+                    input.extend_from_slice(rest.bytes());
+                    poll_read(stream, context, &mut input)
+                }
+                Source::Rest => poll_read(stream, context, rest.room(needed)),
+            };
+            match polled {
+                Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok(0)),
+                Poll::Pending => {
+                    link.sleeps(context);
+                    Poll::Pending
+                }
+                ready => ready,
+            }
+        })
+        .await?;
+        if source == Source::Shared && received > 0 {
+            rest.consume(rest.len(), &mut shard.spares.borrow_mut());
+        }
+        Ok((received, source))
+    }
+
+    /// Whether it makes no sense yet to execute what has come; it is kept then.
+    fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
+        if source == Source::Rest {
+            if self.rest.len() > self.shard.input_bytes_max {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            return Ok(self.rest.len() < needed);
+        }
+        let input = self.shard.input.borrow();
+        let short = input.len() < needed;
+        if short {
+            self.rest
+                .keep(&input, needed, &mut self.shard.spares.borrow_mut());
+        }
+        Ok(short)
+    }
+
+    /// Executes what has come and writes the answers. `None`: close. Otherwise the length to read up to.
+    async fn answer(&mut self, source: Source) -> io::Result<Option<usize>> {
+        let mut turn = match source {
+            Source::Shared => self.execute_shared(),
+            Source::Rest => self.execute_rest(),
+        };
+        loop {
+            match turn {
+                Turn::Read { needed } => {
+                    self.flush().await?;
+                    return Ok(Some(needed));
+                }
+                Turn::Write => {
+                    self.flush().await?;
+                    self.give_way().await;
+                }
+                Turn::Lane(job) => self.call(job).await?,
+                Turn::Close => {
+                    self.flush().await?;
+                    return Ok(None);
+                }
+                Turn::Watch(streams) => {
+                    if self.watch(&streams).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+            turn = self.execute_rest();
+        }
+    }
+
+    /// Executes what is in the worker's read buffer and keeps what is left of it.
+    fn execute_shared(&mut self) -> Turn<S::Job> {
+        let input = self.shard.input.take();
+        let (consumed, turn) = self.execute(&input);
+        let needed = match turn {
+            Turn::Read { needed } => needed,
+            _ => 0,
+        };
+        self.rest.keep(
+            &input[consumed..],
+            needed,
+            &mut self.shard.spares.borrow_mut(),
+        );
+        self.shard.input.replace(input);
+        turn
+    }
+
+    /// Executes the rest, be it empty.
+    fn execute_rest(&mut self) -> Turn<S::Job> {
+        let rest = std::mem::take(&mut self.rest);
+        let (consumed, turn) = self.execute(rest.bytes());
+        self.rest = rest;
+        self.rest
+            .consume(consumed, &mut self.shard.spares.borrow_mut());
+        turn
+    }
+
+    fn execute(&mut self, input: &[u8]) -> (usize, Turn<S::Job>) {
+        let shard = Rc::clone(&self.shard);
+        let mut out = shard.output();
+        let mut opened = 0;
+        if self.gate != Gate::Open {
+            let (consumed, turn) = self.pass_gate(input, &mut out);
+            if let Some(turn) = turn {
+                return (consumed, turn);
+            }
+            opened = consumed;
+        }
+        let mut service = shard.service.borrow_mut();
+        match service.execute(&mut self.state, &input[opened..], &mut out) {
+            Step::Read { consumed, needed } => (opened + consumed, Turn::Read { needed }),
+            Step::Write { consumed } => (opened + consumed, Turn::Write),
+            Step::Lane { consumed, job } => (opened + consumed, Turn::Lane(job)),
+            Step::Close => (input.len(), Turn::Close),
+            Step::Watch { consumed, streams } => (opened + consumed, Turn::Watch(streams)),
+        }
+    }
+
+    /// Has a call run on a lane thread, while the answers before it go out.
+    async fn call(&mut self, job: S::Job) -> io::Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.shard.process.stats.lane_jobs.add(1);
+        // A client that left doesn't wait for the outcome.
+        self.shard
+            .process
+            .lanes
+            .submit(move || drop(sender.send(S::run(job))));
+        self.flush().await?;
+        self.link.entry.set_state(ConnectionState::Calling);
+        let outcome = receiver.await;
+        self.link.entry.set_state(ConnectionState::Waiting);
+        // A job that panicked has no outcome, and this client's stream no way on.
+        let outcome = outcome.map_err(|_| io::Error::from(io::ErrorKind::Other))?;
+        self.shard
+            .service
+            .borrow_mut()
+            .resume(&mut self.state, outcome);
+        Ok(())
+    }
+
+    /// Writes the worker's output buffer.
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.shard.output().is_empty() {
+            return Ok(());
+        }
+        let out = self.shard.take_output();
+        let result = self.write(&out).await;
+        self.shard.return_output(out);
+        result
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Session {
+            shard,
+            stream,
+            link,
+            ..
+        } = self;
+        let mut written = 0;
+        let result = poll_fn(|context| {
+            while written < bytes.len() {
+                match Pin::new(&mut *stream).poll_write(context, &bytes[written..]) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(n)) => written += n,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending if link.wish() == Wish::Leave => {
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                    Poll::Pending => {
+                        link.entry.set_state(ConnectionState::Writing);
+                        link.sleeps(context);
+                        return Poll::Pending;
+                    }
+                }
+            }
+            Pin::new(&mut *stream).poll_flush(context)
+        })
+        .await;
+        shard.counters.wrote(written);
+        link.entry.set_state(ConnectionState::Waiting);
+        result
+    }
+
+    /// Lets the worker's other connections have their turn.
+    async fn give_way(&self) {
+        self.shard.counters.yielded();
+        tokio::task::yield_now().await;
+    }
+
+    /// Ends the connection so that the answers arrive: the system resets a connection that is closed with input
+    /// unread, and a reset overtakes data.
+    async fn close(&mut self) -> io::Result<()> {
+        let Session { shard, stream, .. } = self;
+        poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context)).await?;
+        poll_fn(|context| {
+            for _ in 0..DRAIN_READS_MAX {
+                let mut input = shard.fresh_input();
+                if !matches!(poll_read(stream, context, &mut input), Poll::Ready(Ok(1..))) {
+                    break;
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+}
+
+impl<S: Service, T> Drop for Session<S, T> {
+    fn drop(&mut self) {
+        let process = &self.shard.process;
+        let entry = &self.link.entry;
+        process.hub.publish(
+            Stream::Connections,
+            format_args!("type=conn_close rip={} id={}", entry.peer, entry.id),
+        );
+        process.stats.connections.close(entry.id);
+        self.shard.unregister(&self.link);
+    }
+}
+
+/// Reads into the spare capacity of `buffer`.
+fn poll_read<T: AsyncRead + Unpin>(
+    stream: &mut T,
+    context: &mut Context<'_>,
+    buffer: &mut Vec<u8>,
+) -> Poll<io::Result<usize>> {
+    pin!(stream.read_buf(buffer)).poll(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::EchoService;
+    use super::*;
+
+    /// Beside this an open connection costs its entry, its link and its place in the runtime: some hundred bytes.
+    #[test]
+    fn a_connection_is_small() {
+        fn task_bytes<S: Service, T, F>(_: fn(Session<S, T>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = task_bytes(Session::<EchoService, tokio::net::TcpStream>::run);
+        assert!(bytes <= 1024, "{bytes} bytes");
+    }
+}

@@ -1,0 +1,70 @@
+//! A connection that turned to `watch`: log lines until it leaves.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Session, poll_read};
+use crate::server::link::Wish;
+use crate::server::service::Service;
+use crate::stats::{ConnectionState, Watcher};
+
+impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
+    /// Sends log lines until the client leaves. False when there is no such stream: the connection goes on.
+    pub(super) async fn watch(&mut self, streams: &[u8]) -> io::Result<bool> {
+        let hub = Arc::clone(&self.shard.process.hub);
+        if !self.shard.process.config.watch {
+            self.shard
+                .output()
+                .extend_from_slice(b"CLIENT_ERROR watch commands not allowed\r\n");
+            return Ok(false);
+        }
+        let Ok(watcher) = hub.watch(streams) else {
+            self.shard.output().extend_from_slice(b"ERROR\r\n");
+            return Ok(false);
+        };
+        self.shard.output().extend_from_slice(b"OK\r\n");
+        let result = self.watch_lines(&watcher).await;
+        hub.unwatch(&watcher);
+        result.map(|()| true)
+    }
+
+    async fn watch_lines(&mut self, watcher: &Watcher) -> io::Result<()> {
+        self.flush().await?;
+        let mut lines = Vec::new();
+        loop {
+            self.link.entry.set_state(ConnectionState::Watching);
+            let Session {
+                shard,
+                stream,
+                link,
+                ..
+            } = self;
+            let more = poll_fn(|context| {
+                // What a watching client sends is of no interest, but its leaving is.
+                loop {
+                    let mut input = shard.fresh_input();
+                    match poll_read(stream, context, &mut input) {
+                        Poll::Ready(Ok(1..)) => {}
+                        Poll::Ready(_) => return Poll::Ready(false),
+                        Poll::Pending => break,
+                    }
+                }
+                if link.wish() != Wish::Stay {
+                    return Poll::Ready(false);
+                }
+                link.sleeps(context);
+                watcher.poll_lines(context, &mut lines).map(|()| true)
+            })
+            .await;
+            if !more {
+                return Ok(());
+            }
+            self.write(&lines).await?;
+            lines.clear();
+        }
+    }
+}

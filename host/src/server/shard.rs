@@ -1,0 +1,144 @@
+//! What the connections of one worker thread share: the service, the read buffer, the output buffer.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::auth::Passwords;
+use super::buffers::Spares;
+use super::lanes::Lanes;
+use super::link::{Link, Wish};
+use super::options::ServerConfig;
+use super::service::Service;
+use super::tls::Tls;
+use crate::stats::{ServerStats, WatchHub, WorkerCounters};
+
+/// Input read at one go for each request of `-R`: 20 make 64 KiB.
+const TURN_BYTES_PER_REQUEST: usize = (64 << 10) / 20;
+/// An output buffer that grew beyond this is given back.
+const OUTPUT_KEEP_BYTES_MAX: usize = 2 << 20;
+/// What a connection may have in its buffer beyond the largest item.
+const INPUT_SLACK_BYTES: usize = 1 << 20;
+
+/// What all workers share.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) stats: Arc<ServerStats>,
+    pub(super) hub: Arc<WatchHub>,
+    pub(super) lanes: Lanes,
+    /// Of text clients; `None` lets everybody in.
+    pub(super) passwords: Option<Arc<Passwords>>,
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) config: ServerConfig,
+}
+
+/// One worker's own. Never borrowed across an await.
+pub(super) struct Shard<S: Service> {
+    pub(super) service: RefCell<S>,
+    /// Where connections without a rest read to. Between a read and the execution of what it brought, no other
+    /// task runs, so one buffer does for all.
+    pub(super) input: RefCell<Vec<u8>>,
+    output: RefCell<Vec<u8>>,
+    pub(super) spares: RefCell<Spares>,
+    pub(super) counters: Arc<WorkerCounters>,
+    pub(super) process: Arc<Process>,
+    pub(super) turn_bytes: usize,
+    pub(super) input_bytes_max: usize,
+    links: RefCell<HashMap<u64, Rc<Link>>>,
+    stopping: Cell<bool>,
+    /// Told when the last connection of a stopping worker went.
+    pub(super) empty: Notify,
+}
+
+impl<S: Service> Shard<S> {
+    pub(super) fn new(service: S, process: Arc<Process>) -> Shard<S> {
+        let requests = process.config.requests_per_event as usize;
+        let turn_bytes = requests
+            .saturating_mul(TURN_BYTES_PER_REQUEST)
+            .clamp(4 << 10, 1 << 20);
+        Shard {
+            service: RefCell::new(service),
+            input: RefCell::default(),
+            output: RefCell::default(),
+            spares: RefCell::default(),
+            counters: process.stats.worker(),
+            turn_bytes,
+            input_bytes_max: process.config.item_bytes_max + INPUT_SLACK_BYTES,
+            process,
+            links: RefCell::default(),
+            stopping: Cell::new(false),
+            empty: Notify::new(),
+        }
+    }
+
+    /// The read buffer, empty and with room for a turn.
+    pub(super) fn fresh_input(&self) -> RefMut<'_, Vec<u8>> {
+        let mut input = self.input.borrow_mut();
+        input.clear();
+        input.reserve(self.turn_bytes);
+        input
+    }
+
+    /// The output buffer, to append to.
+    pub(super) fn output(&self) -> RefMut<'_, Vec<u8>> {
+        self.output.borrow_mut()
+    }
+
+    /// The output buffer, to write. While it is away others get a new one.
+    pub(super) fn take_output(&self) -> Vec<u8> {
+        self.output.take()
+    }
+
+    /// Brings the output buffer back.
+    pub(super) fn return_output(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        if buffer.capacity() <= OUTPUT_KEEP_BYTES_MAX && self.output.borrow().capacity() == 0 {
+            *self.output.borrow_mut() = buffer;
+        }
+    }
+
+    pub(super) fn now_s(&self) -> u32 {
+        u32::try_from(self.process.stats.clock_s()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn register(&self, link: &Rc<Link>) {
+        if self.stopping.get() {
+            link.send(Wish::Finish);
+        }
+        self.links
+            .borrow_mut()
+            .insert(link.entry.id, Rc::clone(link));
+    }
+
+    pub(super) fn unregister(&self, link: &Link) {
+        let mut links = self.links.borrow_mut();
+        links.remove(&link.entry.id);
+        if links.is_empty() && self.stopping.get() {
+            self.empty.notify_one();
+        }
+    }
+
+    /// Asks every connection to answer what has come and to close.
+    pub(super) fn stop(&self) {
+        self.stopping.set(true);
+        let links = self.links.borrow();
+        links.values().for_each(|link| link.send(Wish::Finish));
+        if links.is_empty() {
+            self.empty.notify_one();
+        }
+    }
+
+    /// Closes the connections that were idle for `idle_s` seconds.
+    pub(super) fn close_idle(&self, idle_s: u32) {
+        let now = self.now_s();
+        for link in self.links.borrow().values() {
+            if now.saturating_sub(link.entry.active_s()) > idle_s && link.is_idle() {
+                self.process.stats.idle_kicks.add(1);
+                link.send(Wish::Leave);
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! UDP: one datagram in, as many as needed out, framed as [`protocol::udp`](crate::protocol::udp) says.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
+
+use super::service::{Service, Step};
+use super::shard::Shard;
+use crate::protocol::udp;
+
+/// Largest datagram there is.
+const RECEIVE_BYTES: usize = 64 << 10;
+/// Longest answer that is made; no client could number its parts beyond.
+const ANSWER_BYTES_MAX: usize = udp::DATA_BYTES_MAX * u16::MAX as usize;
+
+/// Answers datagrams for ever.
+pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::UdpSocket) {
+    let Ok(socket) = UdpSocket::from_std(socket) else {
+        return;
+    };
+    let mut datagram = vec![0; RECEIVE_BYTES];
+    loop {
+        // Errors here are echoes of earlier answers that couldn't be delivered.
+        let Ok((len, peer)) = socket.recv_from(&mut datagram).await else {
+            continue;
+        };
+        shard.counters.read(len);
+        let Some((frame, commands)) = udp::parse(&datagram[..len]) else {
+            continue;
+        };
+        let out = match frame.total {
+            1 => answer(&shard, commands).await,
+            _ => udp::MULTI_PACKET.as_bytes().to_vec(),
+        };
+        send(&shard, &socket, peer, frame.request_id, &out).await;
+    }
+}
+
+/// Executes the commands of one datagram; what is incomplete at its end never becomes complete.
+async fn answer<S: Service>(shard: &Shard<S>, request: &[u8]) -> Vec<u8> {
+    let mut connection = S::Connection::default();
+    let mut out = Vec::new();
+    let mut at = 0;
+    loop {
+        let step = shard
+            .service
+            .borrow_mut()
+            .execute(&mut connection, &request[at..], &mut out);
+        match step {
+            Step::Write { consumed } => at += consumed,
+            Step::Lane { consumed, job } => {
+                at += consumed;
+                let (sender, receiver) = oneshot::channel();
+                shard
+                    .process
+                    .lanes
+                    .submit(move || drop(sender.send(S::run(job))));
+                let Ok(outcome) = receiver.await else {
+                    return out;
+                };
+                shard.service.borrow_mut().resume(&mut connection, outcome);
+            }
+            Step::Read { .. } | Step::Close | Step::Watch { .. } => return out,
+        }
+        if out.len() > ANSWER_BYTES_MAX {
+            return out;
+        }
+    }
+}
+
+async fn send<S: Service>(
+    shard: &Shard<S>,
+    socket: &UdpSocket,
+    peer: SocketAddr,
+    request_id: u16,
+    out: &[u8],
+) {
+    let mut datagram = Vec::with_capacity(udp::HEADER_BYTES + udp::DATA_BYTES_MAX);
+    for (header, data) in udp::datagrams(request_id, out) {
+        datagram.clear();
+        datagram.extend_from_slice(&header);
+        datagram.extend_from_slice(data);
+        if socket.send_to(&datagram, peer).await.is_ok() {
+            shard.counters.wrote(datagram.len());
+        }
+    }
+}

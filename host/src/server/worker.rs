@@ -1,0 +1,156 @@
+//! A worker thread: a runtime of its own, with the connections it was dealt.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::spawn_local;
+
+use super::acceptor::Admission;
+use super::link::Link;
+use super::service::{Application, Service};
+use super::session::Session;
+use super::shard::{Process, Shard};
+use super::{tls, udp};
+use crate::stats::{Stream, log};
+
+/// A client that doesn't finish its TLS handshake in this time is dropped.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// What a worker is told.
+pub(super) enum Message {
+    /// Serve this connection.
+    Connection(Box<Arrival>),
+    /// Serve this UDP socket.
+    Udp(std::net::UdpSocket),
+    /// Answer what has come, and end.
+    Stop,
+}
+
+/// A connection on its way to its worker.
+pub(super) struct Arrival {
+    pub(super) transport: Transport,
+    pub(super) peer: String,
+    pub(super) local: Arc<str>,
+    pub(super) admission: Admission,
+}
+
+/// How its bytes travel.
+pub(super) enum Transport {
+    Tcp(std::net::TcpStream),
+    /// With a certificate of the client required, or as configured.
+    Tls(std::net::TcpStream, bool),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// Runs a worker to its end.
+pub(super) fn run<A: Application>(
+    application: &A,
+    process: Arc<Process>,
+    messages: UnboundedReceiver<Message>,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())?;
+    let shard = Rc::new(Shard::new(application.service(), process));
+    runtime.block_on(serve(shard, messages));
+    Ok(())
+}
+
+async fn serve<S: Service>(shard: Rc<Shard<S>>, mut messages: UnboundedReceiver<Message>) {
+    let idle = shard.process.config.idle_timeout.as_secs();
+    if idle > 0 {
+        spawn_local(sweep(
+            Rc::clone(&shard),
+            u32::try_from(idle).unwrap_or(u32::MAX),
+        ));
+    }
+    while let Some(message) = messages.recv().await {
+        match message {
+            Message::Connection(arrival) => accept(&shard, *arrival),
+            Message::Udp(socket) => {
+                spawn_local(udp::serve(Rc::clone(&shard), socket));
+            }
+            Message::Stop => {
+                shard.stop();
+                shard.empty.notified().await;
+                return;
+            }
+        }
+    }
+}
+
+/// Closes idle connections.
+async fn sweep<S: Service>(shard: Rc<Shard<S>>, idle_s: u32) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        shard.close_idle(idle_s);
+    }
+}
+
+fn accept<S: Service>(shard: &Rc<Shard<S>>, arrival: Arrival) {
+    let Arrival {
+        transport,
+        peer,
+        local,
+        admission,
+    } = arrival;
+    let process = &shard.process;
+    let entry = process.stats.connections.open(peer, local, shard.now_s());
+    log::debug(format_args!("connection {} from {}", entry.id, entry.peer));
+    process.hub.publish(
+        Stream::Connections,
+        format_args!("type=conn_new rip={} id={}", entry.peer, entry.id),
+    );
+    let link = Link::new(entry);
+    let shard = Rc::clone(shard);
+    match transport {
+        Transport::Tcp(stream) => {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                spawn_local(Session::new(shard, stream, link, admission).run());
+            }
+        }
+        Transport::Unix(stream) => {
+            if let Ok(stream) = UnixStream::from_std(stream) {
+                spawn_local(Session::new(shard, stream, link, admission).run());
+            }
+        }
+        Transport::Tls(stream, mutual) => {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                spawn_local(handshake(shard, stream, mutual, link, admission));
+            }
+        }
+    }
+}
+
+/// Boxed in parts, so that plain connections don't pay for what TLS needs.
+async fn handshake<S: Service>(
+    shard: Rc<Shard<S>>,
+    stream: TcpStream,
+    mutual: bool,
+    link: Link,
+    admission: Admission,
+) {
+    let accepted = match &shard.process.tls {
+        Some(tls) => tokio::time::timeout(HANDSHAKE, tls::Tls::accept(tls, stream, mutual)).await,
+        None => return,
+    };
+    match accepted {
+        Ok(Ok(stream)) => {
+            Session::new(shard, Box::new(stream), link, admission)
+                .run()
+                .await
+        }
+        Ok(Err(error)) => {
+            log::info(format_args!(
+                "TLS handshake with {} failed: {error}",
+                link.entry.peer
+            ));
+            shard.process.stats.connections.close(link.entry.id);
+        }
+        Err(_) => shard.process.stats.connections.close(link.entry.id),
+    }
+}

@@ -1,0 +1,132 @@
+//! Who is connected, for `stats conns`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// The client's next bytes.
+    Waiting,
+    /// The client to read its answers.
+    Writing,
+    /// A call on a lane thread.
+    Calling,
+    /// Log lines.
+    Watching,
+}
+
+impl ConnectionState {
+    /// The name memcached's users know, where there is one.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConnectionState::Waiting => "conn_waiting",
+            ConnectionState::Writing => "conn_mwrite",
+            ConnectionState::Calling => "conn_io_queue",
+            ConnectionState::Watching => "conn_watch",
+        }
+    }
+}
+
+/// One open connection, as others see it.
+#[derive(Debug)]
+pub struct ConnectionEntry {
+    /// Unique since the start.
+    pub id: u64,
+    /// Address of the client, like `tcp:127.0.0.1:40000`.
+    pub peer: String,
+    /// Address it connected to.
+    pub local: Arc<str>,
+    state: AtomicU8,
+    active_s: AtomicU32,
+}
+
+impl ConnectionEntry {
+    /// Notes that a request came in this second (counted from the start).
+    pub fn set_active(&self, now_s: u32) {
+        self.active_s.store(now_s, Ordering::Relaxed);
+    }
+
+    /// Second of the last request.
+    pub fn active_s(&self) -> u32 {
+        self.active_s.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the connection waits for.
+    pub fn set_state(&self, state: ConnectionState) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// What the connection waits for.
+    pub fn state(&self) -> ConnectionState {
+        const STATES: [ConnectionState; 4] = [
+            ConnectionState::Waiting,
+            ConnectionState::Writing,
+            ConnectionState::Calling,
+            ConnectionState::Watching,
+        ];
+        STATES[usize::from(self.state.load(Ordering::Relaxed)) % STATES.len()]
+    }
+}
+
+/// All open connections. The lock is taken when one opens or closes, never for a request.
+#[derive(Debug, Default)]
+pub struct Connections {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    last_id: u64,
+    open: BTreeMap<u64, Arc<ConnectionEntry>>,
+}
+
+impl Connections {
+    /// Enters a connection.
+    pub fn open(&self, peer: String, local: Arc<str>, now_s: u32) -> Arc<ConnectionEntry> {
+        let mut table = self.table.lock();
+        table.last_id += 1;
+        let entry = Arc::new(ConnectionEntry {
+            id: table.last_id,
+            peer,
+            local,
+            state: AtomicU8::new(ConnectionState::Waiting as u8),
+            active_s: AtomicU32::new(now_s),
+        });
+        table.open.insert(entry.id, Arc::clone(&entry));
+        entry
+    }
+
+    /// Strikes a connection out.
+    pub fn close(&self, id: u64) {
+        self.table.lock().open.remove(&id);
+    }
+
+    /// All connections, oldest first.
+    pub fn list(&self) -> Vec<Arc<ConnectionEntry>> {
+        self.table.lock().open.values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_come_and_go() {
+        let connections = Connections::default();
+        let a = connections.open("a".into(), "l".into(), 1);
+        let b = connections.open("b".into(), "l".into(), 2);
+        b.set_state(ConnectionState::Calling);
+        b.set_active(9);
+        assert_ne!(a.id, b.id);
+        connections.close(a.id);
+        let list = connections.list();
+        assert_eq!(list.len(), 1);
+        assert_eq!((list[0].peer.as_str(), list[0].active_s()), ("b", 9));
+        assert_eq!(list[0].state(), ConnectionState::Calling);
+    }
+}

@@ -1,0 +1,249 @@
+//! The streams of `watch`: log lines for clients that asked for them.
+//!
+//! Publishing costs one relaxed load when nobody watches. A watcher that reads too slowly loses lines, never
+//! memory: each has a bounded buffer, and a line says how many were skipped.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+
+use super::Counter;
+
+/// A kind of line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Items read.
+    Fetchers,
+    /// Items written.
+    Mutations,
+    /// Items evicted.
+    Evictions,
+    /// Connections opened and closed.
+    Connections,
+    /// Items deleted.
+    Deletions,
+}
+
+impl Stream {
+    /// The stream of a word after `watch`.
+    pub fn from_name(name: &[u8]) -> Option<Stream> {
+        match name {
+            b"fetchers" => Some(Stream::Fetchers),
+            b"mutations" => Some(Stream::Mutations),
+            b"evictions" => Some(Stream::Evictions),
+            b"connevents" => Some(Stream::Connections),
+            b"deletions" => Some(Stream::Deletions),
+            _ => None,
+        }
+    }
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// Where lines are published and watchers register.
+#[derive(Debug)]
+pub struct WatchHub {
+    /// The streams that anybody watches.
+    watched: AtomicU8,
+    watchers: Mutex<Vec<Arc<Watcher>>>,
+    buffer_bytes_max: usize,
+    last_id: Counter,
+    /// Lines that found a full buffer.
+    pub skipped: Counter,
+    /// Lines put into a buffer.
+    pub sent: Counter,
+}
+
+impl WatchHub {
+    /// A hub whose watchers buffer up to `buffer_bytes_max` bytes each.
+    pub fn new(buffer_bytes_max: usize) -> WatchHub {
+        WatchHub {
+            watched: AtomicU8::new(0),
+            watchers: Mutex::default(),
+            buffer_bytes_max,
+            last_id: Counter::default(),
+            skipped: Counter::default(),
+            sent: Counter::default(),
+        }
+    }
+
+    /// Whether anybody watches `stream`: ask before making a line.
+    #[inline]
+    pub fn wants(&self, stream: Stream) -> bool {
+        self.watched.load(Ordering::Relaxed) & stream.bit() != 0
+    }
+
+    /// Registers for streams named as in the command. No name is `fetchers`, as in memcached.
+    ///
+    /// # Errors
+    /// The first name that is no stream.
+    pub fn watch<'a>(&self, names: &'a [u8]) -> Result<Arc<Watcher>, &'a [u8]> {
+        let mut streams = 0;
+        for name in names
+            .split(|byte| *byte == b' ')
+            .filter(|name| !name.is_empty())
+        {
+            streams |= Stream::from_name(name).ok_or(name)?.bit();
+        }
+        if streams == 0 {
+            streams = Stream::Fetchers.bit();
+        }
+        let watcher = Arc::new(Watcher {
+            streams,
+            buffer: Mutex::default(),
+        });
+        let mut watchers = self.watchers.lock();
+        watchers.push(Arc::clone(&watcher));
+        self.recount(&watchers);
+        Ok(watcher)
+    }
+
+    /// Takes a watcher off the list.
+    pub fn unwatch(&self, watcher: &Arc<Watcher>) {
+        let mut watchers = self.watchers.lock();
+        watchers.retain(|other| !Arc::ptr_eq(other, watcher));
+        self.recount(&watchers);
+    }
+
+    /// Sends one line, without its end, to all who watch `stream`. The time and a line number are put in front.
+    pub fn publish(&self, stream: Stream, line: std::fmt::Arguments<'_>) {
+        if !self.wants(stream) {
+            return;
+        }
+        self.last_id.add(1);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let text = format!(
+            "ts={}.{:06} gid={} {line}\n",
+            now.as_secs(),
+            now.subsec_micros(),
+            self.last_id.get()
+        );
+        for watcher in self
+            .watchers
+            .lock()
+            .iter()
+            .filter(|watcher| watcher.streams & stream.bit() != 0)
+        {
+            if watcher.push(text.as_bytes(), self.buffer_bytes_max) {
+                self.sent.add(1);
+            } else {
+                self.skipped.add(1);
+            }
+        }
+    }
+
+    fn recount(&self, watchers: &[Arc<Watcher>]) {
+        let streams = watchers
+            .iter()
+            .fold(0, |streams, watcher| streams | watcher.streams);
+        self.watched.store(streams, Ordering::Relaxed);
+    }
+}
+
+/// One watching connection.
+#[derive(Debug)]
+pub struct Watcher {
+    streams: u8,
+    buffer: Mutex<Buffer>,
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    lines: Vec<u8>,
+    skipped: u64,
+    waker: Option<Waker>,
+}
+
+impl Watcher {
+    /// Moves the waiting lines to `into`, or arranges for a wake-up.
+    pub fn poll_lines(&self, context: &mut Context<'_>, into: &mut Vec<u8>) -> Poll<()> {
+        let mut buffer = self.buffer.lock();
+        if buffer.lines.is_empty() {
+            buffer.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        into.append(&mut buffer.lines);
+        if buffer.skipped > 0 {
+            // Writing to a vector can't fail.
+            let _ = writeln!(into, "skipped={}", buffer.skipped);
+            buffer.skipped = 0;
+        }
+        Poll::Ready(())
+    }
+
+    /// False when the buffer is full.
+    fn push(&self, line: &[u8], bytes_max: usize) -> bool {
+        let mut buffer = self.buffer.lock();
+        if buffer.lines.len() + line.len() > bytes_max {
+            buffer.skipped += 1;
+            return false;
+        }
+        buffer.lines.extend_from_slice(line);
+        if let Some(waker) = buffer.waker.take() {
+            waker.wake();
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(watcher: &Watcher) -> Option<String> {
+        let mut into = Vec::new();
+        match watcher.poll_lines(&mut Context::from_waker(Waker::noop()), &mut into) {
+            Poll::Ready(()) => Some(String::from_utf8(into).expect("text")),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_watcher_gets_its_streams_only() {
+        let hub = WatchHub::new(1000);
+        assert!(!hub.wants(Stream::Evictions));
+        let watcher = hub.watch(b"evictions  deletions").expect("good names");
+        assert!(hub.wants(Stream::Evictions) && !hub.wants(Stream::Fetchers));
+        hub.publish(Stream::Fetchers, format_args!("type=a"));
+        assert_eq!(lines(&watcher), None);
+        hub.publish(Stream::Deletions, format_args!("type=b"));
+        let text = lines(&watcher).expect("a line");
+        assert!(
+            text.starts_with("ts=") && text.ends_with(" type=b\n"),
+            "{text}"
+        );
+        hub.unwatch(&watcher);
+        assert!(!hub.wants(Stream::Evictions));
+    }
+
+    #[test]
+    fn a_slow_watcher_loses_lines_and_is_told() {
+        let hub = WatchHub::new(100);
+        let watcher = hub.watch(b"").expect("the default");
+        for _ in 0..10 {
+            hub.publish(Stream::Fetchers, format_args!("type=item_get"));
+        }
+        assert!(hub.skipped.get() > 0);
+        let text = lines(&watcher).expect("lines");
+        assert!(
+            text.len() < 120 && text.ends_with(&format!("skipped={}\n", hub.skipped.get())),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_stream_is_refused() {
+        assert_eq!(
+            WatchHub::new(1).watch(b"fetchers junk").err(),
+            Some(&b"junk"[..])
+        );
+    }
+}

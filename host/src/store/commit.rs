@@ -1,0 +1,391 @@
+//! Commits: changes of several objects and items at once, all or nothing.
+//!
+//! Step one, repeated until it succeeds: lock all shards, check all versions, find the memory for all items; what is
+//! missing is made with no lock held. Step two, without giving the locks up: change the trees, which may evict
+//! others as they go (only the holder of the `commit` lock holds several shards, so waiting for one more shard cannot
+//! deadlock). Step three cannot fail: put the items in place.
+//!
+//! A tree's own batch is all or nothing. If a second tree of one commit finds no room after the first was changed, which
+//! takes objects of nearly the whole memory, all objects of the commit leave, as if evicted: nothing partial is ever seen.
+
+use super::fields::{Batch, Retired, SmallRef, Tree};
+use super::index::NODE_PLAN;
+use super::item::{Draft, Item, KEY_BYTES_MAX, flag};
+use super::nodes::Writer;
+use super::read::seconds;
+use super::shard::{Leave, Locked, Room, Spare};
+use super::{Change, Commit, CommitError, Now, Plan, SMALL_BYTES_MAX, Store, Version};
+
+/// A tree whose encoded contents are below this becomes a small object again; far enough below
+/// `SMALL_BYTES_MAX` that objects do not swing between the two.
+const TREE_BYTES_MIN: u64 = SMALL_BYTES_MAX as u64 / 4;
+
+/// What a commit waits for before it can go on.
+enum Halt {
+    /// Memory for the `i`-th commit.
+    Room(usize, Plan),
+    /// Nothing: it failed.
+    Fail(CommitError),
+}
+
+impl Store {
+    /// Applies all changes, or none. Commits touching several keys are atomic to all other operations. No
+    /// key may occur twice.
+    ///
+    /// # Errors
+    /// When a version no longer holds or the changes do not fit; nothing was changed then.
+    pub fn commit(&self, now: Now, commits: &[Commit<'_>]) -> Result<(), CommitError> {
+        self.note(now);
+        let trees = commits.iter().any(|commit| needs_tree(&commit.change));
+        let _turn = (commits.len() > 1 || trees).then(|| self.commit.lock());
+        let mut spares: Vec<Spare> = commits.iter().map(|_| Spare::default()).collect();
+        let done = loop {
+            match self.try_commit(now, commits, &mut spares) {
+                Ok(()) => break Ok(()),
+                Err(Halt::Fail(error)) => break Err(error),
+                Err(Halt::Room(i, plan)) => match self.make_room(&plan) {
+                    Ok(chain) if plan == NODE_PLAN => spares[i].node = Some(chain.head),
+                    Ok(chain) => spares[i].item = Some((plan, chain)),
+                    Err(_) => break Err(CommitError::TooLarge),
+                },
+            }
+        };
+        spares.into_iter().for_each(|spare| self.drop_spare(spare));
+        self.settle();
+        done
+    }
+
+    fn try_commit(
+        &self,
+        now: Now,
+        commits: &[Commit<'_>],
+        spares: &mut [Spare],
+    ) -> Result<(), Halt> {
+        let mut ids: Vec<usize> = commits.iter().map(|c| self.shard_of(c.key.hash)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut locked: Vec<Locked<'_>> = ids.iter().map(|id| self.lock_shard(*id)).collect();
+        let of = |commit: &Commit<'_>| {
+            let id = self.shard_of(commit.key.hash);
+            ids.binary_search(&id).expect("all were locked")
+        };
+        for commit in commits {
+            if !locked[of(commit)].holds(commit, now) {
+                return Err(Halt::Fail(CommitError::Gone));
+            }
+            if !self.can_commit(commit) {
+                return Err(Halt::Fail(CommitError::TooLarge));
+            }
+        }
+        for (i, commit) in commits.iter().enumerate() {
+            let prepared = locked[of(commit)].prepare(commit, now, &mut spares[i]);
+            prepared.map_err(|Room(plan)| Halt::Room(i, plan))?;
+        }
+        let trees = self.change_trees(now, commits, &mut locked, &of)?;
+        for ((i, commit), tree) in commits.iter().enumerate().zip(trees) {
+            locked[of(commit)].apply(commit, now, tree, &mut spares[i]);
+        }
+        Ok(())
+    }
+
+    /// False when the change could never fit.
+    fn can_commit(&self, commit: &Commit<'_>) -> bool {
+        if commit.key.bytes.is_empty() || commit.key.bytes.len() > KEY_BYTES_MAX {
+            return false;
+        }
+        self.commit_draft(commit).is_none_or(|(draft, value)| {
+            value.len() <= self.item_bytes_max && self.can_ever_hold(&draft.plan())
+        })
+    }
+
+    /// Step two: the roots of the trees as they are after the commit.
+    fn change_trees<'a>(
+        &'a self,
+        now: Now,
+        commits: &[Commit<'_>],
+        locked: &mut [Locked<'a>],
+        of: &dyn Fn(&Commit<'_>) -> usize,
+    ) -> Result<Vec<Option<Tree>>, Halt> {
+        if !commits.iter().any(|commit| needs_tree(&commit.change)) {
+            return Ok(vec![None; commits.len()]);
+        }
+        // Newest of all, so that they are the last that eviction comes to.
+        let mut spared = Vec::new();
+        for commit in commits {
+            if let Some(found) = locked[of(commit)].find(commit.key, now) {
+                locked[of(commit)].bump(&found.item);
+                spared.push(found.item.addr());
+            }
+        }
+        let mut trees = Vec::new();
+        let mut changed = false;
+        for commit in commits {
+            let item = locked[of(commit)]
+                .find(commit.key, now)
+                .map(|found| found.item);
+            if !needs_tree(&commit.change) {
+                trees.push(None);
+                continue;
+            }
+            let mut nodes = Writer {
+                store: self,
+                held: &mut *locked,
+                spared: &spared,
+            };
+            let Some(tree) = changed_tree(item, &commit.change, &mut nodes) else {
+                if changed {
+                    self.abandon(now, commits, &trees, locked, of);
+                }
+                return Err(Halt::Fail(CommitError::TooLarge));
+            };
+            changed = true;
+            trees.push(Some(tree));
+        }
+        Ok(trees)
+    }
+
+    /// A second tree found no room: those changed already have no way back, so they leave.
+    fn abandon(
+        &self,
+        now: Now,
+        commits: &[Commit<'_>],
+        trees: &[Option<Tree>],
+        locked: &mut [Locked<'_>],
+        of: &dyn Fn(&Commit<'_>) -> usize,
+    ) {
+        for (commit, tree) in commits.iter().zip(trees) {
+            let Some(tree) = tree else { continue };
+            let l = &mut locked[of(commit)];
+            match l.find(commit.key, now) {
+                Some(found) if found.item.is_tree() => {
+                    // The item still holds the old root, whose nodes the new one shares.
+                    l.shard.counters.payload -= found.item.tree().bytes();
+                    l.shard.counters.payload += tree.bytes();
+                    found.item.value().write(&tree.to_bytes());
+                    l.remove(commit.key.hash, found, Leave::Evicted);
+                }
+                Some(found) => {
+                    self.retire(*tree);
+                    l.remove(commit.key.hash, found, Leave::Evicted);
+                }
+                None => self.retire(*tree),
+            }
+        }
+    }
+
+    /// The item a commit stores, and its value unless that is a tree's root.
+    fn commit_draft<'c>(&self, commit: &Commit<'c>) -> Option<(Draft<'c>, &'c [u8])> {
+        let (value, len, marks, client_flags): (&[u8], _, u64, u32) = match commit.change {
+            _ if needs_tree(&commit.change) => (&[], Tree::BYTES, flag::OBJECT, 1),
+            Change::Small(state) => (state, state.len(), flag::OBJECT, 0),
+            Change::Plain { flags, value } => (value, value.len(), 0, flags),
+            _ => return None,
+        };
+        let draft = Draft {
+            key: commit.key.bytes,
+            value_len: len,
+            client_flags,
+            expiry: seconds(commit.expiry),
+            cas: (marks != 0).then_some(0),
+            marks,
+        };
+        Some((draft, value))
+    }
+}
+
+/// True when the state after the change is a tree.
+fn needs_tree(change: &Change<'_>) -> bool {
+    match change {
+        Change::Fields { .. } => true,
+        Change::Small(state) => state.len() > SMALL_BYTES_MAX,
+        _ => false,
+    }
+}
+
+/// The tree after a change; `None` when there is no room, and then nothing changed.
+fn changed_tree(
+    item: Option<Item<'_>>,
+    change: &Change<'_>,
+    nodes: &mut Writer<'_, '_>,
+) -> Option<Tree> {
+    let Change::Fields {
+        fields,
+        clear,
+        fresh,
+        value,
+    } = change
+    else {
+        let Change::Small(state) = change else {
+            return None;
+        };
+        let tree = Tree::from_small(nodes, SmallRef::trusted(state)).ok()?;
+        // The state before is replaced as a whole.
+        if let Some(item) = item.filter(Item::is_tree) {
+            nodes.store.retire(item.tree());
+        }
+        return Some(tree);
+    };
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (name.as_slice(), value.as_deref()))
+        .collect();
+    let value = if *fresh {
+        Some(*value)
+    } else {
+        value.map(Some)
+    };
+    let batch = Batch {
+        fields: &fields,
+        clear: *clear || *fresh,
+        value,
+    };
+    let was_tree = item.is_some_and(|item| item.is_tree());
+    let mut tree = match item {
+        Some(item) if item.is_tree() => item.tree(),
+        Some(item) if item.has(flag::OBJECT) => {
+            let mut state = Vec::new();
+            item.value()
+                .read(item.value_len(), &mut |run| state.extend_from_slice(run));
+            Tree::from_small(nodes, SmallRef::trusted(&state)).ok()?
+        }
+        _ => Tree::default(),
+    };
+    let mut retired = Retired::default();
+    let done = tree.apply(nodes, &batch, &mut retired);
+    nodes.store.retire_all(retired);
+    if done.is_err() {
+        if !was_tree {
+            nodes.store.retire(tree);
+        }
+        return None;
+    }
+    Some(tree)
+}
+
+impl Locked<'_> {
+    /// True when the version a commit expects holds.
+    fn holds(&mut self, commit: &Commit<'_>, now: Now) -> bool {
+        let found = self.find(commit.key, now);
+        commit.blind || found.map(|found| Version(found.item.cas().unwrap_or(0))) == commit.expected
+    }
+
+    /// Finds the memory `apply` will take, into `spare`.
+    fn prepare(&mut self, commit: &Commit<'_>, now: Now, spare: &mut Spare) -> Result<(), Room> {
+        let found = self.find(commit.key, now);
+        let plan = match (self.store.commit_draft(commit), found) {
+            (Some((draft, _)), _) => draft.plan(),
+            (None, Some(found)) if matches!(commit.change, Change::Expiry) => {
+                if found.item.expiry().is_some() == commit.expiry.0.is_some() {
+                    return Ok(());
+                }
+                let mut buffer = [0; KEY_BYTES_MAX];
+                let mut draft = found.item.draft(&mut buffer);
+                draft.expiry = seconds(commit.expiry);
+                draft.plan()
+            }
+            _ => return Ok(()),
+        };
+        let fits = found.is_some_and(|found| found.item.holds(&plan));
+        if !fits
+            && spare
+                .item
+                .as_ref()
+                .is_none_or(|(planned, _)| *planned != plan)
+        {
+            let chain = self.allocate(&plan, spare)?;
+            spare.item = Some((plan, chain));
+        }
+        if found.is_none() && spare.node.is_none() {
+            // A node of its own, since another commit may fill the slot that is free now.
+            let node = self.store.try_take(&NODE_PLAN);
+            spare.node = Some(node.map_err(|_| Room(NODE_PLAN))?.head);
+        }
+        Ok(())
+    }
+
+    /// Does what a commit says; cannot fail after `prepare`.
+    fn apply(&mut self, commit: &Commit<'_>, now: Now, tree: Option<Tree>, spare: &mut Spare) {
+        let found = self.find(commit.key, now);
+        match (&commit.change, found) {
+            (Change::Delete, Some(found)) => self.remove(commit.key.hash, found, Leave::Deleted),
+            (Change::Expiry, Some(found)) => {
+                let item = self.refit(found, false, Some(commit.expiry), spare);
+                let item = item.unwrap_or_else(|_| unreachable!("prepared"));
+                self.bump(&item);
+            }
+            (Change::Small(_) | Change::Plain { .. } | Change::Fields { .. }, _) => {
+                self.apply_value(commit, now, tree, spare);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_value(
+        &mut self,
+        commit: &Commit<'_>,
+        now: Now,
+        tree: Option<Tree>,
+        spare: &mut Spare,
+    ) {
+        let found = self.find(commit.key, now);
+        let (mut draft, mut value) = self.store.commit_draft(commit).expect("it stores");
+        let root = tree.map(|tree| tree.to_bytes());
+        if let Some(root) = &root {
+            value = root;
+        }
+        let old_tree = found
+            .filter(|found| found.item.is_tree())
+            .map(|found| found.item.tree());
+        if let (Some(old), None) = (old_tree, tree) {
+            self.store.retire(old);
+        }
+        // A tree that shrank becomes small again, if memory for that is at hand.
+        let small = tree
+            .filter(|tree| tree.bytes() < TREE_BYTES_MIN)
+            .map(|tree| {
+                let state = tree.to_small(&super::nodes::Reader(self.store));
+                (tree, state)
+            });
+        let mut chain = spare.item.take().map(|(_, chain)| chain);
+        if let Some((tree, state)) = &small {
+            let small_draft = Draft {
+                value_len: state.len(),
+                client_flags: 0,
+                ..draft
+            };
+            if let Ok(fresh) = self.store.try_take(&small_draft.plan()) {
+                (draft, value) = (small_draft, state);
+                if let Some(unused) = chain.replace(fresh) {
+                    self.store.free(unused);
+                }
+                self.store.retire(*tree);
+            }
+        }
+        let old_payload = found.map(|found| found.item.payload_len() as u64);
+        match (found, chain) {
+            (Some(found), None) => {
+                let mut item = found.item;
+                item.reshape(&draft.plan());
+                draft.fill(&self.store.arena, &item).write(value);
+                self.shard.counters.payload += item.payload_len() as u64;
+                self.shard.counters.payload -= old_payload.unwrap_or(0);
+                self.renew_cas(&item, None);
+                self.note_expiry(&item);
+                self.bump(&item);
+            }
+            (found, Some(chain)) => {
+                let (item, mut stream) = draft.write(&self.store.arena, chain);
+                stream.write(value);
+                self.renew_cas(&item, None);
+                if let Some(found) = found {
+                    self.replace(found, &item, false);
+                } else {
+                    let slot = self.vacancy(commit.key.hash, spare);
+                    let slot = slot.unwrap_or_else(|_| unreachable!("prepared"));
+                    self.insert(commit.key.hash, slot, &item);
+                }
+            }
+            (None, None) => unreachable!("prepared"),
+        }
+    }
+}

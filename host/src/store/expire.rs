@@ -1,0 +1,193 @@
+//! Items leave when their time has come, without lists and without scanning everything.
+//!
+//! Each region remembers the earliest expiry of any item placed in it; a small tree of minima finds the region with
+//! the earliest of all. When that is past, the region's extents are walked (some hundred at most), the expired items
+//! leave, and the minimum of the rest is noted. So an item pays nothing beyond its own expiry field.
+//! A noted time may be too early (its item was deleted): that costs one walk. It is never too late.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
+
+use super::alloc::Kind;
+use super::arena::Addr;
+use super::item::{Item, flag};
+use super::os::Zeroed;
+use super::shard::{EMPTY, Leave};
+use super::{Now, Store};
+
+const NEVER: u32 = 0;
+const FAN: usize = 64;
+
+/// Earliest expiries, by region, by 64 regions, and so on. Stored as `!seconds`, so that zeroed memory means never
+/// and stays untouched until used.
+#[derive(Debug)]
+pub(super) struct Due {
+    levels: Vec<Zeroed<AtomicU32>>,
+}
+
+impl Due {
+    pub(super) fn new(regions: u32) -> Due {
+        let mut levels = Vec::new();
+        let mut len = regions as usize;
+        loop {
+            levels.push(Zeroed::map(len).expect("address space for a small table"));
+            if len <= FAN {
+                return Due { levels };
+            }
+            len = len.div_ceil(FAN);
+        }
+    }
+
+    /// Notes that an item in `region` expires at `expiry`.
+    pub(super) fn lower(&self, region: u32, expiry: u32) {
+        let mut i = region as usize;
+        for level in &self.levels {
+            // Order matters: a child is lowered before its parent, see `take`.
+            if level[i].load(SeqCst) < !expiry {
+                level[i].fetch_max(!expiry, SeqCst);
+            }
+            i /= FAN;
+        }
+    }
+
+    /// The region with the earliest expiry, and that.
+    fn earliest(&self) -> Option<(u32, u32)> {
+        let mut i = 0;
+        let mut best = NEVER;
+        for level in self.levels.iter().rev() {
+            let children = i * FAN..((i + 1) * FAN).min(level.len());
+            (best, i) = children
+                .map(|c| (level[c].load(SeqCst), c))
+                .max_by_key(|(due, _)| *due)?;
+        }
+        (best != NEVER).then_some((i as u32, !best))
+    }
+
+    /// True when some item may be due.
+    pub(super) fn any(&self, now_s: u32) -> bool {
+        let top = self.levels.last().expect("there is a level");
+        top.iter()
+            .any(|due| due.load(Relaxed) >= !now_s && due.load(Relaxed) != NEVER)
+    }
+
+    /// Forgets a region's expiry, before it is walked.
+    fn take(&self, region: u32) {
+        let mut i = region as usize;
+        self.levels[0][i].store(NEVER, SeqCst);
+        for pair in self.levels.windows(2) {
+            i /= FAN;
+            // An item noted meanwhile lowered the child before it looks at the parent: either the maximum below sees
+            // it, or it sees the parent forgotten.
+            pair[1][i].store(NEVER, SeqCst);
+            let children = &pair[0][i * FAN..((i + 1) * FAN).min(pair[0].len())];
+            let best = children
+                .iter()
+                .map(|due| due.load(SeqCst))
+                .max()
+                .unwrap_or(NEVER);
+            pair[1][i].fetch_max(best, SeqCst);
+        }
+    }
+}
+
+impl Store {
+    /// Everything stored before `at` stops existing at `at` (now or in the future; a later call replaces an earlier one).
+    pub fn flush_all(&self, now: Now, at: Now) {
+        self.note(now);
+        if at <= now {
+            self.flush_at_s.store(u32::MAX, Relaxed);
+            self.flush_now();
+        } else {
+            self.flush_at_s.store(at.unix_s, Relaxed);
+        }
+    }
+
+    pub(super) fn flush_now(&self) {
+        let tick = self.tick.fetch_add(1, Relaxed);
+        self.flushed.fetch_max(tick, Relaxed);
+    }
+
+    /// Removes some expired items, oldest expiry first, and other deferred work; at most about `budget` items. Returns how many it did.
+    pub fn maintain(&self, now: Now, budget: usize) -> usize {
+        self.note(now);
+        let mut done = self.remove_flushed(budget);
+        while done < budget && self.expire_region(now.unix_s, &mut done) {}
+        done += self.free_garbage(budget.saturating_sub(done));
+        done += self.settle_regions(budget.saturating_sub(done));
+        done
+    }
+
+    /// Flushed items are the oldest of all.
+    fn remove_flushed(&self, budget: usize) -> usize {
+        let flushed = self.flushed.load(Relaxed);
+        let mut done = 0;
+        for (id, tail) in self.tails.iter().enumerate() {
+            while done < budget && tail.load(Relaxed) < flushed {
+                let mut locked = self.lock_shard(id);
+                for _ in 0..16 {
+                    let tick = tail.load(Relaxed);
+                    if tick != EMPTY && tick < flushed {
+                        locked.remove_tail(Leave::Expired);
+                        done += 1;
+                    }
+                }
+            }
+        }
+        done
+    }
+
+    /// Removes what has expired from the region with the earliest expiry; false when none is due.
+    pub(super) fn expire_region(&self, now_s: u32, done: &mut usize) -> bool {
+        let Some((region, _)) = self.due.earliest().filter(|(_, due)| *due <= now_s) else {
+            return false;
+        };
+        self.due.take(region);
+        let mut expired: [Addr; 64] = [0; 64];
+        let mut count = 0;
+        self.alloc
+            .lock()
+            .walk_used(&self.arena, region, |addr, word0| {
+                if Kind::of(word0) == Kind::Head && word0 & flag::EXPIRES != 0 {
+                    // Racy: the item may be in the making. Then it will be noted again when it is linked.
+                    let Some(expiry) = Item::at(&self.arena, addr).expiry() else {
+                        return;
+                    };
+                    if expiry <= now_s && count < expired.len() {
+                        expired[count] = addr;
+                        count += 1;
+                    } else {
+                        self.due.lower(region, expiry);
+                    }
+                }
+            });
+        for addr in &expired[..count] {
+            if let Some((mut locked, found)) = self.lock_owner(*addr)
+                && found.item.expiry().is_some_and(|expiry| expiry <= now_s)
+            {
+                let hash = locked.hash_of(&found.item);
+                locked.remove(hash, found, Leave::Expired);
+                *done += 1;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_come_in_order_of_their_earliest_expiry() {
+        let due = Due::new(10_000);
+        for region in 0..10_000u32 {
+            due.lower(region, 1000 + region * 7919 % 10_000);
+        }
+        for second in 1000..11_000 {
+            let (region, expiry) = due.earliest().expect("some left");
+            assert_eq!(expiry, second);
+            assert!(due.any(second) && !due.any(second - 1));
+            due.take(region);
+        }
+        assert_eq!(due.earliest(), None);
+    }
+}

@@ -1,0 +1,514 @@
+//! What an item looks like.
+//!
+//! ```text
+//! byte  0  tag: the allocator's, see alloc.rs
+//!       2  flags, see `flag`
+//!       3  key length, 1 to 255
+//!       4  value length, or 0xffff when `big length` follows
+//!       6  first two bytes of the key (a key of one byte leaves the second 0)
+//!       8  neighbour used more recently, 0 at the front
+//!      12  neighbour used less recently, 0 at the tail
+//!      16  tick of the last access, low 32 bits
+//!      20  next piece          if CHAINED
+//!       .  big length          if the value length is 0xffff
+//!       .  expiry, unix seconds if EXPIRES
+//!       .  client flags        if FLAGGED
+//!       .  CAS, 8 bytes        if CAS
+//!       .  stream: the rest of the key, then the value; goes on at byte 8 of further pieces
+//! ```
+//!
+//! So 20 bytes and two of the key in them: 18 bytes over key and value for a plain item. Only the owner of the
+//! shard's lock changes an item; bits of word 0 are changed by atomic read-modify-write because the allocator
+//! keeps the tag in the same word.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, grains_of};
+use super::arena::{Addr, Arena};
+use super::fields::Tree;
+
+/// Flags of an item, in their place in word 0.
+pub(super) mod flag {
+    /// Has an expiry.
+    pub(in super::super) const EXPIRES: u64 = 1 << 16;
+    /// Has client flags other than 0. On an object: it is a large one.
+    pub(in super::super) const FLAGGED: u64 = 1 << 17;
+    /// Has a CAS token.
+    pub(in super::super) const CAS: u64 = 1 << 18;
+    /// Has more than one piece.
+    pub(in super::super) const CHAINED: u64 = 1 << 19;
+    /// A get returned it.
+    pub(in super::super) const FETCHED: u64 = 1 << 20;
+    /// Is the state of an object.
+    pub(in super::super) const OBJECT: u64 = 1 << 21;
+    /// Marked stale.
+    pub(in super::super) const STALE: u64 = 1 << 22;
+    /// Somebody won the right to recache it.
+    pub(in super::super) const TOKEN_SENT: u64 = 1 << 23;
+}
+
+/// Longest key.
+pub(super) const KEY_BYTES_MAX: usize = 255;
+/// Value lengths from here on have a field of their own.
+const BIG: u64 = 0xffff;
+/// Half word of the LRU links.
+const NEWER: usize = 2;
+const OLDER: usize = 3;
+const TICK: usize = 4;
+const OPTIONAL: usize = 5;
+
+/// Everything about a new item but its value's bytes and place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draft<'a> {
+    pub key: &'a [u8],
+    pub value_len: usize,
+    pub client_flags: u32,
+    /// Unix seconds.
+    pub expiry: Option<u32>,
+    pub cas: Option<u64>,
+    /// Any of `FETCHED | OBJECT | STALE | TOKEN_SENT`.
+    pub marks: u64,
+}
+
+impl Draft<'_> {
+    fn word0(&self) -> u64 {
+        let second = self.key.get(1).copied().unwrap_or(0);
+        let optional = |on: bool, flag: u64| if on { flag } else { 0 };
+        self.marks
+            | optional(self.expiry.is_some(), flag::EXPIRES)
+            | optional(self.client_flags != 0, flag::FLAGGED)
+            | optional(self.cas.is_some(), flag::CAS)
+            | (self.key.len() as u64) << 24
+            | (self.value_len as u64).min(BIG) << 32
+            | u64::from(self.key[0]) << 48
+            | u64::from(second) << 56
+    }
+
+    /// What to ask of the allocator.
+    pub(super) fn plan(&self) -> Plan {
+        let word0 = self.word0();
+        Plan {
+            kind: Kind::Head,
+            word0,
+            header: stream_at(word0),
+            stream: stream_len(word0, self.value_len),
+            chained: flag::CHAINED,
+        }
+    }
+
+    /// Fills a fresh chain and returns the item with a writer standing at the value.
+    pub(super) fn write<'m>(&self, arena: &'m Arena, chain: Chain) -> (Item<'m>, Stream<'m>) {
+        let item = Item::at(arena, chain.head);
+        // A chain may turn out to be one piece; the field is there all the same.
+        if item.has(flag::CHAINED) {
+            arena.set_half(chain.head, OPTIONAL, chain.next);
+        }
+        let stream = self.fill(arena, &item);
+        (item, stream)
+    }
+
+    /// Writes fields and key into an item of the right shape and returns a writer standing at the value.
+    pub(super) fn fill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
+        let mut i = OPTIONAL + usize::from(item.has(flag::CHAINED));
+        let mut put = |value: u32| {
+            arena.set_half(item.addr, i, value);
+            i += 1;
+        };
+        if self.value_len as u64 >= BIG {
+            put(self.value_len as u32);
+        }
+        if let Some(expiry) = self.expiry {
+            put(expiry);
+        }
+        if self.client_flags != 0 {
+            put(self.client_flags);
+        }
+        if let Some(cas) = self.cas {
+            put(cas as u32);
+            put((cas >> 32) as u32);
+        }
+        let mut stream = item.stream();
+        stream.write(self.key.get(2..).unwrap_or_default());
+        stream
+    }
+}
+
+/// Byte at which the stream begins.
+fn stream_at(word0: u64) -> usize {
+    let fours = (word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED)).count_ones() as usize;
+    let eight = usize::from(word0 & flag::CAS != 0) * 8;
+    let big = usize::from(word0 >> 32 & 0xffff == BIG) * 4;
+    OPTIONAL * 4 + fours * 4 + eight + big
+}
+
+fn key_len(word0: u64) -> usize {
+    (word0 >> 24 & 0xff) as usize
+}
+
+fn stream_len(word0: u64, value_len: usize) -> usize {
+    key_len(word0).saturating_sub(2) + value_len
+}
+
+/// An item in the arena. Its word 0 was read once: take a new `Item` after changing flags.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item<'m> {
+    arena: &'m Arena,
+    addr: Addr,
+    word0: u64,
+}
+
+impl<'m> Item<'m> {
+    /// The item at `addr`.
+    pub(super) fn at(arena: &'m Arena, addr: Addr) -> Item<'m> {
+        Item {
+            arena,
+            addr,
+            word0: arena.word0(addr).load(Relaxed),
+        }
+    }
+
+    pub(super) fn addr(&self) -> Addr {
+        self.addr
+    }
+
+    pub(super) fn has(&self, flags: u64) -> bool {
+        self.word0 & flags != 0
+    }
+
+    /// The marks a copy of it keeps.
+    pub(super) fn marks(&self) -> u64 {
+        self.word0 & (flag::FETCHED | flag::OBJECT | flag::STALE | flag::TOKEN_SENT)
+    }
+
+    /// Sets and clears marks.
+    pub(super) fn mark(&mut self, set: u64, clear: u64) {
+        let word = self.arena.word0(self.addr);
+        if self.word0 & set != set {
+            word.fetch_or(set, Relaxed);
+        }
+        if self.word0 & clear != 0 {
+            word.fetch_and(!clear, Relaxed);
+        }
+        self.word0 = word.load(Relaxed);
+    }
+
+    pub(super) fn key_len(&self) -> usize {
+        key_len(self.word0)
+    }
+
+    fn is_big(&self) -> bool {
+        self.word0 >> 32 & 0xffff == BIG
+    }
+
+    /// A draft of a copy, whose key is put into `buffer`.
+    pub(super) fn draft<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> Draft<'b> {
+        Draft {
+            key: self.key(buffer),
+            value_len: self.value_len(),
+            client_flags: self.client_flags(),
+            expiry: self.expiry(),
+            cas: self.cas(),
+            marks: self.marks(),
+        }
+    }
+
+    /// Half word of an optional field, given those that stand before it.
+    fn field(&self, before: u64) -> usize {
+        OPTIONAL + (self.word0 & before).count_ones() as usize + usize::from(self.is_big())
+    }
+
+    pub(super) fn value_len(&self) -> usize {
+        if self.is_big() {
+            let i = OPTIONAL + usize::from(self.has(flag::CHAINED));
+            self.arena.half(self.addr, i) as usize
+        } else {
+            (self.word0 >> 32 & 0xffff) as usize
+        }
+    }
+
+    pub(super) fn expiry(&self) -> Option<u32> {
+        self.has(flag::EXPIRES)
+            .then(|| self.arena.half(self.addr, self.field(BEFORE_EXPIRY)))
+    }
+
+    /// Changes the expiry in place; the item must have one.
+    pub(super) fn set_expiry(&self, expiry: u32) {
+        self.arena
+            .set_half(self.addr, self.field(BEFORE_EXPIRY), expiry);
+    }
+
+    pub(super) fn client_flags(&self) -> u32 {
+        if self.has(flag::FLAGGED) {
+            self.arena.half(self.addr, self.field(BEFORE_FLAGS))
+        } else {
+            0
+        }
+    }
+
+    pub(super) fn cas(&self) -> Option<u64> {
+        self.has(flag::CAS).then(|| {
+            let i = self.field(BEFORE_CAS);
+            u64::from(self.arena.half(self.addr, i))
+                | u64::from(self.arena.half(self.addr, i + 1)) << 32
+        })
+    }
+
+    /// Changes the CAS in place; the item must have one.
+    pub(super) fn set_cas(&self, cas: u64) {
+        let i = self.field(BEFORE_CAS);
+        self.arena.set_half(self.addr, i, cas as u32);
+        self.arena.set_half(self.addr, i + 1, (cas >> 32) as u32);
+    }
+
+    pub(super) fn tick(&self) -> u32 {
+        self.arena.half(self.addr, TICK)
+    }
+
+    pub(super) fn set_tick(&self, tick: u32) {
+        self.arena.set_half(self.addr, TICK, tick);
+    }
+
+    pub(super) fn newer(&self) -> Addr {
+        self.arena.half(self.addr, NEWER)
+    }
+
+    pub(super) fn older(&self) -> Addr {
+        self.arena.half(self.addr, OLDER)
+    }
+
+    pub(super) fn set_newer(&self, addr: Addr) {
+        self.arena.set_half(self.addr, NEWER, addr);
+    }
+
+    pub(super) fn set_older(&self, addr: Addr) {
+        self.arena.set_half(self.addr, OLDER, addr);
+    }
+
+    pub(super) fn chain(&self) -> Chain {
+        let next = if self.has(flag::CHAINED) {
+            self.arena.half(self.addr, OPTIONAL)
+        } else {
+            0
+        };
+        Chain {
+            head: self.addr,
+            next,
+        }
+    }
+
+    /// True when the value is the root of a tree.
+    pub(super) fn is_tree(&self) -> bool {
+        self.word0 & (flag::OBJECT | flag::FLAGGED) == flag::OBJECT | flag::FLAGGED
+    }
+
+    /// The tree of a large object.
+    pub(super) fn tree(&self) -> Tree {
+        let mut root = [0; Tree::BYTES];
+        let mut at = 0;
+        self.value().read(Tree::BYTES, &mut |run| {
+            root[at..at + run.len()].copy_from_slice(run);
+            at += run.len();
+        });
+        Tree::from_bytes(&root)
+    }
+
+    /// Key and value bytes, those in a tree included.
+    pub(super) fn payload_len(&self) -> usize {
+        let tree = if self.is_tree() {
+            self.tree().bytes() as usize
+        } else {
+            0
+        };
+        self.key_len() + self.value_len() + tree
+    }
+
+    /// Bytes it takes, about.
+    pub(super) fn footprint(&self) -> usize {
+        if self.is_tree() {
+            self.room() + self.tree().bytes() as usize
+        } else if self.has(flag::CHAINED) {
+            stream_at(self.word0) + stream_len(self.word0, self.value_len())
+        } else {
+            self.room()
+        }
+    }
+
+    /// Bytes of the first piece.
+    pub(super) fn room(&self) -> usize {
+        grains_of(self.word0) as usize * self.arena.grain_bytes()
+    }
+
+    /// True when the item's key is `key`.
+    pub(super) fn key_is(&self, key: &[u8]) -> bool {
+        let lead = self.word0 >> 48;
+        let second = key.get(1).copied().unwrap_or(0);
+        if self.key_len() != key.len() || lead != u64::from(key[0]) | u64::from(second) << 8 {
+            return false;
+        }
+        let rest = key.get(2..).unwrap_or_default();
+        let at = stream_at(self.word0);
+        if at + rest.len() <= self.room() {
+            return self.arena.equals(self.addr, at, rest);
+        }
+        let mut copy = [0; KEY_BYTES_MAX];
+        self.key(&mut copy) == key
+    }
+
+    /// Copies the key out.
+    pub(super) fn key<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> &'b [u8] {
+        let len = self.key_len();
+        let lead = (self.word0 >> 48).to_le_bytes();
+        buffer[..2].copy_from_slice(&lead[..2]);
+        let mut at = 2;
+        self.stream().read(len.saturating_sub(2), &mut |run| {
+            buffer[at..at + run.len()].copy_from_slice(run);
+            at += run.len();
+        });
+        &buffer[..len]
+    }
+
+    /// Copies the key out while the item may be changing; what comes out is to be verified under the lock.
+    pub(super) fn racy_key<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> Option<&'b [u8]> {
+        let fits = |addr: Addr| {
+            self.arena
+                .holds(addr, grains_of(self.arena.word0(addr).load(Relaxed)))
+        };
+        let (at, rest) = (stream_at(self.word0), self.key_len().saturating_sub(2));
+        if self.key_len() == 0 || at > self.room() || !fits(self.addr) {
+            return None;
+        }
+        if at + rest > self.room() {
+            // A key in several pieces is rare; each link is checked before it is followed.
+            let (mut covered, mut piece) = (self.room() - at, self.chain().next);
+            while covered < rest {
+                if piece == 0 || !self.arena.holds(piece, 1) || !fits(piece) {
+                    return None;
+                }
+                let word0 = self.arena.word0(piece).load(Relaxed);
+                covered += (grains_of(word0) as usize * self.arena.grain_bytes())
+                    .checked_sub(PIECE_HEAD)?;
+                piece = (word0 >> 32) as Addr;
+            }
+        }
+        Some(self.key(buffer))
+    }
+
+    /// A cursor at the beginning of the stream.
+    pub(super) fn stream(&self) -> Stream<'m> {
+        Stream {
+            arena: self.arena,
+            piece: self.addr,
+            next: self.chain().next,
+            byte: stream_at(self.word0),
+            end: self.room(),
+        }
+    }
+
+    /// A cursor at the value.
+    pub(super) fn value(&self) -> Stream<'m> {
+        let mut stream = self.stream();
+        stream.skip(self.key_len().saturating_sub(2));
+        stream
+    }
+
+    /// True when `plan` fits the extent as it stands, with neither waste nor a change of fields: the item may
+    /// be rewritten in place.
+    pub(super) fn holds(&self, plan: &Plan) -> bool {
+        const SHAPE: u64 = flag::EXPIRES | flag::FLAGGED | flag::CAS | flag::CHAINED;
+        let bytes = plan.header + plan.stream;
+        (self.word0 ^ plan.word0) & SHAPE == 0
+            && self.is_big() == (plan.word0 >> 32 & 0xffff == BIG)
+            && bytes <= self.room()
+            && self.arena.grains(bytes).max(2) == grains_of(self.word0)
+    }
+
+    /// True when a value as long as `plan`'s fits the one piece the item has, all fields staying where they are.
+    pub(super) fn holds_longer(&self, plan: &Plan) -> bool {
+        const SHAPE: u64 = flag::EXPIRES | flag::FLAGGED | flag::CAS | flag::CHAINED;
+        (self.word0 ^ plan.word0) & SHAPE == 0
+            && self.is_big() == (plan.word0 >> 32 & 0xffff == BIG)
+            && plan.header + plan.stream <= self.room()
+    }
+
+    /// Changes the value's length, after `holds_longer`.
+    pub(super) fn set_value_len(&mut self, plan: &Plan, len: usize) {
+        if self.is_big() {
+            self.arena.set_half(self.addr, OPTIONAL, len as u32);
+        }
+        self.reshape(plan);
+    }
+
+    /// Replaces the owner's bits of word 0 by those of `plan`, which `holds`.
+    pub(super) fn reshape(&mut self, plan: &Plan) {
+        let flip = (self.word0 ^ plan.word0) & !super::alloc::TAG_MASK;
+        self.arena.word0(self.addr).fetch_xor(flip, Relaxed);
+        self.word0 ^= flip;
+    }
+}
+
+const BEFORE_EXPIRY: u64 = flag::CHAINED;
+const BEFORE_FLAGS: u64 = flag::CHAINED | flag::EXPIRES;
+const BEFORE_CAS: u64 = flag::CHAINED | flag::EXPIRES | flag::FLAGGED;
+
+/// A place in an item's stream, for reading or writing on from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream<'m> {
+    arena: &'m Arena,
+    piece: Addr,
+    next: Addr,
+    byte: usize,
+    end: usize,
+}
+
+impl Stream<'_> {
+    /// Steps to the next piece if this one is used up.
+    fn settle(&mut self) {
+        if self.byte == self.end && self.next != 0 {
+            let word0 = self.arena.word0(self.next).load(Relaxed);
+            self.piece = self.next;
+            self.next = (word0 >> 32) as Addr;
+            self.byte = PIECE_HEAD;
+            self.end = grains_of(word0) as usize * self.arena.grain_bytes();
+        }
+    }
+
+    fn advance(&mut self, mut len: usize, mut each: impl FnMut(Addr, usize, usize)) {
+        while len > 0 {
+            self.settle();
+            let run = len.min(self.end - self.byte);
+            if run == 0 {
+                debug_assert!(false, "a stream ends early");
+                return;
+            }
+            each(self.piece, self.byte, run);
+            self.byte += run;
+            len -= run;
+        }
+    }
+
+    /// Steps over `len` bytes.
+    pub(super) fn skip(&mut self, len: usize) {
+        self.advance(len, |_, _, _| ());
+    }
+
+    /// Hands the next `len` bytes to `sink`, in runs.
+    pub(super) fn read(&mut self, len: usize, sink: &mut impl FnMut(&[u8])) {
+        let arena = self.arena;
+        self.advance(len, |piece, byte, run| arena.read(piece, byte, run, sink));
+    }
+
+    /// Writes `src`.
+    pub(super) fn write(&mut self, src: &[u8]) {
+        let arena = self.arena;
+        let mut at = 0;
+        self.advance(src.len(), |piece, byte, run| {
+            arena.write(piece, byte, &src[at..at + run]);
+            at += run;
+        });
+    }
+
+    /// Writes what `from` holds.
+    pub(super) fn copy(&mut self, from: &mut Stream<'_>, len: usize) {
+        from.read(len, &mut |run| self.write(run));
+    }
+}

@@ -1,0 +1,134 @@
+//! The one door to the operating system: memory that is zero and untouched until used, and can be given back.
+//!
+//! An allocator's zeroed memory would do but for two things: it may have to be cleared, and so touched, when the
+//! allocator had it before, and it counts against strict limits of address space.
+
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use bytemuck::Zeroable;
+
+/// A slice of zeros mapped for this purpose alone.
+#[derive(Debug)]
+pub(super) struct Zeroed<T> {
+    start: NonNull<T>,
+    len: usize,
+}
+
+const PAGE: usize = 4096;
+
+#[expect(unsafe_code, reason = "a mapping owns its elements as a box does")]
+// SAFETY: a `Zeroed<T>` owns its elements and hands out only shared borrows of them, so it may be sent and shared
+// whenever they may be shared. (Elements have no destructor that could mind the thread: see `Drop`.)
+unsafe impl<T: Sync + Send> Send for Zeroed<T> {}
+#[expect(unsafe_code, reason = "as above")]
+// SAFETY: as above.
+unsafe impl<T: Sync + Send> Sync for Zeroed<T> {}
+
+impl<T: Zeroable> Zeroed<T> {
+    /// Maps `len` elements; `None` when there is no address space.
+    pub(super) fn map(len: usize) -> Option<Zeroed<T>> {
+        const { assert!(align_of::<T>() <= PAGE && !std::mem::needs_drop::<T>()) };
+        let bytes = len
+            .checked_mul(size_of::<T>())
+            .filter(|bytes| *bytes <= isize::MAX as usize)?;
+        #[expect(unsafe_code, reason = "mmap has no safe form")]
+        // SAFETY: a private anonymous mapping at an address of the kernel's choice touches no memory in use.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes.max(PAGE),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return None;
+        }
+        NonNull::new(start.cast()).map(|start| Zeroed { start, len })
+    }
+}
+
+impl<T> Deref for Zeroed<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        #[expect(unsafe_code, reason = "the mapping is the slice")]
+        // SAFETY: `map` mapped `len` elements at `start`, aligned to a page, at most `isize::MAX` bytes; they stay
+        // mapped while `self` lives, nobody else has them, and `T: Zeroable` makes the kernel's zeros valid.
+        unsafe {
+            std::slice::from_raw_parts(self.start.as_ptr(), self.len)
+        }
+    }
+}
+
+impl<T> Drop for Zeroed<T> {
+    fn drop(&mut self) {
+        #[expect(unsafe_code, reason = "munmap has no safe form")]
+        // SAFETY: `start` and the length are those of the mapping `map` made, and no borrow outlives `self`.
+        // Elements need no drop: `map` asserted it.
+        let _cannot_fail = unsafe {
+            libc::munmap(
+                self.start.as_ptr().cast(),
+                (self.len * size_of::<T>()).max(PAGE),
+            )
+        };
+    }
+}
+
+/// Elements that are valid whatever bits they have, and may change under a shared borrow.
+pub(super) trait Words {}
+impl Words for std::sync::atomic::AtomicU64 {}
+
+/// Gives the whole pages inside `words` back. What they held is lost: they read as zero.
+pub(super) fn release<T: Words>(words: &[T]) {
+    advise(words, libc::MADV_DONTNEED);
+}
+
+/// Asks for huge pages; the kernel may ignore it.
+pub(super) fn ask_huge_pages<T: Words>(words: &[T]) {
+    advise(words, libc::MADV_HUGEPAGE);
+}
+
+fn advise<T: Words>(words: &[T], advice: libc::c_int) {
+    let range = words.as_ptr_range();
+    let start = range.start.addr().next_multiple_of(PAGE);
+    let end = range.end.addr() / PAGE * PAGE;
+    if start < end {
+        #[expect(unsafe_code, reason = "madvise has no safe form")]
+        // SAFETY: `start..end` lies inside `words`, which is borrowed for the call and so is mapped. The advice
+        // changes at most the bits of these words, every bit pattern is a valid word, and they are atomics, which
+        // may change under a shared borrow.
+        let _refusal_is_harmless = unsafe {
+            libc::madvise(
+                range.start.with_addr(start).cast_mut().cast(),
+                end - start,
+                advice,
+            )
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    use super::*;
+
+    #[test]
+    fn mapped_memory_is_zero_and_zero_again_after_release() {
+        let words = Zeroed::<AtomicU64>::map(4096).expect("32 KiB");
+        assert!(words.iter().all(|word| word.load(Relaxed) == 0));
+        words.iter().for_each(|word| word.store(7, Relaxed));
+        release(&words[1..1024]);
+        let kept = words.iter().filter(|word| word.load(Relaxed) == 7).count();
+        assert_eq!(kept, 4096 - 512, "the one whole page inside was released");
+    }
+
+    #[test]
+    fn more_than_there_is_address_space_is_refused() {
+        assert!(Zeroed::<AtomicU64>::map(usize::MAX / 16).is_none());
+    }
+}

@@ -1,0 +1,204 @@
+//! Reading items: get in all its meta forms, and touch.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::item::{Draft, Item, flag};
+use super::shard::{Found, Locked, Room, Spare, ValueRef};
+use super::{DeleteOutcome, Expiry, GetOptions, ItemInfo, Key, Now, Store};
+
+/// Seconds at which an item expires, rounded up. `u32::MAX` would mean never.
+pub(super) fn seconds(expiry: Expiry) -> Option<u32> {
+    expiry.0.map(|ms| {
+        u32::try_from(ms.div_ceil(1000))
+            .unwrap_or(u32::MAX)
+            .min(u32::MAX - 1)
+    })
+}
+
+impl Store {
+    /// Reads an item: `found` gets the info and a value that can be copied out piece by piece, under the lock.
+    /// `None` on a miss (with `vivify`, a fresh empty item counts as found with `won`).
+    pub fn get<R>(
+        &self,
+        key: Key<'_>,
+        now: Now,
+        options: &GetOptions,
+        found: impl FnOnce(&ItemInfo, ValueRef<'_>) -> R,
+    ) -> Option<R> {
+        self.note(now);
+        let mut found = Some(found);
+        let mut answer = |info: &ItemInfo, item: &Item<'_>| {
+            let value = ValueRef {
+                stream: item.value(),
+                len: item.value_len(),
+            };
+            found.take().map(|found| found(info, value))
+        };
+        let changes = options.want_cas || options.touch.is_some() || options.vivify.is_some();
+        if !changes {
+            let mut locked = self.lock(key.hash);
+            let hit = locked.find(key, now)?;
+            let info = locked.access(hit.item, now, options);
+            return answer(&info, &hit.item);
+        }
+        let done = self.with_room(key.hash, |locked, spare| {
+            let Some(hit) = locked.find(key, now) else {
+                let Some(expiry) = options.vivify else {
+                    return Ok(None);
+                };
+                let (info, item) = locked.vivify(key, expiry, options, spare)?;
+                return Ok(answer(&info, &item));
+            };
+            let item = locked.refit(hit, options.want_cas, options.touch, spare)?;
+            let info = locked.access(item, now, options);
+            Ok(answer(&info, &item))
+        });
+        match done {
+            Ok(result) => result,
+            // No memory for a CAS token or an expiry: the item is served as it is.
+            Err(_) => {
+                let mut locked = self.lock(key.hash);
+                let hit = locked.find(key, now)?;
+                let info = locked.access(hit.item, now, options);
+                answer(&info, &hit.item)
+            }
+        }
+    }
+
+    /// Sets a new expiry. Objects too.
+    pub fn touch(&self, key: Key<'_>, now: Now, expiry: Expiry) -> DeleteOutcome {
+        self.note(now);
+        let done = self.with_room(key.hash, |locked, spare| {
+            let Some(hit) = locked.find(key, now) else {
+                return Ok(DeleteOutcome::NotFound);
+            };
+            // First, so that it is not the one to leave when room must be made for its expiry.
+            locked.bump(&hit.item);
+            locked.refit(hit, false, Some(expiry), spare)?;
+            Ok(DeleteOutcome::Done)
+        });
+        done.unwrap_or(DeleteOutcome::NotFound)
+    }
+}
+
+impl<'a> Locked<'a> {
+    /// What a reader sees of an item.
+    pub(super) fn info(&self, item: &Item<'_>) -> ItemInfo {
+        ItemInfo {
+            flags: if item.has(flag::OBJECT) {
+                0
+            } else {
+                item.client_flags()
+            },
+            len: item.value_len() as u32,
+            expiry: Expiry(item.expiry().map(|s| u64::from(s) * 1000)),
+            cas: item.cas().unwrap_or(0),
+            fetched: item.has(flag::FETCHED),
+            idle_s: self
+                .store
+                .clock
+                .idle_s(item.tick(), self.store.tick.load(Relaxed)),
+            stale: item.has(flag::STALE),
+            won: false,
+            token_sent: item.has(flag::TOKEN_SENT),
+            object: item.has(flag::OBJECT),
+        }
+    }
+
+    /// Counts a get and decides who recaches.
+    fn access(&mut self, mut item: Item<'a>, now: Now, options: &GetOptions) -> ItemInfo {
+        let mut info = self.info(&item);
+        if !options.no_bump {
+            item.mark(flag::FETCHED, 0);
+            self.bump(&item);
+        }
+        let ending = options.recache_below_s.is_some_and(|below| {
+            item.expiry()
+                .is_some_and(|expiry| expiry.saturating_sub(now.unix_s) < below)
+        });
+        // An item vivified or stale is offered to one client; the others learn that it was.
+        if (ending || info.stale) && !info.token_sent {
+            item.mark(flag::TOKEN_SENT, 0);
+            info.won = true;
+        }
+        info
+    }
+
+    fn vivify(
+        &mut self,
+        key: Key<'_>,
+        expiry: Expiry,
+        options: &GetOptions,
+        spare: &mut Spare,
+    ) -> Result<(ItemInfo, Item<'a>), Room> {
+        let draft = Draft {
+            key: key.bytes,
+            value_len: 0,
+            client_flags: 0,
+            expiry: seconds(expiry),
+            cas: Some(options.cas_override.unwrap_or(0))
+                .filter(|_| options.want_cas || options.cas_override.is_some()),
+            marks: flag::TOKEN_SENT,
+        };
+        let (item, _) = self.create(key.hash, &draft, spare)?;
+        if item.cas() == Some(0) {
+            item.set_cas(self.store.next_cas());
+        }
+        let info = ItemInfo {
+            won: true,
+            token_sent: false,
+            idle_s: 0,
+            ..self.info(&item)
+        };
+        Ok((info, item))
+    }
+
+    /// Allocates an item and makes it visible; the value is written by the caller, under the lock still held.
+    pub(super) fn create(
+        &mut self,
+        hash: u64,
+        draft: &Draft<'_>,
+        spare: &mut Spare,
+    ) -> Result<(Item<'a>, super::item::Stream<'a>), Room> {
+        self.vacancy(hash, spare)?;
+        let chain = self.allocate(&draft.plan(), spare)?;
+        let (item, value) = draft.write(&self.store.arena, chain);
+        let slot = self.vacancy(hash, spare)?;
+        self.insert(hash, slot, &item);
+        Ok((item, value))
+    }
+
+    /// Gives an item a CAS token, if `cas` and it has none, and an expiry; moves it only if it has no place for them.
+    pub(super) fn refit(
+        &mut self,
+        found: Found<'a>,
+        cas: bool,
+        expiry: Option<Expiry>,
+        spare: &mut Spare,
+    ) -> Result<Item<'a>, Room> {
+        let item = found.item;
+        let expiry = expiry.map_or(item.expiry(), seconds);
+        let fits = (!cas || item.has(flag::CAS)) && expiry.is_some() == item.expiry().is_some();
+        if fits {
+            if let Some(expiry) = expiry {
+                item.set_expiry(expiry);
+                self.note_expiry(&item);
+            }
+            return Ok(item);
+        }
+        let mut buffer = [0; super::item::KEY_BYTES_MAX];
+        let mut draft = item.draft(&mut buffer);
+        draft.expiry = expiry;
+        if cas && draft.cas.is_none() {
+            draft.cas = Some(0);
+        }
+        let chain = self.allocate(&draft.plan(), spare)?;
+        let (copy, mut value) = draft.write(&self.store.arena, chain);
+        value.copy(&mut item.value(), item.value_len());
+        if copy.cas() == Some(0) {
+            copy.set_cas(self.store.next_cas());
+        }
+        self.replace(found, &copy, true);
+        Ok(copy)
+    }
+}

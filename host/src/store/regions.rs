@@ -1,0 +1,299 @@
+//! How memory moves between items, the index and the operating system: by whole regions.
+//!
+//! A region is emptied by moving what is in it into holes elsewhere, evicting the oldest items to open holes if there
+//! are none. Moving keeps an item's place in the LRU order. One mover works at a time, in short steps: no
+//! lock is held for longer than one item takes.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use super::alloc::{Kind, RegionUse};
+use super::arena::{Addr, REGION_GRAINS};
+use super::index::NODE_PLAN;
+use super::item::{Item, KEY_BYTES_MAX};
+use super::shard::{Found, Locked};
+use super::{NoRoom, Store};
+
+/// Where the mover stands; guarded by its lock.
+#[derive(Debug, Default)]
+pub(super) struct Mover {
+    /// Extents to move, refilled per region.
+    extents: Vec<Addr>,
+    /// Next region to try when the index needs one.
+    hand: u32,
+    /// Tick before which emptying is not tried again, after a failure.
+    rest_until: u64,
+}
+
+/// Address space for limits set later: all of the machine's memory, up to what grains of 8 bytes reach.
+pub(super) fn reserve_bytes(limit: usize) -> usize {
+    let info = rustix::system::sysinfo();
+    let ram = info.totalram as usize * (info.mem_unit as usize).max(1);
+    limit.max(ram.min(1 << 35))
+}
+
+/// Regions looked at before emptying one is given up for a while: others may hold trees, which stay where they are.
+const TRIES: u32 = 64;
+/// Accesses until it is tried again.
+const REST_TICKS: u64 = 1 << 16;
+
+impl Store {
+    /// Changes the memory limit while serving; shrinking is finished by `maintain`.
+    pub fn set_memory_limit(&self, bytes: usize) {
+        self.allow(bytes);
+    }
+
+    /// Sets how many regions may be used.
+    pub(super) fn allow(&self, bytes: usize) {
+        self.limit.store(bytes as u64, Relaxed);
+        let room = bytes.saturating_sub(self.fixed_bytes());
+        // Each region has its entries in tables outside of the arena.
+        let each = self.arena.region_bytes() + size_of::<AtomicU32>() + size_of::<RegionUse>();
+        let regions = (room / each).clamp(2, self.arena.regions() as usize);
+        self.alloc.lock().regions_allowed = regions as u32;
+    }
+
+    /// Bytes of tables whose size does not depend on what is stored.
+    pub(super) fn fixed_bytes(&self) -> usize {
+        size_of::<Store>() + self.shards.len() * (size_of::<super::Padded>() + 16)
+    }
+
+    /// Gives the index its first region.
+    pub(super) fn open_index(&self) {
+        let region = self
+            .alloc
+            .lock()
+            .take_index_region(&self.arena)
+            .expect("two regions are always allowed");
+        debug_assert_eq!(region, 0, "address 0 must never be an item");
+        self.index.push(&self.arena, region);
+    }
+
+    /// Gives the index one more region. Another thread may be at it: then there is nothing to do.
+    pub(super) fn grow_index(&self) {
+        let Some(mut mover) = self.regions.try_lock() else {
+            return;
+        };
+        if !self.index_wanted.swap(false, Relaxed) {
+            return;
+        }
+        let taken = self.alloc.lock().take_index_region(&self.arena);
+        match taken.or_else(|| self.empty_some_region(&mut mover)) {
+            Some(region) => self.index.push(&self.arena, region),
+            None => mover.rest_until = self.tick.load(Relaxed) + REST_TICKS,
+        }
+    }
+
+    /// Empties a region and marks it as the index's.
+    fn empty_some_region(&self, mover: &mut Mover) -> Option<u32> {
+        if self.tick.load(Relaxed) < mover.rest_until {
+            return None;
+        }
+        for _ in 0..TRIES {
+            let region = {
+                let alloc = self.alloc.lock();
+                // Too few regions for both: longer chains in the index are better than no items.
+                if alloc.regions_index * 2 > alloc.regions_allowed {
+                    return None;
+                }
+                let end = alloc.regions_end();
+                mover.hand = (mover.hand + 1) % end;
+                mover.hand
+            };
+            let movable = self.is_movable(&self.alloc.lock(), region);
+            if movable && self.empty(mover, region) {
+                let mut alloc = self.alloc.lock();
+                alloc.retire(region);
+                return alloc.take_index_region(&self.arena);
+            }
+        }
+        None
+    }
+
+    fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
+        let mut movable = alloc.region_use(region) == RegionUse::Extents;
+        if movable {
+            alloc.walk_used(&self.arena, region, |_, word0| {
+                movable &= Kind::of(word0) != Kind::Node
+            });
+        }
+        movable
+    }
+
+    /// Moves everything out of a region. On success the region stays closed, for the caller to retire.
+    fn empty(&self, mover: &mut Mover, region: u32) -> bool {
+        self.alloc.lock().close(&self.arena, region);
+        // What is in the making or being freed has no owner yet or any more: it is met again or gone next time.
+        for attempt in 0..64 {
+            mover.extents.clear();
+            self.alloc
+                .lock()
+                .walk_used(&self.arena, region, |addr, _| mover.extents.push(addr));
+            if mover.extents.is_empty() {
+                return true;
+            }
+            for addr in mover.extents.drain(..) {
+                if self.move_extent(addr).is_err() {
+                    self.alloc.lock().reopen(&self.arena, region);
+                    return false;
+                }
+            }
+            if attempt > 0 {
+                std::thread::yield_now();
+            }
+        }
+        self.alloc.lock().reopen(&self.arena, region);
+        false
+    }
+
+    /// Moves the item or node an extent belongs to; does nothing if that cannot be found.
+    fn move_extent(&self, addr: Addr) -> Result<(), NoRoom> {
+        let word0 = self.arena.word0(addr).load(Relaxed);
+        match Kind::of(word0) {
+            Kind::Head => self.move_item(addr),
+            Kind::Continuation => {
+                // The last piece links back to the head.
+                let mut piece = addr;
+                for _ in 0..1 << 24 {
+                    let word0 = self.arena.word0(piece).load(Relaxed);
+                    if Kind::of(word0) == Kind::Head {
+                        return self.move_item(piece);
+                    }
+                    piece = (word0 >> 32) as Addr;
+                    if piece == 0 || !self.arena.holds(piece, 1) {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            Kind::Overflow => self.move_node(addr),
+            Kind::Node => Err(NoRoom),
+        }
+    }
+
+    /// Locks the shard of the item at `addr`, read without a lock, if there is such an item.
+    pub(super) fn lock_owner(&self, addr: Addr) -> Option<(Locked<'_>, Found<'_>)> {
+        let mut buffer = [0; KEY_BYTES_MAX];
+        let hash = self.hash(Item::at(&self.arena, addr).racy_key(&mut buffer)?);
+        let locked = self.lock(hash);
+        let slot = locked.slot_of(hash, addr)?;
+        // It is in the index, so it is an item, and stays one while the lock is held.
+        Some((
+            locked,
+            Found {
+                slot,
+                item: Item::at(&self.arena, addr),
+            },
+        ))
+    }
+
+    fn move_item(&self, addr: Addr) -> Result<(), NoRoom> {
+        let mut spare = None;
+        loop {
+            let Some((mut locked, found)) = self.lock_owner(addr) else {
+                break;
+            };
+            let mut buffer = [0; KEY_BYTES_MAX];
+            let draft = found.item.draft(&mut buffer);
+            let plan = draft.plan();
+            let taken = match spare.take() {
+                Some((planned, chain)) if planned == plan => Ok(chain),
+                other => {
+                    spare = other;
+                    self.try_take(&plan)
+                }
+            };
+            if let Ok(chain) = taken {
+                let (item, mut value) = draft.write(&self.arena, chain);
+                value.copy(&mut found.item.value(), draft.value_len);
+                locked.replace(found, &item, true);
+                break;
+            }
+            drop(locked);
+            if let Some((_, chain)) = spare.take() {
+                self.free(chain);
+            }
+            spare = Some((plan, self.make_room(&plan)?));
+        }
+        if let Some((_, chain)) = spare {
+            self.free(chain);
+        }
+        Ok(())
+    }
+
+    fn move_node(&self, addr: Addr) -> Result<(), NoRoom> {
+        let mut buffer = [0; KEY_BYTES_MAX];
+        let hash = super::index::Bucket::some_item_of_node(&self.arena, addr)
+            .filter(|item| self.arena.holds(*item, 1))
+            .and_then(|item| Item::at(&self.arena, item).racy_key(&mut buffer))
+            .map(|key| self.hash(key));
+        let to = self.make_room(&NODE_PLAN)?.head;
+        let moved = hash.is_some_and(|hash| self.lock(hash).bucket(hash).move_node(addr, to));
+        self.alloc
+            .lock()
+            .put(&self.arena, if moved { addr } else { to });
+        Ok(())
+    }
+
+    /// Deferred work: shrinks the index, and the arena after its limit was lowered.
+    pub(super) fn settle_regions(&self, budget: usize) -> usize {
+        let mut done = 0;
+        for id in 0..self.shards.len() {
+            let mut locked = self.lock_shard(id);
+            while done < budget && locked.shrink() {
+                done += 1;
+            }
+        }
+        if let Some(mut mover) = self.regions.try_lock() {
+            self.shrink_index();
+            while done < budget && self.shrink_arena(&mut mover) {
+                done += 64;
+            }
+        }
+        done
+    }
+
+    /// Gives the last region of the index back when no shard has a bucket there, with some slack.
+    fn shrink_index(&self) {
+        let regions = self.index.regions();
+        if regions < 2 {
+            return;
+        }
+        let rows = self.index.rows_in(regions - 1);
+        // All shards are locked out of growing into it by locking them one after the other: each sees fewer rows.
+        let low = self
+            .bucket_counts
+            .iter()
+            .all(|count| count.load(Relaxed) <= rows - rows / 8);
+        if !low {
+            return;
+        }
+        let region = self.index.pop();
+        if (0..self.shards.len()).any(|id| self.lock_shard(id).shard.buckets > rows) {
+            self.index.unpop();
+            return;
+        }
+        self.alloc.lock().retire(region);
+        self.arena.release(region);
+    }
+
+    /// Empties the last region in use when more are in use than allowed. False when there is nothing to do, or nothing
+    /// can be done now.
+    fn shrink_arena(&self, mover: &mut Mover) -> bool {
+        let region = {
+            let alloc = self.alloc.lock();
+            if alloc.regions_used <= alloc.regions_allowed {
+                return false;
+            }
+            (0..alloc.regions_end())
+                .rev()
+                .find(|r| self.is_movable(&alloc, *r))
+        };
+        // Trees stay where they are; when they are in the way the oldest items leave until some region has none.
+        let Some(region) = region.filter(|region| self.empty(mover, *region)) else {
+            return self.free_garbage(REGION_GRAINS as usize) > 0 || self.evict_lru();
+        };
+        self.alloc.lock().retire(region);
+        self.arena.release(region);
+        true
+    }
+}

@@ -1,0 +1,99 @@
+//! Walks all memory and compares it with what the store believes. Nothing else may run meanwhile.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::super::alloc::{Kind, RegionUse, grains_of};
+use super::super::arena::REGION_GRAINS;
+use super::super::item::Item;
+use super::*;
+
+impl Store {
+    /// Panics where memory, index, lists and counters disagree.
+    pub(in super::super) fn audit(&self) {
+        let owned = self.audit_shards();
+        let alloc = self.alloc.lock();
+        let (mut used, mut free) = (0, 0);
+        for region in 0..alloc.regions_end() {
+            assert_ne!(alloc.region_use(region), RegionUse::Closing);
+            if alloc.region_use(region) != RegionUse::Extents {
+                continue;
+            }
+            let (mut addr, mut prev_free) = (region * REGION_GRAINS, false);
+            while addr < (region + 1) * REGION_GRAINS {
+                let word0 = self.arena.word0(addr).load(Relaxed);
+                let len = grains_of(word0);
+                assert!(len >= 2, "extent too short at {addr}");
+                if word0 & 1 << 12 == 0 {
+                    assert!(!prev_free, "free neighbours not joined");
+                    let last = self.arena.at(addr + len) - 1;
+                    assert_eq!((self.arena.load(last) >> 48) as u32, len);
+                    free += u64::from(len);
+                    prev_free = true;
+                } else {
+                    assert_eq!(word0 & 1 << 13 != 0, prev_free, "mark of a free neighbour");
+                    assert!(
+                        Kind::of(word0) == Kind::Node || owned.contains(&addr),
+                        "nobody owns {addr}"
+                    );
+                    used += u64::from(len);
+                    prev_free = false;
+                }
+                addr += len;
+            }
+            assert_eq!(addr, (region + 1) * REGION_GRAINS);
+        }
+        assert_eq!((alloc.used_grains, alloc.free_grains), (used, free));
+        assert!(alloc.regions_used <= alloc.regions_allowed);
+        let stats = (alloc.regions_used as usize) * self.arena.region_bytes() + self.fixed_bytes();
+        assert!(stats as u64 <= self.limit.load(Relaxed), "over the limit");
+    }
+
+    /// Extents owned by items and index nodes.
+    fn audit_shards(&self) -> HashSet<Addr> {
+        let mut owned = HashSet::new();
+        for id in 0..self.shards.len() {
+            let locked = self.lock_shard(id);
+            let mut listed = Vec::new();
+            let (mut addr, mut older) = (locked.shard.oldest, 0);
+            let mut payload = 0;
+            while addr != 0 {
+                let item = Item::at(&self.arena, addr);
+                assert_eq!(item.older(), older);
+                payload += item.payload_len() as u64;
+                listed.push(addr);
+                older = addr;
+                addr = item.newer();
+            }
+            assert_eq!(locked.shard.newest, older);
+            assert_eq!(locked.shard.counters.items as usize, listed.len());
+            assert_eq!(locked.shard.counters.payload, payload);
+            let mut indexed = HashSet::new();
+            for bucket in 0..locked.shard.buckets {
+                locked.bucket_at(bucket).each(|_, tag, addr| {
+                    let hash = locked.hash_of(&Item::at(&self.arena, addr));
+                    assert_eq!(index::tag_of(hash), tag);
+                    assert_eq!(index::bucket_of(hash, locked.shard.buckets), bucket);
+                    assert!(indexed.insert(addr), "indexed twice");
+                });
+                locked
+                    .bucket_at(bucket)
+                    .nodes(|node| assert!(owned.insert(node)));
+            }
+            assert_eq!(indexed, listed.iter().copied().collect());
+            for addr in listed {
+                let chain = Item::at(&self.arena, addr).chain();
+                let (mut piece, mut next) = (chain.head, chain.next);
+                loop {
+                    assert!(owned.insert(piece), "owned twice");
+                    if next == 0 || next == chain.head {
+                        break;
+                    }
+                    piece = next;
+                    next = (self.arena.word0(piece).load(Relaxed) >> 32) as Addr;
+                }
+            }
+        }
+        owned
+    }
+}

@@ -1,0 +1,411 @@
+//! Writing items: set in all its modes, arithmetic, delete.
+
+use super::item::{Draft, Item, KEY_BYTES_MAX, Stream, flag};
+use super::read::seconds;
+use super::shard::{Found, Leave, Locked, Room, Spare};
+use super::{
+    Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, Key, Now, SetMode, SetOutcome,
+    Store, Write,
+};
+
+/// Digits of the largest number.
+const DIGITS_MAX: usize = 20;
+
+impl Store {
+    /// Writes a whole value. See [`SetOutcome`].
+    pub fn set(&self, key: Key<'_>, now: Now, write: &Write<'_>) -> SetOutcome {
+        self.note(now);
+        if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
+            return SetOutcome::TooLarge;
+        }
+        if write.value.len() > self.item_bytes_max
+            || !self.can_ever_hold(&new_draft(key, write).plan())
+        {
+            return self.refuse_large(key, now);
+        }
+        let done = self.with_room(key.hash, |locked, spare| locked.set(key, now, write, spare));
+        done.unwrap_or_else(|_| self.refuse_large(key, now))
+    }
+
+    /// The value can't be kept, and the one before it must not be served as if it were current.
+    fn refuse_large(&self, key: Key<'_>, now: Now) -> SetOutcome {
+        let mut locked = self.lock(key.hash);
+        if let Some(found) = locked.find(key, now) {
+            if found.item.has(flag::OBJECT) {
+                return SetOutcome::IsObject;
+            }
+            locked.remove(key.hash, found, Leave::Deleted);
+        }
+        SetOutcome::TooLarge
+    }
+
+    /// Deletes, or marks stale. Objects too.
+    pub fn delete(&self, key: Key<'_>, now: Now, options: &DeleteOptions) -> DeleteOutcome {
+        self.note(now);
+        let done = self.with_room(key.hash, |locked, spare| {
+            let Some(found) = locked.find(key, now) else {
+                return Ok(DeleteOutcome::NotFound);
+            };
+            if options.cas_compare.is_some() && options.cas_compare != found.item.cas() {
+                return Ok(DeleteOutcome::Exists);
+            }
+            // An object has no stale state or empty value that its type would understand.
+            if !(options.mark_stale || options.drop_value) || found.item.has(flag::OBJECT) {
+                locked.remove(key.hash, found, Leave::Deleted);
+                return Ok(DeleteOutcome::Done);
+            }
+            locked
+                .mark_stale(found, options, spare)
+                .map(|()| DeleteOutcome::Done)
+        });
+        done.unwrap_or_else(|_| {
+            self.delete(
+                key,
+                now,
+                &DeleteOptions {
+                    cas_compare: options.cas_compare,
+                    ..Default::default()
+                },
+            )
+        })
+    }
+
+    /// incr, decr, meta arithmetic.
+    pub fn arith(&self, key: Key<'_>, now: Now, arith: &Arith) -> ArithOutcome {
+        self.note(now);
+        if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
+            return ArithOutcome::NotFound;
+        }
+        let done = self.with_room(key.hash, |locked, spare| {
+            locked.arith(key, now, arith, spare)
+        });
+        done.unwrap_or(ArithOutcome::TooLarge)
+    }
+}
+
+/// The item `write` makes, its CAS decided later (0).
+fn new_draft<'a>(key: Key<'a>, write: &Write<'_>) -> Draft<'a> {
+    Draft {
+        key: key.bytes,
+        value_len: write.value.len(),
+        client_flags: write.flags,
+        expiry: seconds(write.expiry),
+        cas: (write.want_cas || write.cas_override.is_some()).then_some(0),
+        marks: 0,
+    }
+}
+
+impl<'a> Locked<'a> {
+    fn set(
+        &mut self,
+        key: Key<'_>,
+        now: Now,
+        write: &Write<'_>,
+        spare: &mut Spare,
+    ) -> Result<SetOutcome, Room> {
+        let found = self.find(key, now);
+        if found.is_some_and(|found| found.item.has(flag::OBJECT)) {
+            return Ok(SetOutcome::IsObject);
+        }
+        let mut draft = new_draft(key, write);
+        if let Some(token) = write.cas_compare {
+            let Some(found) = found else {
+                return Ok(SetOutcome::NotFound);
+            };
+            // An item without a token was written after any token was given, so it is the newest.
+            let current = found.item.cas().unwrap_or(u64::MAX);
+            if token != current {
+                if !(write.stale_if_older && token < current) {
+                    return Ok(SetOutcome::Exists);
+                }
+                draft.marks = flag::STALE;
+            }
+        }
+        match (write.mode, found) {
+            (SetMode::Add, Some(found)) => {
+                self.bump(&found.item);
+                Ok(SetOutcome::NotStored)
+            }
+            (SetMode::Replace, None) => Ok(SetOutcome::NotStored),
+            (SetMode::Append | SetMode::Prepend, Some(found)) => self.extend(found, write, spare),
+            (SetMode::Append | SetMode::Prepend, None) => {
+                let Some(expiry) = write.vivify else {
+                    return Ok(SetOutcome::NotStored);
+                };
+                draft.expiry = seconds(expiry);
+                self.store_new(key, &draft, write, spare)
+            }
+            (_, None) => self.store_new(key, &draft, write, spare),
+            (_, Some(found)) => self.overwrite(key, found, &draft, write, spare),
+        }
+    }
+
+    fn store_new(
+        &mut self,
+        key: Key<'_>,
+        draft: &Draft<'_>,
+        write: &Write<'_>,
+        spare: &mut Spare,
+    ) -> Result<SetOutcome, Room> {
+        let (item, mut value) = self.create(key.hash, draft, spare)?;
+        value.write(write.value);
+        Ok(self.stored(&item, write.cas_override))
+    }
+
+    fn overwrite(
+        &mut self,
+        key: Key<'_>,
+        found: Found<'a>,
+        draft: &Draft<'_>,
+        write: &Write<'_>,
+        spare: &mut Spare,
+    ) -> Result<SetOutcome, Room> {
+        let plan = draft.plan();
+        let mut item = found.item;
+        if item.holds(&plan) {
+            self.shard.counters.payload += write.value.len() as u64;
+            self.shard.counters.payload -= item.value_len() as u64;
+            item.reshape(&plan);
+            draft.fill(&self.store.arena, &item).write(write.value);
+            self.bump(&item);
+            self.note_expiry(&item);
+            self.shard.counters.total_items += 1;
+            return Ok(self.stored(&item, write.cas_override));
+        }
+        match self.allocate(&plan, spare) {
+            Ok(chain) => {
+                let (item, mut value) = draft.write(&self.store.arena, chain);
+                value.write(write.value);
+                self.replace(found, &item, false);
+                self.shard.counters.total_items += 1;
+                Ok(self.stored(&item, write.cas_override))
+            }
+            Err(room) if write.cas_compare.is_some() || write.mode == SetMode::Replace => {
+                // The next try must still find what it compares with.
+                self.bump(&found.item);
+                Err(room)
+            }
+            Err(_) => {
+                // The value before is worth less than anybody else's: it makes room first.
+                self.remove(key.hash, found, Leave::Deleted);
+                self.store_new(key, draft, write, spare)
+            }
+        }
+    }
+
+    /// Append and prepend.
+    fn extend(
+        &mut self,
+        found: Found<'a>,
+        write: &Write<'_>,
+        spare: &mut Spare,
+    ) -> Result<SetOutcome, Room> {
+        let mut buffer = [0; KEY_BYTES_MAX];
+        let mut item = found.item;
+        self.bump(&item);
+        let mut draft = item.draft(&mut buffer);
+        let old_len = draft.value_len;
+        draft.value_len += write.value.len();
+        if draft.value_len > self.store.item_bytes_max || !self.store.can_ever_hold(&draft.plan()) {
+            let hash = self.hash_of(&item);
+            self.remove(hash, found, Leave::Deleted);
+            return Ok(SetOutcome::TooLarge);
+        }
+        if (write.want_cas || write.cas_override.is_some()) && draft.cas.is_none() {
+            draft.cas = Some(0);
+        }
+        let plan = draft.plan();
+        if write.mode == SetMode::Append && item.holds_longer(&plan) {
+            let mut end = item.value();
+            end.skip(old_len);
+            end.write(write.value);
+            item.set_value_len(&plan, draft.value_len);
+            self.shard.counters.payload += write.value.len() as u64;
+            return Ok(self.stored(&item, write.cas_override));
+        }
+        let chain = self.allocate(&plan, spare)?;
+        let (copy, mut value) = draft.write(&self.store.arena, chain);
+        if write.mode == SetMode::Prepend {
+            value.write(write.value);
+        }
+        value.copy(&mut item.value(), old_len);
+        if write.mode == SetMode::Append {
+            value.write(write.value);
+        }
+        self.replace(found, &copy, false);
+        Ok(self.stored(&copy, write.cas_override))
+    }
+
+    /// Gives a written item its token, if it has one.
+    fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
+        SetOutcome::Stored {
+            cas: self.renew_cas(item, cas),
+        }
+    }
+
+    pub(super) fn renew_cas(&self, item: &Item<'_>, cas: Option<u64>) -> u64 {
+        if !item.has(flag::CAS) {
+            return 0;
+        }
+        let cas = cas.unwrap_or_else(|| self.store.next_cas());
+        item.set_cas(cas);
+        cas
+    }
+
+    fn mark_stale(
+        &mut self,
+        found: Found<'a>,
+        options: &DeleteOptions,
+        spare: &mut Spare,
+    ) -> Result<(), Room> {
+        let mut buffer = [0; KEY_BYTES_MAX];
+        let mut draft = found.item.draft(&mut buffer);
+        if let Some(expiry) = options.touch {
+            draft.expiry = seconds(expiry);
+        }
+        if options.mark_stale {
+            draft.marks = draft.marks & !flag::TOKEN_SENT | flag::STALE;
+        }
+        draft.cas = Some(0);
+        if options.drop_value {
+            draft.value_len = 0;
+            draft.client_flags = 0;
+        }
+        let chain = self.allocate(&draft.plan(), spare)?;
+        let (copy, mut value) = draft.write(&self.store.arena, chain);
+        value.copy(&mut found.item.value(), draft.value_len);
+        self.renew_cas(&copy, options.cas_override);
+        self.replace(found, &copy, true);
+        Ok(())
+    }
+
+    fn arith(
+        &mut self,
+        key: Key<'_>,
+        now: Now,
+        arith: &Arith,
+        spare: &mut Spare,
+    ) -> Result<ArithOutcome, Room> {
+        let wants_cas = arith.want_cas || arith.cas_override.is_some();
+        let Some(found) = self.find(key, now) else {
+            let Some((number, expiry)) = arith.vivify else {
+                return Ok(ArithOutcome::NotFound);
+            };
+            if arith.cas_compare.is_some() {
+                return Ok(ArithOutcome::NotFound);
+            }
+            return self.create_number(key, number, expiry, arith, spare);
+        };
+        let item = found.item;
+        if item.has(flag::OBJECT) {
+            return Ok(ArithOutcome::IsObject);
+        }
+        if arith.cas_compare.is_some() && arith.cas_compare != item.cas() {
+            return Ok(ArithOutcome::Exists);
+        }
+        let Some(number) = number(&mut item.value(), item.value_len()) else {
+            return Ok(ArithOutcome::NonNumeric);
+        };
+        let value = if arith.decrement {
+            number.saturating_sub(arith.delta)
+        } else {
+            number.wrapping_add(arith.delta)
+        };
+        self.bump(&item);
+        let item = self.refit(found, wants_cas, arith.touch, spare)?;
+        let item = self.write_number(key, item, value, spare)?;
+        self.renew_cas(&item, arith.cas_override);
+        Ok(ArithOutcome::Done {
+            value,
+            info: self.info(&item),
+            created: false,
+        })
+    }
+
+    fn create_number(
+        &mut self,
+        key: Key<'_>,
+        number: u64,
+        expiry: Expiry,
+        arith: &Arith,
+        spare: &mut Spare,
+    ) -> Result<ArithOutcome, Room> {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number);
+        let draft = Draft {
+            key: key.bytes,
+            value_len: digits.len(),
+            client_flags: 0,
+            expiry: seconds(expiry),
+            cas: (arith.want_cas || arith.cas_override.is_some()).then_some(0),
+            marks: 0,
+        };
+        let (item, mut value) = self.create(key.hash, &draft, spare)?;
+        value.write(digits.as_bytes());
+        self.renew_cas(&item, arith.cas_override);
+        Ok(ArithOutcome::Done {
+            value: number,
+            info: self.info(&item),
+            created: true,
+        })
+    }
+
+    /// Writes a number over a number: in place when its digits fit.
+    fn write_number(
+        &mut self,
+        key: Key<'_>,
+        mut item: Item<'a>,
+        number: u64,
+        spare: &mut Spare,
+    ) -> Result<Item<'a>, Room> {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number).as_bytes();
+        let old_len = item.value_len();
+        if digits.len() <= old_len {
+            // A number that gets shorter keeps its length, filled with spaces, as memcached's clients know it.
+            let mut padded = [b' '; DIGITS_MAX];
+            padded[..digits.len()].copy_from_slice(digits);
+            item.value().write(&padded[..old_len]);
+            return Ok(item);
+        }
+        let mut buffer = [0; KEY_BYTES_MAX];
+        let mut draft = item.draft(&mut buffer);
+        draft.value_len = digits.len();
+        let plan = draft.plan();
+        if item.holds_longer(&plan) {
+            self.shard.counters.payload += digits.len() as u64;
+            self.shard.counters.payload -= old_len as u64;
+            item.set_value_len(&plan, digits.len());
+            item.value().write(digits);
+            return Ok(item);
+        }
+        let slot = self
+            .slot_of(key.hash, item.addr())
+            .expect("the item was found");
+        let chain = self.allocate(&plan, spare)?;
+        let (copy, mut value): (_, Stream<'_>) = draft.write(&self.store.arena, chain);
+        value.write(digits);
+        self.replace(Found { slot, item }, &copy, true);
+        Ok(copy)
+    }
+}
+
+/// The number a value shows: decimal digits, spaces allowed after them.
+fn number(value: &mut Stream<'_>, len: usize) -> Option<u64> {
+    if len == 0 || len > DIGITS_MAX {
+        return None;
+    }
+    let mut bytes = [0; DIGITS_MAX];
+    let mut at = 0;
+    value.read(len, &mut |run| {
+        bytes[at..at + run.len()].copy_from_slice(run);
+        at += run.len();
+    });
+    let text = bytes[..len].trim_ascii_end();
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    text.iter().try_fold(0u64, |n, digit| {
+        n.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
+}

@@ -1,0 +1,138 @@
+//! The servers as processes: started pinned to a core, and what they cost.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use cacheismo_tests::server::{Memcached, Server, wait_until};
+use cacheismo_tests::tools;
+
+/// The core of every server, and the one of the generator.
+const SERVER_CORE: &str = "0";
+const GENERATOR_CORE: &str = "1";
+
+/// Memory given to each, in MiB: all data of all workloads fits.
+const MEMORY_MB: &str = "1024";
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum System {
+    /// The server of this repository, release build.
+    Cacheismo,
+    /// Debian's memcached.
+    Memcached,
+    /// Debian's redis.
+    Redis,
+}
+
+/// A started server.
+pub(crate) enum Running {
+    Cacheismo(Server),
+    Memcached(Memcached),
+    Redis(Redis),
+}
+
+impl Running {
+    pub(crate) fn start(system: System) -> anyhow::Result<Self> {
+        let mut pinned = Command::new(tools::program("taskset"));
+        pinned.args(["-c", SERVER_CORE]);
+        Ok(match system {
+            System::Cacheismo => {
+                let options = ["-p", "0", "-l", "127.0.0.1", "-t", "1", "-m", MEMORY_MB];
+                Self::Cacheismo(Server::spawn(pinned.arg(tools::cacheismo()).args(options)))
+            }
+            System::Memcached => {
+                pinned.arg(tools::program("memcached"));
+                Self::Memcached(Memcached::spawn(&mut pinned, &["-t", "1", "-m", MEMORY_MB]))
+            }
+            System::Redis => Self::Redis(Redis::start(&mut pinned)?),
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Cacheismo(server) => server.address(),
+            Self::Memcached(server) => server.address(),
+            Self::Redis(server) => server.address,
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Cacheismo(server) => server.pid(),
+            Self::Memcached(server) => server.pid(),
+            Self::Redis(server) => server.child.id(),
+        }
+    }
+
+    /// CPU time of all its threads so far.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let mut total = Duration::ZERO;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            // A thread may end between listing and reading.
+            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else {
+                continue;
+            };
+            let nanoseconds = text.split(' ').next().and_then(|word| word.parse().ok());
+            total +=
+                Duration::from_nanos(nanoseconds.context("schedstat begins with nanoseconds")?);
+        }
+        Ok(total)
+    }
+
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("no VmRSS")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes * 1024)
+    }
+}
+
+/// A redis that keeps nothing on disk.
+pub(crate) struct Redis {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Redis {
+    fn start(pinned: &mut Command) -> anyhow::Result<Self> {
+        // Redis can't choose a port itself; the one just given back is free for the moment it takes.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let child = pinned
+            .arg(tools::program("redis-server"))
+            .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+            .stdout(Stdio::null())
+            .spawn()?;
+        let up = wait_until(Duration::from_secs(30), || {
+            TcpStream::connect(address).is_ok()
+        });
+        anyhow::ensure!(up, "redis doesn't listen on {address}");
+        Ok(Self { child, address })
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Moves this process to the generator's core.
+pub(crate) fn pin_generator() -> anyhow::Result<()> {
+    let pid = std::process::id().to_string();
+    let status = Command::new(tools::program("taskset"))
+        .args(["-p", "-c", GENERATOR_CORE, &pid])
+        .stdout(Stdio::null())
+        .status()?;
+    anyhow::ensure!(
+        status.success(),
+        "no core {GENERATOR_CORE} for the load generator"
+    );
+    Ok(())
+}

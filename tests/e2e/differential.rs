@@ -1,0 +1,36 @@
+//! Random commands, told to our server and to Debian's memcached.
+//!
+//! `CACHEISMO_DIFFERENTIAL_COMMANDS` sets how many, `CACHEISMO_DIFFERENTIAL_SEED` where to begin.
+
+use cacheismo_tests::differential::compare;
+use cacheismo_tests::server::{Memcached, Server};
+
+/// Commands per seed: short enough that a failing sequence can be read.
+const PER_SEED: usize = 1000;
+
+#[test]
+fn nothing_differs_from_memcached_without_a_reason() {
+    let count = number("CACHEISMO_DIFFERENTIAL_COMMANDS", 6000);
+    let first = number("CACHEISMO_DIFFERENTIAL_SEED", 1);
+    let (ours, reference) = (Server::start(&[]), Memcached::start(&[]));
+    let mut unexplained = Vec::new();
+    for seed in first..first + count.div_ceil(PER_SEED) {
+        let outcome = compare(ours.address(), reference.address(), seed as u64, PER_SEED);
+        unexplained.extend(outcome.unexplained);
+    }
+    assert!(
+        unexplained.is_empty(),
+        "{} differences:\n{}",
+        unexplained.len(),
+        unexplained.join("\n")
+    );
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    match std::env::var(variable) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable}={text} isn't a number")),
+        Err(_) => default,
+    }
+}

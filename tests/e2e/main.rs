@@ -1,0 +1,15 @@
+//! End-to-end tests: the built server as its users meet it.
+
+mod clients;
+mod conversations;
+mod counters;
+mod differential;
+mod golden;
+mod hostile;
+mod idle;
+mod lifecycle;
+mod objects;
+mod options;
+mod readme;
+mod rooms;
+mod transport;

@@ -1,0 +1,105 @@
+//! Recordings of the original cacheismo, distilled to what must still hold (`tests/golden/*.jsonl`).
+//! The first record of each file explains the fields.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::client::{Client, show};
+use crate::server::{Server, wait_until};
+
+/// One request of a session and the bytes it must be answered with.
+#[derive(Debug, Deserialize)]
+pub struct Record {
+    /// Records of one session share a server.
+    pub session: String,
+    /// Position in the recorded session.
+    pub step: u32,
+    request: Option<String>,
+    request_rle: Option<Vec<(String, usize)>>,
+    response: Option<String>,
+    response_rle: Option<Vec<(String, usize)>>,
+    /// A listing: lines of the value in any order.
+    #[serde(default)]
+    any_order: bool,
+    /// Ask again for as long, since the answer depends on time.
+    #[serde(default)]
+    patience_s: u64,
+}
+
+/// The records of a file, without the one that tells their origin.
+///
+/// # Panics
+/// When a line isn't a record.
+#[must_use]
+pub fn read(path: &Path) -> Vec<Record> {
+    let text =
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let records = text
+        .lines()
+        .skip(1)
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")));
+    records.collect()
+}
+
+/// Plays one session on a fresh server and gives every difference found.
+#[must_use]
+pub fn differences(session: &[Record]) -> Vec<String> {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    session
+        .iter()
+        .filter_map(|record| record.difference(&mut client))
+        .collect()
+}
+
+impl Record {
+    fn difference(&self, client: &mut Client) -> Option<String> {
+        let request = latin1(&self.request, &self.request_rle);
+        let wanted = latin1(&self.response, &self.response_rle);
+        let mut heard = Vec::new();
+        let agreed = wait_until(Duration::from_secs(self.patience_s), || {
+            // The fence tells the end of any reply, and that nothing but the reply came.
+            client.send([&request[..], b"mn\r\n"].concat());
+            heard = client.read_until(b"MN\r\n");
+            heard.truncate(heard.len() - b"MN\r\n".len());
+            if self.any_order {
+                sorted_lines(&heard) == sorted_lines(&wanted)
+            } else {
+                heard == wanted
+            }
+        });
+        (!agreed).then(|| {
+            let (session, step) = (&self.session, self.step);
+            format!(
+                "{session} step {step}: {}\n  want {}\n  got  {}",
+                show(&request),
+                show(&wanted),
+                show(&heard)
+            )
+        })
+    }
+}
+
+fn sorted_lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// The recordings keep one byte per character.
+fn latin1(text: &Option<String>, pieces: &Option<Vec<(String, usize)>>) -> Vec<u8> {
+    let whole = match (text, pieces) {
+        (Some(text), _) => text.clone(),
+        (None, Some(pieces)) => pieces
+            .iter()
+            .map(|(text, times)| text.repeat(*times))
+            .collect(),
+        (None, None) => String::new(),
+    };
+    whole
+        .chars()
+        .map(|letter| u8::try_from(u32::from(letter)).expect("recordings are Latin-1"))
+        .collect()
+}
