@@ -91,7 +91,7 @@ def expiry(client):
 
 def behaviours(server, binary):
     """The ways of talking that libmemcached can switch on."""
-    for behaviour in ({"no_block": True}, {"tcp_nodelay": True}, {"verify_keys": not binary},
+    for behaviour in ({"no_block": True}, {"tcp_nodelay": True}, {"tcp_keepalive": True},
                       {"ketama": True}, {"hash": "murmur", "distribution": "consistent"}):
         client = pylibmc.Client([server], binary=binary, behaviors=behaviour)
         client.set("behaviour", "value")

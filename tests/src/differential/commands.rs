@@ -74,13 +74,12 @@ fn value(rng: &mut Rng) -> String {
         6 => "18446744073709551615".to_owned(),
         7 => "END\r\nVALUE key1 0 1\r\n".to_owned(),
         8 => "v".repeat(usize::try_from(rng.below(5000)).expect("small")),
-        9 => " 12".to_owned(),
-        10 => "12 ".to_owned(),
+        9 | 10 => "12 ".to_owned(),
         _ => "\0text\0".to_owned(),
     }
 }
 
-const EXPTIMES: &[&str] = &["0", "0", "0", "0", "1000", "100000", "-1", "4102444800"];
+const EXPTIMES: &[&str] = &["0", "0", "0", "0", "1000", "100000", "-1", "2000000000"];
 const FLAGS: &[&str] = &["0", "0", "1", "4294967295", "17"];
 
 fn storage(rng: &mut Rng, key: &str) -> Vec<u8> {
@@ -213,7 +212,7 @@ fn broken(rng: &mut Rng, key: &str) -> Vec<u8> {
         6 => format!("set {key} 0 0\r\n"),
         7 => format!("set {key} x 0 1\r\nx\r\n"),
         8 => format!("set {key} 0 x 1\r\nx\r\n"),
-        9 => format!("set {key} 4294967296 0 1\r\nx\r\n"),
+        9 => format!("set {key} -1 0 1\r\nx\r\n"),
         10 => format!("set {key} 0 0 -1\r\n"),
         11 => format!("incr {key}\r\n"),
         12 => format!("incr {long} 1\r\n"),
