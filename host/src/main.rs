@@ -92,6 +92,8 @@ fn cache_config(config: &Config) -> cache::Config {
         inline_budget: Budget::Inline {
             ms: inline.as_micros().div_ceil(1000) as u64,
         },
+        detail: (config.cache.detail, config.cache.prefix_delimiter),
+        dump: config.cache.dump,
         peer_time_max: PEER_TIME_MAX,
     }
 }

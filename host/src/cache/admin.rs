@@ -93,6 +93,12 @@ impl Worker {
 
     fn crawler(&mut self, crawler: &LruCrawler<'_>, out: &mut Vec<u8>) {
         match crawler {
+            LruCrawler::Metadump(_) if !self.shared.dump => {
+                out.extend_from_slice(reply::METADUMP_NOT_ALLOWED.as_bytes());
+            }
+            LruCrawler::Mgdump(_) if !self.shared.dump => {
+                out.extend_from_slice(reply::MGDUMP_NOT_ALLOWED.as_bytes());
+            }
             LruCrawler::Metadump(_) => self.dump(out, true),
             LruCrawler::Mgdump(_) => self.dump(out, false),
             // Expired items leave by themselves, oldest first: nothing to switch on.
@@ -131,7 +137,10 @@ impl Worker {
             return;
         }
         if group == b"detail" {
-            out.extend_from_slice(reply::OK.as_bytes());
+            return self.detail(args.next().unwrap_or(b""), out);
+        }
+        if group == b"cachedump" && !self.shared.dump {
+            out.extend_from_slice(reply::CACHEDUMP_NOT_ALLOWED.as_bytes());
             return;
         }
         let mut line = |name: &str, value: &dyn Display| {
@@ -144,7 +153,25 @@ impl Worker {
         out.extend_from_slice(reply::END.as_bytes());
     }
 
+    fn detail(&self, word: &[u8], out: &mut Vec<u8>) {
+        let detail = &self.shared.detail;
+        let line = match word {
+            _ if !self.shared.dump => reply::DETAIL_NOT_ALLOWED,
+            b"on" | b"off" => {
+                detail.switch(word == b"on");
+                reply::OK
+            }
+            b"dump" => {
+                detail.dump(out);
+                reply::END
+            }
+            _ => reply::DETAIL_USAGE,
+        };
+        out.extend_from_slice(line.as_bytes());
+    }
+
     pub(super) fn reset_stats(&self) {
+        self.shared.detail.clear();
         self.shared.reset_totals();
         self.shared.host.reset_stats();
     }
@@ -281,7 +308,14 @@ impl Worker {
         line("item_size_max", &self.shared.item_bytes_max);
         line("client_flags_size", &4);
         line("cas_enabled", &"yes");
-        line("detail_enabled", &"no");
+        line(
+            "detail_enabled",
+            if self.shared.detail.is_on() {
+                &"yes"
+            } else {
+                &"no"
+            },
+        );
         line("lru_crawler", &"no");
         line("lru_maintainer_thread", &"no");
         line("slab_reassign", &"no");

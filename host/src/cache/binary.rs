@@ -193,6 +193,7 @@ impl Worker {
         let shown = if with_key { key } else { &[] };
         let touch = touch.map(|exptime| expiry(exptime, self.now));
         if let Some(call) = self.virtual_key(key) {
+            self.told.get("get", std::iter::once(key));
             return self.binary_call(&call, &[], touch, echo, out, |echo, out, reply| {
                 echo.hit(out, 0, 0, shown, reply.len());
                 out.extend_from_slice(reply);
@@ -260,6 +261,7 @@ impl Worker {
         } = *request;
         self.counters.cmd_set.bump();
         if let Some(call) = self.virtual_key(store.key) {
+            self.told.set(store.key, store.flags, quiet, store.exptime);
             return self.binary_call(&call, &[store.value], None, echo, out, |echo, out, _| {
                 say(quiet, || echo.ok(out, 0));
             });

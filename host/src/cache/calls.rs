@@ -29,16 +29,43 @@ pub(super) struct Call<'a> {
     writes: bool,
     /// Its calls have been slow of late.
     on_lane: bool,
-    /// Its function is a script's.
-    script: Option<ScriptCall<'a>>,
+    /// The whole key, when its function is a script's.
+    script: Option<&'a [u8]>,
 }
 
-/// What an interpreter is told beside the arguments.
-#[derive(Clone, Debug)]
-struct ScriptCall<'a> {
-    key: &'a [u8],
-    /// The one key, packed as a list.
+/// What an interpreter is told of the client's command beside the arguments.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Its name.
+    command: &'static [u8],
+    /// `u32` flags, `u32` noreply, `i64` exptime, `u64` delta, or nothing for all zero.
+    numbers: Vec<u8>,
+    /// All its keys, each its length and bytes.
     keys: Vec<u8>,
+}
+
+impl Told {
+    /// A retrieval of these keys.
+    pub(super) fn get<'k>(&mut self, command: &'static str, keys: impl Iterator<Item = &'k [u8]>) {
+        self.command = command.as_bytes();
+        self.numbers.clear();
+        self.keys.clear();
+        for key in keys {
+            self.keys
+                .extend_from_slice(&(key.len() as u32).to_le_bytes());
+            self.keys.extend_from_slice(key);
+        }
+    }
+
+    /// A storage command.
+    pub(super) fn set(&mut self, key: &[u8], flags: u32, noreply: bool, exptime: i64) {
+        self.get("set", std::iter::once(key));
+        self.numbers.extend_from_slice(&flags.to_le_bytes());
+        self.numbers
+            .extend_from_slice(&u32::from(noreply).to_le_bytes());
+        self.numbers.extend_from_slice(&exptime.to_le_bytes());
+        self.numbers.extend_from_slice(&0_u64.to_le_bytes());
+    }
 }
 
 /// Why a call has no reply.
@@ -68,18 +95,24 @@ pub struct LaneResult(pub(super) Result<Vec<u8>, String>);
 type Args<'a> = ArrayVec<&'a [u8], ARGS_MAX>;
 
 impl Call<'_> {
-    fn args<'a>(&'a self, data: &[&'a [u8]]) -> Option<Args<'a>> {
+    fn args<'a>(&'a self, data: &[&'a [u8]], told: &'a Told) -> Option<Args<'a>> {
         let mut args = Args::new();
         args.try_push(self.virtual_key.object).ok()?;
-        if let Some(ScriptCall { key, keys }) = &self.script {
+        if let Some(key) = self.script {
             // (object key, type, function, virtual key, command, numbers, keys [, data]): the script splits the key.
             let VirtualKey {
                 type_name,
                 function,
                 ..
             } = self.virtual_key;
-            let command: &[u8] = if data.is_empty() { b"get" } else { b"set" };
-            let told: [&[u8]; 6] = [type_name, function, key, command, b"", keys];
+            let told: [&[u8]; 6] = [
+                type_name,
+                function,
+                key,
+                told.command,
+                &told.numbers,
+                &told.keys,
+            ];
             args.extend(told.into_iter().chain(data.iter().copied()));
             return Some(args);
         }
@@ -111,11 +144,9 @@ impl Worker {
             && let Some(script_type) = scripts.types.get(virtual_key.type_name)
         {
             let writes = *script_type.functions.get(virtual_key.function)?;
-            let mut keys = (key.len() as u32).to_le_bytes().to_vec();
-            keys.extend_from_slice(key);
             let function = scripts.call;
             let on_lane = self.types.types().of(function).wants_lane(function);
-            let script = Some(ScriptCall { key, keys });
+            let script = Some(key);
             return Some(Call {
                 virtual_key,
                 function: Some(function),
@@ -168,14 +199,27 @@ impl Worker {
         let Some(function) = call.function else {
             return self.help(call.virtual_key.function);
         };
-        if !valid_object_key(&call.virtual_key) {
-            return self.refuse(format!("{}: object key is empty or too long", call.name()));
+        match self.attempt(call, function, data, touch) {
+            Ok(None) => self.replied(call),
+            Ok(Some(job)) => CallOutcome::Lane(job),
+            Err(text) => self.refuse(format!("{}: {text}", call.name())),
         }
-        let Some(args) = call.args(data) else {
-            return self.refuse(format!("{}: too many arguments", call.name()));
-        };
+    }
+
+    /// Runs the call here, or says that it has to run on a lane.
+    fn attempt(
+        &mut self,
+        call: &Call<'_>,
+        function: FunctionRef,
+        data: &[&[u8]],
+        touch: Option<Expiry>,
+    ) -> Result<Option<LaneJob>, String> {
+        if !valid_object_key(&call.virtual_key) {
+            return Err("object key is too long".to_owned());
+        }
+        let args = call.args(data, &self.told).ok_or("too many arguments")?;
         if call.on_lane {
-            return CallOutcome::Lane(self.job(call, function, &args, touch));
+            return Ok(Some(self.job(call, function, &args, touch)));
         }
         let mut transaction = self.transaction.take().expect("put back after every call");
         transaction.begin(
@@ -185,21 +229,20 @@ impl Worker {
             call.writes,
             false,
         );
-        let budget = self.shared.inline_budget;
         let (transaction, result) = run(
             &mut self.instances,
             transaction,
             function,
             &args,
             touch,
-            budget,
+            self.shared.inline_budget,
             &mut self.reply,
         );
         self.transaction = Some(transaction);
         match result {
-            Ok(()) => self.replied(call),
-            Err(Failure::Text(text)) => self.refuse(format!("{}: {text}", call.name())),
-            Err(Failure::Lane) => CallOutcome::Lane(self.job(call, function, &args, touch)),
+            Ok(()) => Ok(None),
+            Err(Failure::Text(text)) => Err(text),
+            Err(Failure::Lane) => Ok(Some(self.job(call, function, &args, touch))),
         }
     }
 
@@ -289,8 +332,7 @@ impl Worker {
 }
 
 fn valid_object_key(key: &VirtualKey<'_>) -> bool {
-    !key.object.is_empty()
-        && key.type_name.len() + 1 + key.object.len() <= super::transaction::OBJECT_NAME_BYTES_MAX
+    key.type_name.len() + 1 + key.object.len() <= super::transaction::OBJECT_NAME_BYTES_MAX
 }
 
 /// Runs a call until it ended without being disturbed by others, and commits it.

@@ -78,6 +78,7 @@ impl Worker {
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
         if let Some(call) = self.virtual_key(key.bytes) {
             let touch = meta.flags.ttl.map(|exptime| expiry(exptime, self.now));
+            self.told.get("get", std::iter::once(key.bytes));
             return match self.call(&call, &[], touch) {
                 CallOutcome::Reply | CallOutcome::Raw => {
                     let info = result_info(self.reply.len());
@@ -151,6 +152,9 @@ impl Worker {
         let mut buffer = KeyBuffer::default();
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
         if let Some(call) = self.virtual_key(key.bytes) {
+            let exptime = flags.ttl.unwrap_or(0);
+            self.told
+                .set(key.bytes, flags.client_flags, flags.quiet(), exptime);
             match self.call(&call, &[value], None) {
                 CallOutcome::Reply | CallOutcome::Raw if flags.quiet() => {}
                 CallOutcome::Reply | CallOutcome::Raw => status(out, MetaCode::Done, meta),

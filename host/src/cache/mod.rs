@@ -9,6 +9,7 @@ mod binary;
 mod calls;
 mod clock;
 mod counters;
+mod detail;
 mod export;
 mod host;
 mod locks;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 pub use admin::MEMCACHED_VERSION;
 pub use calls::{LaneJob, LaneResult};
+pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Standalone};
 pub use scripts::Script;
 pub use shared::Shared;
@@ -46,6 +48,10 @@ pub struct Config {
     pub store: store::Config,
     /// For a call on a worker, in whose way all its connections are.
     pub inline_budget: Budget,
+    /// Count by key prefix from the start (`stats detail`), and what ends a prefix.
+    pub detail: (bool, u8),
+    /// Keys may be listed (`lru_crawler`, `stats cachedump`; not with `-X`).
+    pub dump: bool,
     /// For all questions of one `peer_get`.
     pub peer_time_max: Duration,
 }
@@ -79,6 +85,8 @@ impl Cache {
                 ..Limits::default()
             },
             item_bytes_max,
+            detail: detail::Detail::new(config.detail.0, config.detail.1),
+            dump: config.dump,
             inline_budget: config.inline_budget,
             counters: parking_lot::Mutex::default(),
             counters_base: parking_lot::Mutex::default(),

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::clock::Clock;
 use super::counters::{Counters, Totals};
+use super::detail::Detail;
 use super::locks::ObjectLocks;
 use super::peers::Peers;
 use super::scripts::Scripts;
@@ -29,6 +30,9 @@ pub struct Shared {
     pub(super) protocol_limits: Limits,
     /// `-I`, in bytes.
     pub(super) item_bytes_max: usize,
+    pub(super) detail: Detail,
+    /// Keys may be listed.
+    pub(super) dump: bool,
     pub(super) inline_budget: Budget,
     /// Of every worker there has been.
     pub(super) counters: Mutex<Vec<Arc<Counters>>>,

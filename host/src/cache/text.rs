@@ -1,6 +1,7 @@
 //! Classic text commands.
 
 use super::clock::expiry;
+use super::detail::Event;
 use super::worker::{CallOutcome, Flow, Worker};
 use crate::protocol::{self, Get, StoreVerb, Tokens, reply};
 use crate::store::{
@@ -43,6 +44,15 @@ impl Worker {
     /// `get`, `gets`, `gat`, `gats`: a block for each hit, then END.
     pub(super) fn get(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> (Flow, Option<RestOfGet>) {
         let mut keys = get.keys;
+        if self.scripts.load().is_some() {
+            let name = match (get.touch, get.cas) {
+                (None, false) => "get",
+                (None, true) => "gets",
+                (Some(_), false) => "gat",
+                (Some(_), true) => "gats",
+            };
+            self.told.get(name, get.keys);
+        }
         let touch = get.touch.map(|exptime| expiry(exptime, self.now));
         loop {
             let mut batch = arrayvec::ArrayVec::<(Key<'_>, &[u8]), KEY_BATCH>::new();
@@ -128,6 +138,12 @@ impl Worker {
             }
             .bump();
         }
+        let event = if found.is_some() {
+            Event::Hit
+        } else {
+            Event::Miss
+        };
+        self.shared.detail.note(key.bytes, event);
         let Some(plain) = found else {
             self.counters.get_misses.bump();
             return Flow::Next;
@@ -142,6 +158,7 @@ impl Worker {
     /// `set` and its kin.
     pub(super) fn store(&mut self, store: &protocol::Store<'_>, out: &mut Vec<u8>) -> Flow {
         self.counters.cmd_set.bump();
+        self.shared.detail.note(store.key, Event::Set);
         let mut say = |line: &str| {
             if !store.noreply {
                 out.extend_from_slice(line.as_bytes());
@@ -152,6 +169,8 @@ impl Worker {
                 say("CLIENT_ERROR only set calls a function\r\n");
                 return Flow::Next;
             }
+            self.told
+                .set(store.key, store.flags, store.noreply, store.exptime);
             match self.call(&call, &[store.value], None) {
                 CallOutcome::Reply | CallOutcome::Raw => say(reply::STORED),
                 CallOutcome::Error(text) => reply::server_error(out, &text),
@@ -243,6 +262,7 @@ impl Worker {
 
     /// `delete`.
     pub(super) fn delete(&mut self, key: &[u8], noreply: bool, out: &mut Vec<u8>) {
+        self.shared.detail.note(key, Event::Delete);
         let key = self.shared.store.key(key);
         let line = match self
             .shared

@@ -462,8 +462,8 @@ impl Transaction {
     }
 
     fn open_object(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop> {
-        if key.is_empty() || type_name.len() + 1 + key.len() > OBJECT_NAME_BYTES_MAX {
-            return Err(Stop::Misuse("object key is empty or too long"));
+        if type_name.len() + 1 + key.len() > OBJECT_NAME_BYTES_MAX {
+            return Err(Stop::Misuse("object key is too long"));
         }
         let index = self.add(type_name, key);
         let (new, before) = self.objects[..self.used].split_last().expect("just added");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use arrayvec::ArrayVec;
 
-use super::calls::{LaneJob, LaneResult};
+use super::calls::{LaneJob, LaneResult, Told};
 use super::counters::Counters;
 use super::scripts::Scripts;
 use super::shared::Shared;
@@ -34,6 +34,8 @@ pub struct Worker {
     pub(super) now: Now,
     /// Reply of the call just made.
     pub(super) reply: Vec<u8>,
+    /// What scripts are told of the command being executed.
+    pub(super) told: Told,
     /// Result of a call that ran on a lane: what the next `call` returns.
     pub(super) ready: Option<LaneResult>,
 }
@@ -135,6 +137,7 @@ impl Worker {
             transaction: Some(Transaction::new(Arc::clone(&shared))),
             now: shared.clock.now(),
             reply: Vec::new(),
+            told: Told::default(),
             ready: None,
             counters,
             shared,
@@ -374,7 +377,7 @@ impl Worker {
         self.counters.store_too_large.bump();
         let mut buffer = protocol::KeyBuffer::default();
         let bytes = refused.key.bytes(&mut buffer);
-        if !self.shared.is_object_name(bytes) {
+        if refused.drop_old && !self.shared.is_object_name(bytes) {
             let key = self.shared.store.key(bytes);
             self.shared
                 .store

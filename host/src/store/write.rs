@@ -112,10 +112,11 @@ impl<'a> Locked<'a> {
             let Some(found) = found else {
                 return Ok(SetOutcome::NotFound);
             };
-            // An item without a token was written after any token was given, so it is the newest.
-            let current = found.item.cas().unwrap_or(u64::MAX);
-            if token != current {
-                if !(write.stale_if_older && token < current) {
+            let current = found.item.cas();
+            if current != Some(token) {
+                // An item without a token was written after any token was given, so it is the newest.
+                let older = current.is_none_or(|current| token < current);
+                if !(write.stale_if_older && older) {
                     return Ok(SetOutcome::Exists);
                 }
                 draft.marks = flag::STALE;

@@ -3,29 +3,29 @@
 
 /// A moment in some zone. As C's `struct tm`, but with the real year and months from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Date {
+pub(crate) struct Date {
     /// Year.
-    pub year: i64,
+    pub(crate) year: i64,
     /// 1 to 12.
-    pub month: i64,
+    pub(crate) month: i64,
     /// 1 to 31.
-    pub day: i64,
+    pub(crate) day: i64,
     /// 0 to 23.
-    pub hour: i64,
+    pub(crate) hour: i64,
     /// 0 to 59.
-    pub minute: i64,
+    pub(crate) minute: i64,
     /// 0 to 59.
-    pub second: i64,
+    pub(crate) second: i64,
     /// Days since Sunday.
-    pub weekday: i64,
+    pub(crate) weekday: i64,
     /// Days since 1 January.
-    pub yearday: i64,
+    pub(crate) yearday: i64,
     /// Seconds east of UTC.
-    pub offset: i64,
+    pub(crate) offset: i64,
     /// Is daylight saving time in force?
-    pub dst: bool,
+    pub(crate) dst: bool,
     /// Is it UTC by request, not by zone?
-    pub gmt: bool,
+    pub(crate) gmt: bool,
 }
 
 /// Days from 1970-01-01 to a day of the proleptic Gregorian calendar; any `day` will do.
@@ -38,7 +38,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Seconds of a date as if it were UTC. Fields out of range carry over.
-pub fn seconds(year: i64, month: i64, day: i64, hour: i64, minute: i64, second: i64) -> i64 {
+pub(crate) fn seconds(year: i64, month: i64, day: i64, hour: i64, minute: i64, second: i64) -> i64 {
     let year = year + (month - 1).div_euclid(12);
     let month = (month - 1).rem_euclid(12) + 1;
     days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
@@ -72,7 +72,7 @@ fn date(unix_s: i64, offset: i64) -> Date {
 }
 
 /// The date at `unix_s` in UTC.
-pub fn utc(unix_s: i64) -> Date {
+pub(crate) fn utc(unix_s: i64) -> Date {
     Date {
         gmt: true,
         ..date(unix_s, 0)
@@ -87,7 +87,7 @@ fn offsets_of_year(year: i64, offset_at: &impl Fn(i64) -> i64) -> (i64, i64) {
 }
 
 /// The local date at `unix_s`.
-pub fn local(unix_s: i64, offset_at: impl Fn(i64) -> i64) -> Date {
+pub(crate) fn local(unix_s: i64, offset_at: impl Fn(i64) -> i64) -> Date {
     let offset = offset_at(unix_s);
     let mut date = date(unix_s, offset);
     let (standard, summer) = offsets_of_year(date.year, &offset_at);
@@ -98,7 +98,7 @@ pub fn local(unix_s: i64, offset_at: impl Fn(i64) -> i64) -> Date {
 /// Seconds since 1970 of a local date, given as seconds of the same date in UTC.
 ///
 /// `dst` says whether the date is meant in daylight saving time, `None` to find out.
-pub fn from_local(as_utc: i64, dst: Option<bool>, offset_at: impl Fn(i64) -> i64) -> i64 {
+pub(crate) fn from_local(as_utc: i64, dst: Option<bool>, offset_at: impl Fn(i64) -> i64) -> i64 {
     let guess = as_utc - offset_at(as_utc);
     let mut unix_s = as_utc - offset_at(guess);
     if offset_at(unix_s) != offset_at(guess) {
@@ -161,7 +161,7 @@ fn iso_week(date: &Date) -> (i64, i64) {
 }
 
 /// Formats a date as C's `strftime` does in the C locale. Unknown conversions stay as they are.
-pub fn format(pattern: &[u8], date: &Date) -> Vec<u8> {
+pub(crate) fn format(pattern: &[u8], date: &Date) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = pattern.iter();
     while let Some(&byte) = rest.next() {

@@ -4,23 +4,23 @@ use crate::wire::{Reader, list};
 
 /// What the client asked, and what the script changed of it since.
 #[derive(Debug)]
-pub struct Command {
+pub(crate) struct Command {
     /// "get", "set" and so on; empty for a word scripts do not know.
-    pub name: Vec<u8>,
+    pub(crate) name: Vec<u8>,
     /// The key; `None` when the command has several.
-    pub key: Option<Vec<u8>>,
+    pub(crate) key: Option<Vec<u8>>,
     /// All keys, when there are several.
-    pub keys: Vec<Vec<u8>>,
+    pub(crate) keys: Vec<Vec<u8>>,
     /// Flags of the item.
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// Seconds to live as the client gives them, 0 for ever.
-    pub expiry: i64,
+    pub(crate) expiry: i64,
     /// What to add or subtract.
-    pub delta: u64,
+    pub(crate) delta: u64,
     /// 1 when the client wants no reply.
-    pub noreply: u32,
+    pub(crate) noreply: u32,
     /// The data block; `None` when there is none or it is empty.
-    pub data: Option<Vec<u8>>,
+    pub(crate) data: Option<Vec<u8>>,
 }
 
 /// Seconds up to which an expiry is relative; above it is a date.
@@ -28,7 +28,7 @@ const RELATIVE_SECONDS_MAX: i64 = 60 * 60 * 24 * 30;
 
 impl Command {
     /// No command yet.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             name: Vec::new(),
             key: None,
@@ -43,7 +43,7 @@ impl Command {
 
     /// Takes over the host's description. `numbers` are flags and noreply as `u32`, expiry as
     /// `i64`, delta as `u64`, or nothing for all zero; `keys` a packed list.
-    pub fn set(&mut self, name: &[u8], numbers: &[u8], keys: &[u8], data: Option<&[u8]>) {
+    pub(crate) fn set(&mut self, name: &[u8], numbers: &[u8], keys: &[u8], data: Option<&[u8]>) {
         self.name.clear();
         self.name.extend_from_slice(name);
         let mut numbers = Reader(numbers);
@@ -61,19 +61,19 @@ impl Command {
     }
 
     /// Replaces the key.
-    pub fn set_key(&mut self, key: &[u8]) {
+    pub(crate) fn set_key(&mut self, key: &[u8]) {
         let slot = self.key.get_or_insert_default();
         slot.clear();
         slot.extend_from_slice(key);
     }
 
     /// Replaces the data; empty means none.
-    pub fn set_data(&mut self, data: &[u8]) {
+    pub(crate) fn set_data(&mut self, data: &[u8]) {
         self.data = (!data.is_empty()).then(|| data.to_vec());
     }
 
     /// When an item of this command expires, in milliseconds since 1970, or -1 for never.
-    pub fn expiry_ms(&self, now_ms: i64) -> i64 {
+    pub(crate) fn expiry_ms(&self, now_ms: i64) -> i64 {
         match self.expiry {
             0 => -1,
             ..0 => now_ms,

@@ -14,19 +14,19 @@ thread_local! {
 }
 
 /// See the module.
-pub struct Context {
+pub(crate) struct Context {
     /// The client's command.
-    pub command: RefCell<Command>,
+    pub(crate) command: RefCell<Command>,
     /// The answer so far.
-    pub output: RefCell<Output>,
+    pub(crate) output: RefCell<Output>,
     /// The virtual key of the call; empty under `main`.
-    pub virtual_key: RefCell<Vec<u8>>,
+    pub(crate) virtual_key: RefCell<Vec<u8>>,
     /// Scratch space for lists to and from the host.
-    pub scratch: RefCell<Vec<u8>>,
+    pub(crate) scratch: RefCell<Vec<u8>>,
     /// Lines this call may still print.
-    pub lines_left: Cell<u32>,
+    pub(crate) lines_left: Cell<u32>,
     /// What `setLogLevel` set.
-    pub log_level: Cell<f64>,
+    pub(crate) log_level: Cell<f64>,
 }
 
 /// Lines a call may print; one more says that some are missing.
@@ -47,7 +47,7 @@ impl Context {
     }
 
     /// Begins a call.
-    pub fn begin(&self, virtual_key: &[u8]) {
+    pub(crate) fn begin(&self, virtual_key: &[u8]) {
         self.output.borrow_mut().reset();
         self.lines_left.set(LINES_MAX);
         let mut key = self.virtual_key.borrow_mut();
@@ -56,28 +56,28 @@ impl Context {
     }
 
     /// Appends raw protocol bytes to the answer.
-    pub fn write(&self, raw: &[u8]) {
+    pub(crate) fn write(&self, raw: &[u8]) {
         self.output
             .borrow_mut()
             .write(&self.virtual_key.borrow(), raw);
     }
 
     /// Answers a key with a value.
-    pub fn answer(&self, key: &[u8], value: &[u8]) {
+    pub(crate) fn answer(&self, key: &[u8], value: &[u8]) {
         self.output
             .borrow_mut()
             .answer(&self.virtual_key.borrow(), key, value);
     }
 
     /// Answers with an item.
-    pub fn write_item(&self, key: &[u8], flags: u32, data: &[u8]) {
+    pub(crate) fn write_item(&self, key: &[u8], flags: u32, data: &[u8]) {
         self.output
             .borrow_mut()
             .write_item(&self.virtual_key.borrow(), key, flags, data);
     }
 
     /// Prints a line to the server's log, unless this call has printed enough.
-    pub fn print(&self, line: &[u8]) {
+    pub(crate) fn print(&self, line: &[u8]) {
         let left = self.lines_left.get();
         if left > 0 {
             self.lines_left.set(left - 1);
@@ -94,6 +94,6 @@ impl Context {
 }
 
 /// Runs `f` with the context.
-pub fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
+pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
     CONTEXT.with(f)
 }

@@ -14,13 +14,14 @@ const BUFFER_BYTES: usize = 16_384;
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// Metadata for the host: `ABI.md` describes it.
+#[used]
 #[unsafe(link_section = "cacheismo.meta")]
 static META: [u8; META_TEXT.len()] = *META_TEXT;
 const META_TEXT: &[u8; 545] = include_bytes!("meta.json");
 
 /// Memory the host writes while no code of ours runs.
 #[repr(C, align(8))]
-pub struct Buffer(UnsafeCell<[u8; BUFFER_BYTES]>);
+pub(crate) struct Buffer(UnsafeCell<[u8; BUFFER_BYTES]>);
 
 // SAFETY: a guest has one thread.
 unsafe impl Sync for Buffer {}

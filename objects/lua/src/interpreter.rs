@@ -50,7 +50,7 @@ impl Loading {
 }
 
 /// How a call ended.
-pub enum End {
+pub(crate) enum End {
     /// The answer is in the context's output.
     Answer,
     /// The host was told why it failed.
@@ -58,7 +58,7 @@ pub enum End {
 }
 
 /// `fn:load`: (key, then path and text of each script) to the JSON of HOST.md.
-pub fn load(mut args: Args<'static>) -> String {
+pub(crate) fn load(mut args: Args<'static>) -> String {
     if LUA.get().is_some() {
         return error_json("", 0, "the scripts of this instance are loaded already");
     }
@@ -105,12 +105,12 @@ fn error_json(script: &str, line: u32, message: &str) -> String {
 }
 
 /// `fn:call`: (object key, type, function, virtual key, command, numbers, keys [, data]).
-pub fn call(args: Args<'static>) -> End {
+pub(crate) fn call(args: Args<'static>) -> End {
     run(args, CALL)
 }
 
 /// `fn:main`: ("", entry, command, numbers, keys [, data]).
-pub fn main(args: Args<'static>) -> End {
+pub(crate) fn main(args: Args<'static>) -> End {
     run(args, MAIN)
 }
 

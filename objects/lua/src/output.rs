@@ -1,17 +1,17 @@
 //! What a call answers: a tag byte, then a value or raw protocol bytes.
 
 /// The reply is one value: the host frames it for the command the client sent.
-pub const VALUE: u8 = b'V';
+pub(crate) const VALUE: u8 = b'V';
 /// The reply is raw protocol bytes, sent as they are; none at all is a miss.
-pub const RAW: u8 = b'R';
+pub(crate) const RAW: u8 = b'R';
 /// The scripts have no handler for the command: the host executes it.
-pub const NATIVE: u8 = b'N';
+pub(crate) const NATIVE: u8 = b'N';
 /// Raw bytes, then the connection is closed.
-pub const CLOSE: u8 = b'Q';
+pub(crate) const CLOSE: u8 = b'Q';
 
 /// Collects the answer. It starts with the tag.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     bytes: Vec<u8>,
 }
 
@@ -20,12 +20,12 @@ const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 impl Output {
     /// Has to be [`reset`](Self::reset) before use.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { bytes: Vec::new() }
     }
 
     /// Empties it for the next call.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         if self.bytes.capacity() > KEPT_BYTES_MAX {
             self.bytes = Vec::new();
         }
@@ -34,12 +34,12 @@ impl Output {
     }
 
     /// Was nothing written?
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes.len() <= 1 && self.bytes.first() != Some(&VALUE)
     }
 
     /// Appends raw protocol bytes; `virtual_key` is the key of the call.
-    pub fn write(&mut self, virtual_key: &[u8], raw: &[u8]) {
+    pub(crate) fn write(&mut self, virtual_key: &[u8], raw: &[u8]) {
         if self.bytes[0] == VALUE {
             let value = self.bytes.split_off(1);
             self.bytes[0] = RAW;
@@ -50,7 +50,7 @@ impl Output {
 
     /// Answers `key` with `value`: as the reply's value if it is the call's own key and the
     /// first to be answered, else as a raw block.
-    pub fn answer(&mut self, virtual_key: &[u8], key: &[u8], value: &[u8]) {
+    pub(crate) fn answer(&mut self, virtual_key: &[u8], key: &[u8], value: &[u8]) {
         if self.is_empty() && key == virtual_key {
             self.bytes[0] = VALUE;
             self.bytes.extend_from_slice(value);
@@ -61,19 +61,19 @@ impl Output {
     }
 
     /// Appends an item's block.
-    pub fn write_item(&mut self, virtual_key: &[u8], key: &[u8], flags: u32, data: &[u8]) {
+    pub(crate) fn write_item(&mut self, virtual_key: &[u8], key: &[u8], flags: u32, data: &[u8]) {
         self.write(virtual_key, b"");
         append_block(&mut self.bytes, key, flags, data);
     }
 
     /// Replaces the tag.
-    pub fn set_tag(&mut self, tag: u8) {
+    pub(crate) fn set_tag(&mut self, tag: u8) {
         self.bytes[0] = tag;
     }
 
     /// The finished answer. Scripts with helpers of their own write the block of a value by
     /// hand: such a reply is recognised and becomes a value again.
-    pub fn finish(&mut self, virtual_key: &[u8]) -> &[u8] {
+    pub(crate) fn finish(&mut self, virtual_key: &[u8]) -> &[u8] {
         if self.bytes[0] == RAW
             && let Some((start, len)) = only_block(&self.bytes[1..], virtual_key)
         {
@@ -85,7 +85,7 @@ impl Output {
     }
 
     /// The bytes so far, tag included.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }

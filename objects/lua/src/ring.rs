@@ -22,7 +22,7 @@ const SEED: u32 = 0xFEED_DEED;
 
 /// Builds the block from names separated by commas, spaces and tabs; `None` when there is no
 /// name, one is too long, or there are too many.
-pub fn build(list: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn build(list: &[u8]) -> Option<Vec<u8>> {
     let separator = |b: &u8| matches!(b, b',' | b' ' | b'\t');
     let names: Vec<&[u8]> = list.split(separator).filter(|n| !n.is_empty()).collect();
     if names.is_empty() || names.len() > SERVERS_MAX {
@@ -53,7 +53,7 @@ pub fn build(list: &[u8]) -> Option<Vec<u8>> {
 
 /// A ring in its block.
 #[derive(Debug)]
-pub struct Ring<'a>(pub &'a mut [u8]);
+pub(crate) struct Ring<'a>(pub &'a mut [u8]);
 
 impl Ring<'_> {
     fn u32(&self, at: usize) -> u32 {
@@ -61,7 +61,7 @@ impl Ring<'_> {
     }
 
     /// Number of servers.
-    pub fn server_count(&self) -> usize {
+    pub(crate) fn server_count(&self) -> usize {
         self.u32(0) as usize
     }
 
@@ -80,20 +80,20 @@ impl Ring<'_> {
     }
 
     /// Is the server known and available?
-    pub fn is_available(&self, name: &[u8]) -> bool {
+    pub(crate) fn is_available(&self, name: &[u8]) -> bool {
         self.find(name)
             .is_some_and(|s| self.0[Self::server_at(s)] != 0)
     }
 
     /// Takes a server out or puts it back; unknown names are ignored.
-    pub fn set_available(&mut self, name: &[u8], available: bool) {
+    pub(crate) fn set_available(&mut self, name: &[u8], available: bool) {
         if let Some(server) = self.find(name) {
             self.0[Self::server_at(server)] = u8::from(available);
         }
     }
 
     /// The server of a key; `None` when none is available.
-    pub fn server_for(&self, key: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn server_for(&self, key: &[u8]) -> Option<&[u8]> {
         let points = self.server_count() * POINTS;
         let at = |i: usize| Self::server_at(self.server_count()) + i * 8;
         let wanted = hash(key);

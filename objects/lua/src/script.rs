@@ -1,15 +1,15 @@
 //! Names of scripts, the order they are loaded in, and where an error came from. Pure.
 
 /// Scripts that are loaded before all others, in this order; ours stand in for missing ones.
-pub const FIRST: [&str; 2] = ["core.lua", "config.lua"];
+pub(crate) const FIRST: [&str; 2] = ["core.lua", "config.lua"];
 
 /// The last part of a path.
-pub fn file_name(path: &str) -> &str {
+pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Where in the order of loading a script belongs.
-pub fn rank(path: &str) -> (usize, &str) {
+pub(crate) fn rank(path: &str) -> (usize, &str) {
     let name = file_name(path);
     (
         FIRST.iter().position(|f| *f == name).unwrap_or(FIRST.len()),
@@ -19,17 +19,17 @@ pub fn rank(path: &str) -> (usize, &str) {
 
 /// An error message taken apart.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Located<'a> {
+pub(crate) struct Located<'a> {
     /// File name of the script, if the message says one.
-    pub script: Option<&'a str>,
+    pub(crate) script: Option<&'a str>,
     /// Line in it.
-    pub line: u32,
+    pub(crate) line: u32,
     /// The rest.
-    pub message: &'a str,
+    pub(crate) message: &'a str,
 }
 
 /// Takes `path:line: message` apart.
-pub fn locate(text: &str) -> Located<'_> {
+pub(crate) fn locate(text: &str) -> Located<'_> {
     let nowhere = Located {
         script: None,
         line: 0,
@@ -55,7 +55,7 @@ pub fn locate(text: &str) -> Located<'_> {
 const TEXT_BYTES_MAX: usize = 400;
 
 /// The text for a client: `message (script.lua:line)`, in one line.
-pub fn client_text(error: &str) -> String {
+pub(crate) fn client_text(error: &str) -> String {
     let Located {
         script,
         line,
@@ -73,7 +73,7 @@ pub fn client_text(error: &str) -> String {
 }
 
 /// `text` as a JSON string.
-pub fn json_string(text: &str) -> String {
+pub(crate) fn json_string(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {
         match c {

@@ -3,35 +3,35 @@
 
 /// Reads little-endian numbers and counted bytes from the front of a slice.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a>(pub &'a [u8]);
+pub(crate) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
     /// The next `n` bytes.
-    pub fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, n: usize) -> Option<&'a [u8]> {
         let (head, rest) = self.0.split_at_checked(n)?;
         self.0 = rest;
         Some(head)
     }
 
     /// The next byte.
-    pub fn u8(&mut self) -> Option<u8> {
+    pub(crate) fn u8(&mut self) -> Option<u8> {
         self.take(1).map(|b| b[0])
     }
 
     /// The next four bytes as a number.
-    pub fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         let bytes = self.take(4)?;
         Some(u32::from_le_bytes(bytes.try_into().expect("four bytes")))
     }
 
     /// The next eight bytes as a number.
-    pub fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         let bytes = self.take(8)?;
         Some(u64::from_le_bytes(bytes.try_into().expect("eight bytes")))
     }
 
     /// A length and so many bytes.
-    pub fn counted(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn counted(&mut self) -> Option<&'a [u8]> {
         let len = self.u32()?;
         self.take(len as usize)
     }
@@ -39,14 +39,14 @@ impl<'a> Reader<'a> {
 
 /// The arguments of a call.
 #[derive(Clone, Copy, Debug)]
-pub struct Args<'a> {
+pub(crate) struct Args<'a> {
     lengths: &'a [u8],
     bytes: &'a [u8],
 }
 
 impl<'a> Args<'a> {
     /// No arguments.
-    pub const fn none() -> Self {
+    pub(crate) const fn none() -> Self {
         Self {
             lengths: &[],
             bytes: &[],
@@ -54,7 +54,7 @@ impl<'a> Args<'a> {
     }
 
     /// Reads the count and the lengths; `None` when they do not fit.
-    pub fn parse(input: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(input: &'a [u8]) -> Option<Self> {
         let mut reader = Reader(input);
         let count = reader.u32()? as usize;
         let lengths = reader.take(count.checked_mul(4)?)?;
@@ -81,25 +81,25 @@ impl<'a> Iterator for Args<'a> {
 }
 
 /// A packed list: each element its length and bytes.
-pub fn list(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn list(packed: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut reader = Reader(packed);
     std::iter::from_fn(move || reader.counted())
 }
 
 /// Appends a number.
-pub fn put_u32(out: &mut Vec<u8>, n: usize) {
+pub(crate) fn put_u32(out: &mut Vec<u8>, n: usize) {
     let n = u32::try_from(n).expect("lengths of wasm32 fit");
     out.extend_from_slice(&n.to_le_bytes());
 }
 
 /// Appends a length and the bytes.
-pub fn put_counted(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_counted(out: &mut Vec<u8>, bytes: &[u8]) {
     put_u32(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// The parts of a virtual key, split at `:`. An empty last part does not count.
-pub fn split_key(key: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn split_key(key: &[u8]) -> impl Iterator<Item = &[u8]> {
     let key = key.strip_suffix(b":").unwrap_or(key);
     let empty = key.is_empty();
     key.split(|b| *b == b':')

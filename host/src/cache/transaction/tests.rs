@@ -27,6 +27,8 @@ pub(in crate::cache) fn cache() -> Cache {
             hash_seed: 1,
         },
         inline_budget: Budget::INLINE,
+        detail: (false, b':'),
+        dump: true,
         peer_time_max: Duration::from_secs(1),
     };
     let engine = Engine::new(&EngineOptions::default()).unwrap();

@@ -14,18 +14,18 @@ const HEAD: usize = 20;
 /// What the host puts before the data: flags and expiry.
 const PARKED_HEAD: usize = 12;
 /// What `getExpiryTime` says of an item that never expires.
-pub const NEVER: f64 = 4_294_967_295.0;
+pub(crate) const NEVER: f64 = 4_294_967_295.0;
 
 /// An item's parts.
-pub struct Item<'a> {
-    pub flags: u32,
-    pub expiry_ms: i64,
-    pub key: &'a [u8],
-    pub data: &'a [u8],
+pub(crate) struct Item<'a> {
+    pub(crate) flags: u32,
+    pub(crate) expiry_ms: i64,
+    pub(crate) key: &'a [u8],
+    pub(crate) data: &'a [u8],
 }
 
 /// Defines the table.
-pub fn install(lua: Lua) {
+pub(crate) fn install(lua: Lua) {
     Class::CacheItem.define(lua);
     lua.set_native("getKey", |lua: Lua| {
         lua.push_bytes(check(&lua, 1)?.key);
@@ -64,7 +64,7 @@ pub fn install(lua: Lua) {
 }
 
 /// Pushes the item the host parked, `len` bytes with its head, as item of `key`.
-pub fn push_parked(lua: Lua, key: &[u8], len: usize) {
+pub(crate) fn push_parked(lua: Lua, key: &[u8], len: usize) {
     let mut head = [0; PARKED_HEAD];
     host::result_read(0, &mut head);
     let data = len.saturating_sub(PARKED_HEAD);
@@ -77,7 +77,7 @@ pub fn push_parked(lua: Lua, key: &[u8], len: usize) {
 }
 
 /// Pushes a new item.
-pub fn push(lua: Lua, item: &Item<'_>) {
+pub(crate) fn push(lua: Lua, item: &Item<'_>) {
     let bytes = lua.push_userdata(HEAD + item.key.len() + item.data.len());
     bytes[..DEAD].copy_from_slice(&item.flags.to_le_bytes());
     bytes[8..16].copy_from_slice(&item.expiry_ms.to_le_bytes());
@@ -95,7 +95,7 @@ fn put_key(bytes: &mut [u8], key: &[u8]) {
 ///
 /// # Errors
 /// When the script gave it up with `delete`.
-pub fn check(lua: &Lua, arg: i32) -> Result<Item<'_>, Raise> {
+pub(crate) fn check(lua: &Lua, arg: i32) -> Result<Item<'_>, Raise> {
     let bytes: &[u8] = Class::CacheItem.check(lua, arg);
     if bytes[DEAD] != 0 {
         return Err("the item was deleted".into());

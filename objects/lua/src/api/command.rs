@@ -8,7 +8,7 @@ use crate::sys::lua::{Lua, Outcome, kind};
 use crate::wire::{Reader, put_counted, put_u32};
 
 /// Defines the table, the one userdata, and `writeStringAsValue`.
-pub fn install(lua: Lua) {
+pub(crate) fn install(lua: Lua) {
     Class::Command.define(lua);
     install_getters(lua);
     install_setters(lua);
@@ -237,7 +237,7 @@ fn put_keys(
     let mut count = 0;
     loop {
         if many {
-            lua.raw_get_index(-1, i32::try_from(count + 1).unwrap_or(i32::MAX));
+            lua.raw_get_index(-1, count + 1);
             if lua.is_nil(-1) {
                 lua.pop(1);
                 break;

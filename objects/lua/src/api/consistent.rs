@@ -5,7 +5,7 @@ use crate::ring::{self, Ring};
 use crate::sys::lua::{Lua, Outcome, Raise, kind};
 
 /// Defines the table and the global functions.
-pub fn install(lua: Lua) {
+pub(crate) fn install(lua: Lua) {
     Class::Consistent.define(lua);
     lua.set_native("findServerForKey", |lua: Lua| {
         let ring = check(&lua)?;

@@ -7,7 +7,7 @@ use crate::sys::lua::{Lua, Outcome};
 use crate::wire::list;
 
 /// Defines the table, the one userdata, and the global function.
-pub fn install(lua: Lua) {
+pub(crate) fn install(lua: Lua) {
     Class::HashMap.define(lua);
     lua.set_native("get", get);
     lua.set_native("put", put);

@@ -39,7 +39,7 @@ const TOO_DEEP: Raise = Raise::Borrowed("tables are nested too deep");
 const HAS_CODE: Raise = Raise::Borrowed("bad code: functions are not loaded");
 
 /// Adds the functions to the table library.
-pub fn install(lua: Lua) {
+pub(crate) fn install(lua: Lua) {
     lua.raw_field(GLOBALS, b"table");
     lua.set_native("marshal", marshal);
     lua.set_native("unmarshal", unmarshal);

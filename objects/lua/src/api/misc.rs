@@ -5,7 +5,7 @@ use crate::sys::lua::{GLOBALS, Lua, Outcome};
 use crate::wire::split_key;
 
 /// Defines the global functions.
-pub fn install(lua: Lua) {
+pub(crate) fn install(lua: Lua) {
     lua.push_native(print);
     lua.set_global("print");
     lua.push_native(split);

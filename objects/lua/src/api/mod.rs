@@ -1,13 +1,13 @@
 //! The functions scripts see: one file per table or library.
 
-pub mod cache_item;
-pub mod command;
-pub mod consistent;
-pub mod hash_map;
-pub mod marshal;
-pub mod misc;
-pub mod object;
-pub mod os;
+pub(crate) mod cache_item;
+pub(crate) mod command;
+pub(crate) mod consistent;
+pub(crate) mod hash_map;
+pub(crate) mod marshal;
+pub(crate) mod misc;
+pub(crate) mod object;
+pub(crate) mod os;
 
 use crate::sys::lua::{Lua, Outcome, REGISTRY};
 use core::ffi::CStr;
@@ -15,7 +15,7 @@ use core::ffi::CStr;
 /// Classes of userdata. Each has a table of methods, which is its own metatable and
 /// `__index`, as global (but for `Object`) and in the registry under its number.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class {
     /// All plain items.
     HashMap = 101,
     /// A plain item.
@@ -30,7 +30,7 @@ pub enum Class {
 
 /// Registry slots of single values.
 #[derive(Clone, Copy)]
-pub enum Slot {
+pub(crate) enum Slot {
     /// The only `HashMap`.
     HashMap = 111,
     /// The only `Command`.
@@ -78,8 +78,7 @@ impl Class {
     }
 
     /// The bytes of argument `arg`, which must be of this class. *Raises* when it is not.
-    #[expect(clippy::mut_from_ref, reason = "as `Lua::userdata`")]
-    pub fn check(self, lua: &Lua, arg: i32) -> &mut [u8] {
+    pub(crate) fn check(self, lua: &Lua, arg: i32) -> &mut [u8] {
         if lua.kind(arg) == crate::sys::lua::kind::USERDATA && lua.push_metatable(arg) {
             lua.raw_get_index(REGISTRY, self as i32);
             let same = lua.same(-1, -2);
@@ -94,12 +93,12 @@ impl Class {
 
 impl Slot {
     /// Stores the value on top.
-    pub fn set(self, lua: Lua) {
+    pub(crate) fn set(self, lua: Lua) {
         lua.raw_set_index(REGISTRY, self as i32);
     }
 
     /// Pushes the value.
-    pub fn push(self, lua: Lua) {
+    pub(crate) fn push(self, lua: Lua) {
         lua.raw_get_index(REGISTRY, self as i32);
     }
 }
@@ -130,7 +129,7 @@ fn push_option(lua: Lua, bytes: Option<&[u8]>) -> Outcome {
 }
 
 /// Defines everything in a new state.
-pub fn install(lua: Lua) {
+pub(crate) fn install(lua: Lua) {
     for slot in [Slot::Legacy, Slot::Objects, Slot::Options] {
         lua.push_table(0, 16);
         slot.set(lua);

@@ -10,7 +10,7 @@ use crate::wire::Reader;
 use cacheismo_abi as abi;
 
 /// The module's table, left in the registry for prelude.lua to take, and the class.
-pub fn install(lua: Lua) {
+pub(crate) fn install(lua: Lua) {
     Class::Object.define(lua);
     lua.set_native("get", get);
     lua.set_native("put", put);
@@ -49,7 +49,7 @@ pub fn install(lua: Lua) {
 }
 
 /// Pushes the module's table of natives.
-pub fn push_module(lua: Lua) {
+pub(crate) fn push_module(lua: Lua) {
     lua.push_table(0, 8);
     lua.set_native("open", |lua: Lua| {
         let (type_name, key) = (lua.check_bytes(1), lua.check_bytes(2));
@@ -250,7 +250,7 @@ fn unsortable(bytes: &[u8]) -> f64 {
 }
 
 /// The object a new-style call was made on.
-pub fn push_this(lua: Lua) {
+pub(crate) fn push_this(lua: Lua) {
     Slot::This.push(lua);
     debug_assert_eq!(lua.kind(-1), kind::USERDATA);
 }

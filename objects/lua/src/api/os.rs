@@ -8,7 +8,7 @@ use crate::sys::lua::{Lua, Outcome, Raise, kind};
 const SECONDS_MAX: f64 = 6.7e16;
 
 /// Defines the table.
-pub fn install(lua: Lua) {
+pub(crate) fn install(lua: Lua) {
     lua.push_table(0, 11);
     lua.set_native("clock", |lua: Lua| {
         lua.push_number(host::now_ms() as f64 / 1000.0);
@@ -40,7 +40,7 @@ fn date(lua: Lua) -> Outcome {
     } else {
         lua.check_number(2)
     };
-    if !(at.abs() < SECONDS_MAX) {
+    if at.is_nan() || at.abs() >= SECONDS_MAX {
         lua.push_nil();
         return Ok(1);
     }

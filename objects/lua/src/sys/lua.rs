@@ -22,42 +22,40 @@ use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::borrow::Cow;
 
 /// Type of a value, as `lua_type` numbers it.
-pub mod kind {
-    /// No such index.
-    pub const NONE: i32 = -1;
+pub(crate) mod kind {
     /// `nil`.
-    pub const NIL: i32 = 0;
+    pub(crate) const NIL: i32 = 0;
     /// `true`, `false`.
-    pub const BOOLEAN: i32 = 1;
+    pub(crate) const BOOLEAN: i32 = 1;
     /// A double.
-    pub const NUMBER: i32 = 3;
+    pub(crate) const NUMBER: i32 = 3;
     /// Bytes.
-    pub const STRING: i32 = 4;
+    pub(crate) const STRING: i32 = 4;
     /// A table.
-    pub const TABLE: i32 = 5;
+    pub(crate) const TABLE: i32 = 5;
     /// Lua or native function.
-    pub const FUNCTION: i32 = 6;
+    pub(crate) const FUNCTION: i32 = 6;
     /// One of ours, or `newproxy`'s.
-    pub const USERDATA: i32 = 7;
+    pub(crate) const USERDATA: i32 = 7;
     /// A coroutine.
-    pub const THREAD: i32 = 8;
+    pub(crate) const THREAD: i32 = 8;
 }
 
 /// Pseudo index of the registry.
-pub const REGISTRY: i32 = raw::REGISTRY;
+pub(crate) const REGISTRY: i32 = raw::REGISTRY;
 /// Pseudo index of the table of globals.
-pub const GLOBALS: i32 = raw::GLOBALS;
+pub(crate) const GLOBALS: i32 = raw::GLOBALS;
 /// "As many results as there are".
-pub const ALL: i32 = raw::MULTRET;
+pub(crate) const ALL: i32 = raw::MULTRET;
 
 /// An error a native raises, prefixed with the position of its caller.
-pub type Raise = Cow<'static, str>;
+pub(crate) type Raise = Cow<'static, str>;
 /// What a native returns: how many of the topmost values are its results.
-pub type Outcome = Result<i32, Raise>;
+pub(crate) type Outcome = Result<i32, Raise>;
 
 /// Why a protected call failed. The error value is on the stack.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// An error of the script.
     Error,
     /// The memory limit.
@@ -66,7 +64,7 @@ pub enum Failure {
 
 /// A Lua state: the main one or a coroutine's.
 #[derive(Clone, Copy)]
-pub struct Lua(*mut raw::State);
+pub(crate) struct Lua(*mut raw::State);
 
 /// Lua's allocator: blocks of Rust's, whose sizes Lua remembers for us.
 unsafe extern "C-unwind" fn allocate(
@@ -120,7 +118,7 @@ unsafe fn concat_two(l: *mut raw::State) {
 
 impl Lua {
     /// A new state with the standard libraries that are safe; `None` when memory is short.
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         // SAFETY: the allocator above keeps the contract of `lua_Alloc`.
         let l = unsafe { raw::lua_newstate(allocate, core::ptr::null_mut()) };
         if l.is_null() {
@@ -148,89 +146,83 @@ impl Lua {
     }
 
     /// Number of values on the stack.
-    pub fn top(self) -> i32 {
+    pub(crate) fn top(self) -> i32 {
         // SAFETY: always allowed.
         unsafe { raw::lua_gettop(self.0) }
     }
 
     /// Cuts the stack to `top` values, or fills it with nils.
-    pub fn set_top(self, top: i32) {
+    pub(crate) fn set_top(self, top: i32) {
         // SAFETY: natives stay within the slots they checked.
         unsafe { raw::lua_settop(self.0, top) }
     }
 
     /// Drops the `n` topmost values.
-    pub fn pop(self, n: i32) {
+    pub(crate) fn pop(self, n: i32) {
         self.set_top(-n - 1);
     }
 
     /// Pushes a copy of the value at `index`.
-    pub fn push_value(self, index: i32) {
+    pub(crate) fn push_value(self, index: i32) {
         // SAFETY: as `set_top`.
         unsafe { raw::lua_pushvalue(self.0, index) }
     }
 
-    /// Removes the value at `index`.
-    pub fn remove(self, index: i32) {
-        // SAFETY: as `set_top`.
-        unsafe { raw::lua_remove(self.0, index) }
-    }
-
     /// Moves the topmost value to `index`.
-    pub fn insert(self, index: i32) {
+    pub(crate) fn insert(self, index: i32) {
         // SAFETY: as `set_top`.
         unsafe { raw::lua_insert(self.0, index) }
     }
 
     /// Moves the topmost value into the place of the one at `index`.
-    pub fn replace(self, index: i32) {
+    pub(crate) fn replace(self, index: i32) {
         // SAFETY: as `set_top`.
         unsafe { raw::lua_replace(self.0, index) }
     }
 
     /// Makes room for `n` more values; false when the stack would be too long.
-    pub fn reserve(self, n: i32) -> bool {
+    pub(crate) fn reserve(self, n: i32) -> bool {
         // SAFETY: always allowed.
         unsafe { raw::lua_checkstack(self.0, n) != 0 }
     }
 
     /// The kind of the value at `index`.
-    pub fn kind(self, index: i32) -> i32 {
+    pub(crate) fn kind(self, index: i32) -> i32 {
         // SAFETY: always allowed.
         unsafe { raw::lua_type(self.0, index) }
     }
 
     /// Is it nil, or not there?
-    pub fn is_nil(self, index: i32) -> bool {
+    pub(crate) fn is_nil(self, index: i32) -> bool {
         self.kind(index) <= kind::NIL
     }
 
     /// Is it a function not written in Lua?
-    pub fn is_native(self, index: i32) -> bool {
+    pub(crate) fn is_native(self, index: i32) -> bool {
         // SAFETY: always allowed.
         unsafe { raw::lua_iscfunction(self.0, index) != 0 }
     }
 
     /// Are these the same value?
-    pub fn same(self, a: i32, b: i32) -> bool {
+    pub(crate) fn same(self, a: i32, b: i32) -> bool {
         // SAFETY: always allowed.
         unsafe { raw::lua_rawequal(self.0, a, b) != 0 }
     }
 
     /// The number, or what a string converts to, or 0.
-    pub fn number(self, index: i32) -> f64 {
+    pub(crate) fn number(self, index: i32) -> f64 {
         // SAFETY: always allowed.
         unsafe { raw::lua_tonumber(self.0, index) }
     }
 
     /// Anything but nil and false.
-    pub fn boolean(self, index: i32) -> bool {
+    pub(crate) fn boolean(self, index: i32) -> bool {
         // SAFETY: always allowed.
         unsafe { raw::lua_toboolean(self.0, index) != 0 }
     }
 
     /// The bytes of a string; a number is turned into one first. Empty for anything else.
-    pub fn bytes(&self, index: i32) -> &[u8] {
+    pub(crate) fn bytes(&self, index: i32) -> &[u8] {
         let mut len = 0;
         // SAFETY: on success `len` bytes are there, as long as the value is on the stack.
         unsafe {
@@ -244,7 +236,7 @@ impl Lua {
     }
 
     /// Identity of a table, function, userdata or thread.
-    pub fn address(self, index: i32) -> usize {
+    pub(crate) fn address(self, index: i32) -> usize {
         // SAFETY: only compared, never followed.
         unsafe { raw::lua_topointer(self.0, index) as usize }
     }
@@ -254,7 +246,7 @@ impl Lua {
         clippy::mut_from_ref,
         reason = "the bytes belong to the collector; natives take them once"
     )]
-    pub fn userdata(&self, index: i32) -> &mut [u8] {
+    pub(crate) fn userdata(&self, index: i32) -> &mut [u8] {
         if self.kind(index) != kind::USERDATA {
             return &mut [];
         }
@@ -266,44 +258,44 @@ impl Lua {
     }
 
     /// Pushes nil.
-    pub fn push_nil(self) {
+    pub(crate) fn push_nil(self) {
         // SAFETY: natives have 20 free slots or reserve more.
         unsafe { raw::lua_pushnil(self.0) }
     }
 
     /// Pushes a number.
-    pub fn push_number(self, n: f64) {
+    pub(crate) fn push_number(self, n: f64) {
         // SAFETY: as `push_nil`.
         unsafe { raw::lua_pushnumber(self.0, n) }
     }
 
     /// Pushes a boolean.
-    pub fn push_boolean(self, b: bool) {
+    pub(crate) fn push_boolean(self, b: bool) {
         // SAFETY: as `push_nil`.
         unsafe { raw::lua_pushboolean(self.0, c_int::from(b)) }
     }
 
     /// Pushes a string. *Raises* when memory is short.
-    pub fn push_bytes(self, bytes: &[u8]) {
+    pub(crate) fn push_bytes(self, bytes: &[u8]) {
         // SAFETY: as `push_nil`; Lua copies the bytes.
         unsafe { raw::lua_pushlstring(self.0, bytes.as_ptr().cast(), bytes.len()) }
     }
 
     /// Pushes a native function. *Raises* when memory is short.
-    pub fn push_native<F: Fn(Self) -> Outcome + Copy>(self, _: F) {
+    pub(crate) fn push_native<F: Fn(Self) -> Outcome + Copy>(self, _: F) {
         // SAFETY: as `push_nil`.
         unsafe { raw::lua_pushcclosure(self.0, trampoline::<F>, 0) }
     }
 
     /// Pushes a new table with room. *Raises* when memory is short.
-    pub fn push_table(self, array: i32, hash: i32) {
+    pub(crate) fn push_table(self, array: i32, hash: i32) {
         // SAFETY: as `push_nil`.
         unsafe { raw::lua_createtable(self.0, array, hash) }
     }
 
     /// Pushes a userdata of `len` bytes, all zero. *Raises* when memory is short.
     #[expect(clippy::mut_from_ref, reason = "as `userdata`")]
-    pub fn push_userdata(&self, len: usize) -> &mut [u8] {
+    pub(crate) fn push_userdata(&self, len: usize) -> &mut [u8] {
         // SAFETY: Lua gives so many bytes, aligned for anything.
         unsafe {
             let start = raw::lua_newuserdata(self.0, len).cast::<u8>();
@@ -313,13 +305,13 @@ impl Lua {
     }
 
     /// Replaces the key on top by its value in the table at `index`, without metamethods.
-    pub fn raw_get(self, index: i32) {
+    pub(crate) fn raw_get(self, index: i32) {
         // SAFETY: the callers give tables.
         unsafe { raw::lua_rawget(self.0, index) }
     }
 
     /// Pushes the field `name` of the table at `index`, without metamethods.
-    pub fn raw_field(self, index: i32, name: &[u8]) {
+    pub(crate) fn raw_field(self, index: i32, name: &[u8]) {
         let index = if index < 0 && index > REGISTRY {
             index - 1
         } else {
@@ -330,57 +322,57 @@ impl Lua {
     }
 
     /// Sets key and value on top in the table at `index`. *Raises* for a nil or NaN key.
-    pub fn raw_set(self, index: i32) {
+    pub(crate) fn raw_set(self, index: i32) {
         // SAFETY: the callers give tables.
         unsafe { raw::lua_rawset(self.0, index) }
     }
 
     /// Pushes element `n` of the table at `index`.
-    pub fn raw_get_index(self, index: i32, n: i32) {
+    pub(crate) fn raw_get_index(self, index: i32, n: i32) {
         // SAFETY: the callers give tables.
         unsafe { raw::lua_rawgeti(self.0, index, n) }
     }
 
     /// Sets element `n` of the table at `index` to the value on top.
-    pub fn raw_set_index(self, index: i32, n: i32) {
+    pub(crate) fn raw_set_index(self, index: i32, n: i32) {
         // SAFETY: the callers give tables.
         unsafe { raw::lua_rawseti(self.0, index, n) }
     }
 
     /// Sets a field of the table on top to a native.
-    pub fn set_native<F: Fn(Self) -> Outcome + Copy>(self, name: &str, native: F) {
+    pub(crate) fn set_native<F: Fn(Self) -> Outcome + Copy>(self, name: &str, native: F) {
         self.push_bytes(name.as_bytes());
         self.push_native(native);
         self.raw_set(-3);
     }
 
     /// Sets a global to the value on top.
-    pub fn set_global(self, name: &str) {
+    pub(crate) fn set_global(self, name: &str) {
         self.push_bytes(name.as_bytes());
         self.insert(-2);
         self.raw_set(GLOBALS);
     }
 
     /// Replaces the key on top by the next pair of the table at `index`; false at the end.
-    pub fn next(self, index: i32) -> bool {
+    pub(crate) fn next(self, index: i32) -> bool {
         // SAFETY: the callers give tables and keys they got from here.
         unsafe { raw::lua_next(self.0, index) != 0 }
     }
 
     /// Pushes the metatable of the value at `index`, if it has one.
-    pub fn push_metatable(self, index: i32) -> bool {
+    pub(crate) fn push_metatable(self, index: i32) -> bool {
         // SAFETY: as `push_nil`.
         unsafe { raw::lua_getmetatable(self.0, index) != 0 }
     }
 
     /// Gives the value at `index` the metatable on top.
-    pub fn set_metatable(self, index: i32) {
+    pub(crate) fn set_metatable(self, index: i32) {
         // SAFETY: the value on top is a table.
         unsafe { raw::lua_setmetatable(self.0, index) };
     }
 
     /// Calls the function below `args` arguments. *Raises* what it raises.
-    pub fn call(self, args: i32, results: i32) {
+    pub(crate) fn call(self, args: i32, results: i32) {
         // SAFETY: function and arguments are on the stack.
         unsafe { raw::lua_call(self.0, args, results) }
     }
@@ -389,7 +381,7 @@ impl Lua {
     ///
     /// # Errors
     /// With the error value on the stack instead of results.
-    pub fn protected_call(self, args: i32, results: i32) -> Result<(), Failure> {
+    pub(crate) fn protected_call(self, args: i32, results: i32) -> Result<(), Failure> {
         // SAFETY: function and arguments are on the stack.
         failure(unsafe { raw::lua_pcall(self.0, args, results, 0) })
     }
@@ -398,7 +390,7 @@ impl Lua {
     ///
     /// # Errors
     /// With the message on the stack instead.
-    pub fn load(self, text: &[u8], name: &CStr) -> Result<(), Failure> {
+    pub(crate) fn load(self, text: &[u8], name: &CStr) -> Result<(), Failure> {
         // SAFETY: Lua only reads the text.
         failure(unsafe {
             raw::luaL_loadbuffer(self.0, text.as_ptr().cast(), text.len(), name.as_ptr())
@@ -406,26 +398,26 @@ impl Lua {
     }
 
     /// Raises the value on top as an error.
-    pub fn throw(self) -> ! {
+    pub(crate) fn throw(self) -> ! {
         // SAFETY: never returns.
         unsafe { raw::lua_error(self.0) };
         unreachable!("lua_error does not return")
     }
 
     /// Kilobytes in use.
-    pub fn heap_kb(self) -> i32 {
+    pub(crate) fn heap_kb(self) -> i32 {
         // SAFETY: always allowed.
         unsafe { raw::lua_gc(self.0, 3, 0) }
     }
 
     /// Collects all garbage.
-    pub fn collect(self) {
+    pub(crate) fn collect(self) {
         // SAFETY: always allowed.
         unsafe { raw::lua_gc(self.0, 2, 0) };
     }
 
     /// The string argument `arg`. *Raises* when it is none.
-    pub fn check_bytes(&self, arg: i32) -> &[u8] {
+    pub(crate) fn check_bytes(&self, arg: i32) -> &[u8] {
         let mut len = 0;
         // SAFETY: as `bytes`.
         unsafe {
@@ -435,29 +427,22 @@ impl Lua {
     }
 
     /// The number argument `arg`. *Raises* when it is none.
-    pub fn check_number(self, arg: i32) -> f64 {
+    pub(crate) fn check_number(self, arg: i32) -> f64 {
         // SAFETY: always allowed.
         unsafe { raw::luaL_checknumber(self.0, arg) }
     }
 
     /// *Raises* unless argument `arg` is of this kind.
-    pub fn check_kind(self, arg: i32, kind: i32) {
+    pub(crate) fn check_kind(self, arg: i32, kind: i32) {
         // SAFETY: always allowed.
         unsafe { raw::luaL_checktype(self.0, arg, kind) }
     }
 
     /// Raises "bad argument: `wanted` expected, got ...".
-    pub fn type_error(self, arg: i32, wanted: &CStr) -> ! {
+    pub(crate) fn type_error(self, arg: i32, wanted: &CStr) -> ! {
         // SAFETY: never returns.
         unsafe { raw::luaL_typerror(self.0, arg, wanted.as_ptr()) };
         unreachable!("luaL_typerror does not return")
-    }
-
-    /// Raises "bad argument: `message`".
-    pub fn argument_error(self, arg: i32, message: &CStr) -> ! {
-        // SAFETY: never returns.
-        unsafe { raw::luaL_argerror(self.0, arg, message.as_ptr()) };
-        unreachable!("luaL_argerror does not return")
     }
 }
 

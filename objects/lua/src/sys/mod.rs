@@ -4,6 +4,6 @@
 //! wasm: the worst a mistake (or a bug of Lua itself) can reach is this instance's own memory,
 //! never the server's.
 
-pub mod host;
-pub mod lua;
+pub(crate) mod host;
+pub(crate) mod lua;
 mod raw;

@@ -25,7 +25,6 @@ unsafe extern "C-unwind" {
     pub(super) fn lua_gettop(l: *mut State) -> c_int;
     pub(super) fn lua_settop(l: *mut State, index: c_int);
     pub(super) fn lua_pushvalue(l: *mut State, index: c_int);
-    pub(super) fn lua_remove(l: *mut State, index: c_int);
     pub(super) fn lua_replace(l: *mut State, index: c_int);
     pub(super) fn lua_insert(l: *mut State, index: c_int);
     pub(super) fn lua_checkstack(l: *mut State, more: c_int) -> c_int;
@@ -67,7 +66,6 @@ unsafe extern "C-unwind" {
     pub(super) fn luaL_checknumber(l: *mut State, arg: c_int) -> f64;
     pub(super) fn luaL_checktype(l: *mut State, arg: c_int, kind: c_int);
     pub(super) fn luaL_typerror(l: *mut State, arg: c_int, wanted: *const c_char) -> c_int;
-    pub(super) fn luaL_argerror(l: *mut State, arg: c_int, message: *const c_char) -> c_int;
     pub(super) fn luaopen_base(l: *mut State) -> c_int;
     pub(super) fn luaopen_table(l: *mut State) -> c_int;
     pub(super) fn luaopen_string(l: *mut State) -> c_int;

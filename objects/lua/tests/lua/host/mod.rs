@@ -11,7 +11,7 @@ use cacheismo_abi as abi;
 pub use client::Client;
 use std::sync::OnceLock;
 use std::time::Duration;
-pub use store::{Item, Peer, Store};
+pub use store::{Item, Store};
 use wasmtime::{Caller, Config, Engine, Extern, Instance, Linker, Memory, Module, TypedFunc};
 use wasmtime::{Result, bail, error::Context as _, format_err};
 
