@@ -75,6 +75,7 @@ fn sigterm_under_load_answers_what_was_begun() {
 #[test]
 fn the_ready_line_is_the_only_one_of_its_kind() {
     let server = Server::start(&[]);
+    server.wait_for_log(" ready on ");
     let log = server.log();
     let ready: Vec<&str> = log
         .lines()
