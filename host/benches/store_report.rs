@@ -273,7 +273,7 @@ fn hits() {
                 let there = hit(&store, name.as_bytes(), &mut out);
                 asked += u64::from(late);
                 found += u64::from(late && there);
-                if !there || random.next() % 50 == 0 {
+                if !there || random.next().is_multiple_of(50) {
                     put(&store, name.as_bytes(), trace.size(key, t));
                 }
                 if late && t % 1000 == 0 {

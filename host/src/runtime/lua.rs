@@ -9,15 +9,15 @@
 use wasmtime::{Caller, Extern, Linker, Result, TypedFunc};
 
 /// Import module of the two.
-pub const LUA_MODULE: &str = "cacheismo_lua_1";
+pub(super) const LUA_MODULE: &str = "cacheismo_lua_1";
 /// Their signatures, in the notation of `abi::imports`.
-pub const LUA_IMPORTS: &[(&str, &str)] = &[("pcall", "iii:i"), ("throw", ":")];
+pub(super) const LUA_IMPORTS: &[(&str, &str)] = &[("pcall", "iii:i"), ("throw", ":")];
 
 /// The guest's `invoke`, looked up at the first `pcall` of an instance.
-pub type Invoke = TypedFunc<(u32, u32, u32), ()>;
+pub(super) type Invoke = TypedFunc<(u32, u32, u32), ()>;
 
 /// Room for [`Invoke`] in the data of a store.
-pub trait LuaData: 'static {
+pub(super) trait LuaData: 'static {
     /// Empty in a new store; filled by `pcall`.
     fn invoke(&mut self) -> &mut Option<Invoke>;
 }
@@ -25,13 +25,13 @@ pub trait LuaData: 'static {
 /// A Lua error on its way to the `pcall` that catches it.
 #[derive(Debug, thiserror::Error)]
 #[error("a Lua error outside of pcall")]
-pub struct LuaThrow;
+pub(super) struct LuaThrow;
 
 /// Defines both imports.
 ///
 /// # Errors
 /// When they are defined already.
-pub fn add_to_linker<T: LuaData>(linker: &mut Linker<T>) -> Result<()> {
+pub(super) fn add_to_linker<T: LuaData>(linker: &mut Linker<T>) -> Result<()> {
     linker.func_wrap(LUA_MODULE, "throw", || -> Result<()> {
         Err(LuaThrow.into())
     })?;

@@ -65,7 +65,7 @@ pub(super) struct Arguments {
     #[arg(short, long, value_name = "NUM", default_value = "11211", allow_negative_numbers = true,
           value_parser = values::port, help_heading = "Network")]
     pub(super) port: i32,
-    /// Addresses to listen on: host, host:port or [v6]:port, with notls: or mtls: before; lists, repeatable
+    /// Addresses to listen on: host, host:port or v6 in brackets, with notls: or mtls: before; lists, repeatable
     #[arg(short, long, value_name = "ADDR", action = ArgAction::Append, help_heading = "Network")]
     pub(super) listen: Vec<String>,
     /// UDP port; 0 is off, -1 picks a free one

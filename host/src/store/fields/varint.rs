@@ -29,7 +29,7 @@ fn read_long(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     None
 }
 
-/// How many bytes [`write`] puts down for `number`.
+/// How many bytes [`write()`] puts down for `number`.
 #[inline]
 pub(super) fn len(number: usize) -> usize {
     let bits = usize::BITS - (number | 1).leading_zeros();
