@@ -85,3 +85,31 @@ fn each_client<T: Send>(
             .collect()
     })
 }
+
+#[test]
+#[ignore = "long: `make soak` runs it"]
+fn a_million_calls_leave_memory_as_it_was() {
+    const BATCH: usize = 1000;
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.call("map:new:m");
+    client.call("swcounter:new:c:16");
+    let request = "get swcounter:add:c:5 map:put:m:field:value\r\n".repeat(BATCH);
+    let mut play = |calls: usize| {
+        for _ in 0..calls / BATCH / 2 {
+            client.send(&request);
+            for _ in 0..BATCH {
+                assert!(
+                    client
+                        .read_until(b"END\r\n")
+                        .ends_with(b"SUCCESS\r\nEND\r\n")
+                );
+            }
+        }
+        server.resident_bytes()
+    };
+    // What the first calls build (instances, buffers) stays; nothing may be added by the rest.
+    let before = play(100_000);
+    let after = play(1_000_000);
+    assert!(after < before + (4 << 20), "{before} bytes became {after}");
+}

@@ -74,21 +74,6 @@ fn a_client_that_never_reads_costs_the_server_little() {
     for _ in 0..100 {
         assert_eq!(client.ask("get nosuch\r\n"), "END\r\n");
     }
-    let memory = resident_bytes(server.pid());
+    let memory = server.resident_bytes();
     assert!(memory < 400 << 20, "{} MiB resident", memory >> 20);
-}
-
-/// What the process has in memory, from `/proc`.
-fn resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the server runs");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("Linux tells VmRSS");
-    let kilobytes: u64 = line
-        .split_whitespace()
-        .nth(1)
-        .and_then(|word| word.parse().ok())
-        .expect("a number of kB");
-    kilobytes * 1024
 }

@@ -135,6 +135,20 @@ impl Server {
         self.child.id()
     }
 
+    /// What it has in memory.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the server runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let words = line.expect("Linux tells VmRSS").split_whitespace();
+        let kilobytes = words.map(str::parse::<u64>).find_map(Result::ok);
+        kilobytes.expect("a number of kB") * 1024
+    }
+
     /// What it has written to stderr so far.
     #[must_use]
     pub fn log(&self) -> String {
