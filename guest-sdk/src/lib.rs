@@ -1,6 +1,6 @@
 //! Write cacheismo object types in Rust.
 //!
-//! An object type is an `impl` block under [`object`]; each of its functions can be called by any
+//! An object type is an `impl` block under [`macro@object`]; each of its functions can be called by any
 //! memcache client as `get type:function:object:argument...`. The state lives in the server, as
 //! fields in byte order and one opaque value, and is reached through [`Object`].
 //!
@@ -46,7 +46,7 @@
 //!
 //! # Where things are
 //!
-//! [`object`] is the macro; [`Object`] the state; [`Scan`] listings in order; [`Reply`] long
+//! [`macro@object`] is the macro; [`Object`] the state; [`Scan`] listings in order; [`Reply`] long
 //! answers; [`FromArg`] and [`IntoReply`] the types of arguments and answers; [`number`] the
 //! original's idea of numbers; [`testing`] a server to run objects in `cargo test`.
 #![deny(unsafe_code)]

@@ -66,6 +66,7 @@ fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
         touch: flags.ttl.map(|exptime| expiry(exptime, now)),
         vivify: flags.vivify.map(|exptime| expiry(exptime, now)),
         recache_below_s: flags.recache.map(|s| u32::try_from(s).unwrap_or(0)),
+        may_win: true,
         cas_override: flags.cas_override,
     }
 }
@@ -178,7 +179,8 @@ impl Worker {
                 Mode::Replace => SetMode::Replace,
                 _ => SetMode::Set,
             },
-            cas_compare: flags.cas_compare,
+            // Adding has a condition of its own.
+            cas_compare: flags.cas_compare.filter(|_| flags.mode != Mode::Add),
             stale_if_older: flags.has(b'I'),
             cas_override: flags.cas_override,
             want_cas: flags.has(b'c'),

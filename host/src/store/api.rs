@@ -60,6 +60,8 @@ pub struct GetOptions {
     pub vivify: Option<Expiry>,
     /// Win when the remaining time is below this many seconds (meta R).
     pub recache_below_s: Option<u32>,
+    /// The caller can be told that it won a stale item (meta commands).
+    pub may_win: bool,
     /// Give the item this CAS when it is vivified (meta E).
     pub cas_override: Option<u64>,
 }

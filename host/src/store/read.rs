@@ -74,7 +74,11 @@ impl Store {
             };
             // First, so that it is not the one to leave when room must be made for its expiry.
             locked.bump(&hit.item);
-            locked.refit(hit, false, Some(expiry), spare)?;
+            let item = locked.refit(hit, false, Some(expiry), spare)?;
+            if item.has(flag::OBJECT) {
+                // A call that is under way must not put the old expiry back.
+                locked.renew_cas(&item, None);
+            }
             Ok(DeleteOutcome::Done)
         });
         done.unwrap_or(DeleteOutcome::NotFound)
@@ -117,7 +121,8 @@ impl<'a> Locked<'a> {
                 .is_some_and(|expiry| expiry.saturating_sub(now.unix_s) < below)
         });
         // An item vivified or stale is offered to one client; the others learn that it was.
-        if (ending || info.stale) && !info.token_sent {
+        let stale = info.stale && options.may_win;
+        if (ending || stale) && !info.token_sent {
             item.mark(flag::TOKEN_SENT, 0);
             info.won = true;
         }
@@ -138,7 +143,7 @@ impl<'a> Locked<'a> {
             expiry: seconds(expiry),
             cas: Some(options.cas_override.unwrap_or(0))
                 .filter(|_| options.want_cas || options.cas_override.is_some()),
-            marks: flag::TOKEN_SENT,
+            marks: flag::TOKEN_SENT | flag::FETCHED,
         };
         let (item, _) = self.create(key.hash, &draft, spare)?;
         if item.cas() == Some(0) {

@@ -95,6 +95,9 @@ fn new_draft<'a>(key: Key<'a>, write: &Write<'_>) -> Draft<'a> {
     }
 }
 
+/// Marks that belong to a value, not to its key.
+const OLD_MARKS: u64 = flag::STALE | flag::TOKEN_SENT | flag::FETCHED;
+
 impl<'a> Locked<'a> {
     fn set(
         &mut self,
@@ -110,13 +113,17 @@ impl<'a> Locked<'a> {
         let mut draft = new_draft(key, write);
         if let Some(token) = write.cas_compare {
             let Some(found) = found else {
-                return Ok(SetOutcome::NotFound);
+                // The other modes need an item in any case, and say so in their own word.
+                return Ok(match write.mode {
+                    SetMode::Set => SetOutcome::NotFound,
+                    _ => SetOutcome::NotStored,
+                });
             };
             let current = found.item.cas();
             if current != Some(token) {
                 // An item without a token was written after any token was given, so it is the newest.
                 let older = current.is_none_or(|current| token < current);
-                if !(write.stale_if_older && older) {
+                if !(write.stale_if_older && older && write.mode == SetMode::Set) {
                     return Ok(SetOutcome::Exists);
                 }
                 draft.marks = flag::STALE;
@@ -204,6 +211,8 @@ impl<'a> Locked<'a> {
         let mut buffer = [0; KEY_BYTES_MAX];
         let mut item = found.item;
         self.bump(&item);
+        // What was said of the old value does not hold for the longer one.
+        item.mark(0, OLD_MARKS);
         let mut draft = item.draft(&mut buffer);
         let old_len = draft.value_len;
         draft.value_len += write.value.len();
@@ -292,9 +301,6 @@ impl<'a> Locked<'a> {
             let Some((number, expiry)) = arith.vivify else {
                 return Ok(ArithOutcome::NotFound);
             };
-            if arith.cas_compare.is_some() {
-                return Ok(ArithOutcome::NotFound);
-            }
             return self.create_number(key, number, expiry, arith, spare);
         };
         let item = found.item;
