@@ -104,6 +104,11 @@ impl Arena {
         &self.words[self.at(addr)]
     }
 
+    /// The `i`-th word of the extent at `addr`.
+    pub(super) fn word(&self, addr: Addr, i: usize) -> &AtomicU64 {
+        &self.words[self.at(addr) + i]
+    }
+
     /// The `i`-th half word (4 bytes) of the extent at `addr`.
     pub(super) fn half(&self, addr: Addr, i: usize) -> u32 {
         (self.load(self.at(addr) + i / 2) >> (32 * (i % 2))) as u32

@@ -21,7 +21,7 @@
 //! shard's lock changes an item; bits of word 0 are changed by atomic read-modify-write because the allocator
 //! keeps the tag in the same word.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, grains_of};
 use super::arena::{Addr, Arena};
@@ -56,6 +56,11 @@ const NEWER: usize = 2;
 const OLDER: usize = 3;
 const TICK: usize = 4;
 const OPTIONAL: usize = 5;
+
+/// The word with both LRU links of the item at `addr`.
+pub(super) fn links(arena: &Arena, addr: Addr) -> &AtomicU64 {
+    arena.word(addr, NEWER / 2)
+}
 
 /// Everything about a new item but its value's bytes and place.
 #[derive(Clone, Copy, Debug)]

@@ -36,6 +36,7 @@ mod write;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 pub use api::*;
 pub use shard::ValueRef;
@@ -81,7 +82,8 @@ pub struct Store {
     random: AtomicU64,
     item_bytes_max: usize,
     eviction: Eviction,
-    hash_seed: u64,
+    /// Made from the seed, which takes longer than hashing a key.
+    hash_secrets: RapidSecrets,
 }
 
 /// A shard on cache lines of its own.
@@ -99,6 +101,8 @@ pub struct PlainItem {
     pub len: usize,
 }
 
+/// Keys whose memory is asked for together.
+const PREFETCH_BATCH: usize = 32;
 /// Most shards there are; more would not share a region of the index.
 const SHARDS_MAX: usize = 256;
 /// Memory under a shard, below which fewer shards are made.
@@ -144,7 +148,7 @@ impl Store {
             random: AtomicU64::new(config.hash_seed | 1),
             item_bytes_max: config.item_bytes_max,
             eviction: config.eviction,
-            hash_seed: config.hash_seed,
+            hash_secrets: RapidSecrets::seed(config.hash_seed),
             arena,
         };
         store.allow(limit);
@@ -157,7 +161,7 @@ impl Store {
 
     /// Hash of a key.
     pub fn hash(&self, key: &[u8]) -> u64 {
-        rapidhash::v3::rapidhash_v3_seeded(key, &rapidhash::v3::RapidSecrets::seed(self.hash_seed))
+        rapidhash_v3_seeded(key, &self.hash_secrets)
     }
 
     /// A key with its hash.
@@ -170,17 +174,29 @@ impl Store {
 
     /// Brings what `get` will need into the processor's cache, for a batch of keys. Changes nothing.
     pub fn prefetch(&self, hashes: &[u64]) {
-        // Loads that do not depend on each other: their misses overlap. First all bucket lines, then all items.
-        for hash in hashes {
-            std::hint::black_box(self.arena.load(self.racy_line(*hash) + 6));
-        }
-        for hash in hashes {
-            let bucket = index::Bucket::new(&self.arena, self.racy_line(*hash));
-            let addr: Addr = bucket.guess(index::tag_of(*hash));
-            // Read without the lock, so it may be anything.
-            if addr != 0 && self.arena.holds(addr, 1) {
-                std::hint::black_box(self.arena.word0(addr).load(Relaxed));
+        // Loads that do not depend on each other: their misses overlap. First all bucket lines, then all items,
+        // then the neighbours in the LRU list, which are written when an item moves to its front.
+        for hashes in hashes.chunks(PREFETCH_BATCH) {
+            for hash in hashes {
+                std::hint::black_box(self.arena.load(self.racy_line(*hash) + 6));
             }
+            let mut links = [0; PREFETCH_BATCH];
+            for (hash, links) in hashes.iter().zip(&mut links) {
+                let bucket = index::Bucket::new(&self.arena, self.racy_line(*hash));
+                *links = self.racy_links(bucket.guess(index::tag_of(*hash)));
+            }
+            for links in &links[..hashes.len()] {
+                std::hint::black_box(self.racy_links(*links as Addr));
+                std::hint::black_box(self.racy_links((*links >> 32) as Addr));
+            }
+        }
+    }
+
+    /// Both neighbours of an item. The address was read without the lock, so it, and they, may be anything.
+    fn racy_links(&self, addr: Addr) -> u64 {
+        match addr != 0 && self.arena.holds(addr, 2) {
+            true => item::links(&self.arena, addr).load(Relaxed),
+            false => 0,
         }
     }
 
