@@ -112,7 +112,7 @@ fn registry(config: &Config) -> anyhow::Result<Registry> {
     for warning in engine.warnings() {
         log::info(format_args!("{warning}"));
     }
-    let registry = Registry::new(engine, limits(&config.runtime)?);
+    let registry = Registry::new(engine, limits(config)?);
     let refused = registry.load(&sources);
     for error in &refused {
         log::warn(format_args!("{error}"));
@@ -199,7 +199,7 @@ fn read_scripts(directories: &[PathBuf]) -> anyhow::Result<Vec<cache::Script>> {
 
 fn sources(options: &RuntimeOptions) -> anyhow::Result<Vec<Source>> {
     if options.lua_main.is_some() {
-        bail!("--lua-main is not supported yet");
+        bail!("--lua-main is refused: scripts define types, but do not handle every command yet");
     }
     let mut sources = Vec::new();
     if options.embedded {
@@ -223,11 +223,16 @@ fn sources(options: &RuntimeOptions) -> anyhow::Result<Vec<Source>> {
     Ok(sources)
 }
 
-fn limits(options: &RuntimeOptions) -> anyhow::Result<LimitsTable> {
+fn limits(config: &Config) -> anyhow::Result<LimitsTable> {
+    let options = &config.runtime;
     let mut limits = LimitsTable::default();
     limits.general.deadline_ms = options.deadline.as_millis() as u64;
     limits.general.slow_log_ms = options.slow_log.as_millis() as u64;
     limits.general.memory_bytes = options.memory_bytes_max as u64;
+    // What an item may hold, a call may be given and answer.
+    let item_bytes_max = config.store.item_bytes_max as u64;
+    limits.general.reply_bytes = limits.general.reply_bytes.max(item_bytes_max);
+    limits.general.argument_bytes = limits.general.argument_bytes.max(2 * item_bytes_max);
     for assignment in &options.limits {
         limits.set(assignment).map_err(anyhow::Error::msg)?;
     }

@@ -228,7 +228,7 @@ pub(super) struct Arguments {
     /// Load every Lua object script of a directory; repeatable
     #[arg(long, value_name = "DIR", action = ArgAction::Append, help_heading = "Objects")]
     pub(super) lua_scripts: Vec<PathBuf>,
-    /// Run this Lua file when a Lua machine starts
+    /// Give scripts every command; refused so far
     #[arg(long, value_name = "FILE", help_heading = "Objects")]
     pub(super) lua_main: Option<PathBuf>,
     /// Longest run of one call

@@ -303,6 +303,10 @@ fn without_effect(arguments: &Arguments, extended: &Extended) -> Vec<String> {
         "-e has no effect: items don't survive a restart",
     );
     vain(
+        arguments.disable_cas,
+        "-C has no effect: an item has a CAS value only once somebody asked for it",
+    );
+    vain(
         arguments.napi_ids.is_some(),
         "-N has no effect: connections go to the workers in turn",
     );
