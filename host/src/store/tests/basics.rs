@@ -327,9 +327,16 @@ fn the_one_who_may_recache_is_one() {
             ..DeleteOptions::default()
         },
     );
+    // A plain get could not tell that it won, so it does not.
     let stale = store.look(b"k", at(15), &plain()).expect("hit").0;
+    assert!(stale.stale && !stale.won);
+    let meta = GetOptions {
+        may_win: true,
+        ..plain()
+    };
+    let stale = store.look(b"k", at(15), &meta).expect("hit").0;
     assert!(stale.stale && stale.won);
-    assert!(!store.look(b"k", at(15), &plain()).expect("hit").0.won);
+    assert!(!store.look(b"k", at(15), &meta).expect("hit").0.won);
 }
 
 #[test]
