@@ -8,6 +8,7 @@ mod golden;
 mod hostile;
 mod idle;
 mod lifecycle;
+mod lua;
 mod objects;
 mod options;
 mod readme;

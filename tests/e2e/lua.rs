@@ -1,0 +1,113 @@
+//! Lua scripts from a directory, through a real server.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cacheismo_tests::server::{Server, refusal, wait_until};
+use rustix::process::Signal;
+
+/// A directory of scripts that goes away with the test.
+struct Scripts(PathBuf);
+
+impl Scripts {
+    fn new(name: &str, file: &str, text: &str) -> Self {
+        let directory =
+            std::env::temp_dir().join(format!("cacheismo-lua-{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a writable temporary directory");
+        let scripts = Self(directory);
+        scripts.write(file, text);
+        scripts
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.0.join(file), text).expect("a writable temporary directory");
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path of text")
+    }
+}
+
+impl Drop for Scripts {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const GREETER: &str = "greeter = {}
+function greeter.hello(command, key, object)
+  writeStringAsValue(command, key, 'hello ' .. object)
+end
+function greeter.fail() error('boom') end
+function greeter.loop() pcall(function() while true do end end) end
+";
+
+#[test]
+fn the_shipped_scripts_answer_and_keep_plain_items() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts-lua");
+    let server = Server::start(&["--lua-scripts", directory.to_str().expect("text")]);
+    let mut client = server.connect();
+    assert_eq!(client.call("set:new:fruit"), "CREATED");
+    assert_eq!(client.call("set:put:fruit:fig"), "SUCCESS");
+    assert_eq!(client.call("set:exist:fruit:fig"), "EXISTS");
+    assert_eq!(client.call("map:new:m"), "CREATED");
+    assert_eq!(client.call("map:put:m:k:v"), "SUCCESS");
+    assert_eq!(client.call("map:get:m:k"), "k : v");
+    assert_eq!(client.call("leaderboard:add:game:bob:5"), "5");
+    // Legacy state is a plain item that clients may delete.
+    assert_eq!(client.ask("delete set$fruit\r\n"), "DELETED\r\n");
+    assert_eq!(client.call("set:exist:fruit:fig"), "ERROR_CACHE_MISS");
+    // Globals of the language are no types.
+    for key in [
+        "os:exit",
+        "lua:call:x",
+        "string:len:x",
+        "Command:writeString:hi",
+    ] {
+        assert_eq!(client.ask(&format!("get {key}\r\n")), "END\r\n", "{key}");
+    }
+}
+
+#[test]
+fn errors_and_loops_of_a_script_harm_nobody() {
+    let scripts = Scripts::new("errors", "greeter.lua", GREETER);
+    let server = Server::start(&["--lua-scripts", scripts.path(), "-t", "1"]);
+    let mut client = server.connect();
+    assert_eq!(client.call("greeter:hello:you"), "hello you");
+    let failed = client.ask("get greeter:fail:x\r\n");
+    assert_eq!(
+        failed,
+        "SERVER_ERROR lua greeter:fail: boom (greeter.lua:5)\r\n"
+    );
+    let stopped = client.ask("get greeter:loop:x\r\n");
+    assert!(
+        stopped.starts_with("SERVER_ERROR lua greeter:loop: stopped at its deadline"),
+        "{stopped}"
+    );
+    assert_eq!(client.call("greeter:hello:again"), "hello again");
+}
+
+#[test]
+fn a_broken_script_stops_the_start_and_a_broken_edit_changes_nothing() {
+    let scripts = Scripts::new("reload", "greeter.lua", "greeter = {\n");
+    let refused = refusal(&["--lua-scripts", scripts.path()]);
+    assert!(refused.log.contains("greeter.lua"), "{refused:?}");
+
+    scripts.write("greeter.lua", GREETER);
+    let server = Server::start(&["--lua-scripts", scripts.path()]);
+    let mut client = server.connect();
+    assert_eq!(client.call("greeter:hello:you"), "hello you");
+
+    scripts.write("greeter.lua", "greeter = nonsense nonsense");
+    server.signal(Signal::HUP);
+    server.wait_for_log("not reloaded");
+    assert_eq!(client.call("greeter:hello:you"), "hello you");
+
+    scripts.write("greeter.lua", &GREETER.replace("hello ", "goodbye "));
+    server.signal(Signal::HUP);
+    let reloaded = wait_until(Duration::from_secs(10), || {
+        client.call("greeter:hello:you") == "goodbye you"
+    });
+    assert!(reloaded, "the edited script is never used");
+}
