@@ -5,6 +5,10 @@
 use cacheismo_tests::differential::compare;
 use cacheismo_tests::server::{Memcached, Server};
 
+/// Without the thread that sorts its LRU lists: while that holds an item, memcached writes a number into a new one
+/// and drops the padding and the fetched mark, at random.
+const PLAIN: &[&str] = &["-o", "no_lru_maintainer,no_lru_crawler"];
+
 /// Commands per seed: short enough that a failing sequence can be read.
 const PER_SEED: usize = 1000;
 
@@ -12,7 +16,7 @@ const PER_SEED: usize = 1000;
 fn nothing_differs_from_memcached_without_a_reason() {
     let count = number("CACHEISMO_DIFFERENTIAL_COMMANDS", 6000);
     let first = number("CACHEISMO_DIFFERENTIAL_SEED", 1);
-    let (ours, reference) = (Server::start(&[]), Memcached::start(&[]));
+    let (ours, reference) = (Server::start(&[]), Memcached::start(PLAIN));
     let mut unexplained = Vec::new();
     for seed in first..first + count.div_ceil(PER_SEED) {
         let outcome = compare(ours.address(), reference.address(), seed as u64, PER_SEED);

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use crate::client::{Client, show};
 
 pub use commands::{CAS, Rng, Step};
-pub use explained::{EXPLAINED, Explained};
+pub use explained::{Answers, EXPLAINED, Explained};
 
 /// The end of whatever a command answers: its own reply never contains this.
 const FENCE: &[u8] = b"MN\r\n";

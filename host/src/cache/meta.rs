@@ -21,14 +21,17 @@ fn echo(reply: &mut MetaReply<'_>, key: MetaKey<'_>, flag: u8, argument: &[u8]) 
 
 /// Return flags of a hit, in the order of the request, then what the item says of itself.
 fn return_flags(reply: &mut MetaReply<'_>, meta: &Meta<'_>, info: &ItemInfo, now: Now) {
+    let mut expiry = info.expiry_before;
     for (flag, argument) in meta.flags.in_order() {
         match flag {
+            // A client that asks for the lifetime first wants the one it replaces.
+            b'T' => expiry = info.expiry,
             b's' => reply.number(b's', u64::from(info.len)),
             b'f' => reply.number(b'f', u64::from(info.flags)),
             b'c' => reply.number(b'c', info.cas),
             b'h' => reply.number(b'h', u64::from(info.fetched)),
             b'l' => reply.number(b'l', u64::from(info.idle_s)),
-            b't' => reply.ttl(seconds_left(info, now)),
+            b't' => reply.ttl(seconds_left(expiry, now)),
             _ => echo(reply, meta.key, flag, argument),
         }
     }
@@ -44,8 +47,8 @@ fn return_flags(reply: &mut MetaReply<'_>, meta: &Meta<'_>, info: &ItemInfo, now
 }
 
 /// Until it expires; `None` when it never does.
-fn seconds_left(info: &ItemInfo, now: Now) -> Option<u64> {
-    info.expiry
+fn seconds_left(expiry: Expiry, now: Now) -> Option<u64> {
+    expiry
         .0
         .map(|at| (at / 1000).saturating_sub(u64::from(now.unix_s)))
 }
@@ -59,12 +62,25 @@ fn status(out: &mut Vec<u8>, code: MetaCode, meta: &Meta<'_>) {
     reply.end();
 }
 
+/// When an item made on a miss expires, if one is to be made: `T` counts for it too where it follows `N`.
+fn vivified_expiry(flags: &MetaFlags<'_>, now: Now) -> Option<Expiry> {
+    let last = flags
+        .in_order()
+        .filter(|(flag, _)| matches!(flag, b'N' | b'T'))
+        .last();
+    let exptime = match last {
+        Some((b'T', _)) => flags.vivify.and(flags.ttl),
+        _ => flags.vivify,
+    };
+    exptime.map(|exptime| expiry(exptime, now))
+}
+
 fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
     GetOptions {
         want_cas: flags.has(b'c'),
         no_bump: flags.has(b'u'),
         touch: flags.ttl.map(|exptime| expiry(exptime, now)),
-        vivify: flags.vivify.map(|exptime| expiry(exptime, now)),
+        vivify: vivified_expiry(flags, now),
         recache_below_s: flags.recache.map(|s| u32::try_from(s).unwrap_or(0)),
         may_win: true,
         cas_override: flags.cas_override,
@@ -259,9 +275,7 @@ impl Worker {
         let request = Arith {
             delta: flags.delta,
             decrement,
-            vivify: flags
-                .vivify
-                .map(|exptime| (flags.initial, expiry(exptime, self.now))),
+            vivify: vivified_expiry(flags, self.now).map(|expiry| (flags.initial, expiry)),
             touch: flags.ttl.map(|exptime| expiry(exptime, self.now)),
             cas_compare: flags.cas_compare,
             cas_override: flags.cas_override,
@@ -304,7 +318,7 @@ impl Worker {
         let now = self.now;
         let found = self.shared.store.get(bytes, now, &options, |info, value| {
             let facts = ItemFacts {
-                expiry: seconds_left(info, now),
+                expiry: seconds_left(info.expiry, now),
                 accessed: u64::from(info.idle_s),
                 cas: info.cas,
                 fetched: info.fetched,
@@ -346,6 +360,7 @@ fn result_info(len: usize) -> ItemInfo {
         flags: 0,
         len: len as u32,
         expiry: Expiry(None),
+        expiry_before: Expiry(None),
         cas: 0,
         fetched: true,
         idle_s: 0,

@@ -31,6 +31,8 @@ pub struct ItemInfo {
     pub len: u32,
     /// When it expires.
     pub expiry: Expiry,
+    /// When it expired before this request touched it; `expiry` if it didn't.
+    pub expiry_before: Expiry,
     /// CAS token; 0 when the item has none yet (see `GetOptions::want_cas`).
     pub cas: u64,
     /// A get returned it before this one.

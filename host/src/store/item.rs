@@ -23,6 +23,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::Expiry;
 use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, grains_of};
 use super::arena::{Addr, Arena};
 use super::fields::Tree;
@@ -234,6 +235,11 @@ impl<'m> Item<'m> {
     pub(super) fn expiry(&self) -> Option<u32> {
         self.has(flag::EXPIRES)
             .then(|| self.arena.half(self.addr, self.field(BEFORE_EXPIRY)))
+    }
+
+    /// The expiry as the store's callers know it, in milliseconds.
+    pub(super) fn lifetime(&self) -> Expiry {
+        Expiry(self.expiry().map(|s| u64::from(s) * 1000))
     }
 
     /// Changes the expiry in place; the item must have one.

@@ -49,8 +49,12 @@ impl Store {
                 let (info, item) = locked.vivify(key, expiry, options, spare)?;
                 return Ok(answer(&info, &item));
             };
+            let before = hit.item.lifetime();
             let item = locked.refit(hit, options.want_cas, options.touch, spare)?;
-            let info = locked.access(item, now, options);
+            let info = ItemInfo {
+                expiry_before: before,
+                ..locked.access(item, now, options)
+            };
             Ok(answer(&info, &item))
         });
         match done {
@@ -95,7 +99,8 @@ impl<'a> Locked<'a> {
                 item.client_flags()
             },
             len: item.value_len() as u32,
-            expiry: Expiry(item.expiry().map(|s| u64::from(s) * 1000)),
+            expiry: item.lifetime(),
+            expiry_before: item.lifetime(),
             cas: item.cas().unwrap_or(0),
             fetched: item.has(flag::FETCHED),
             idle_s: self
@@ -143,7 +148,10 @@ impl<'a> Locked<'a> {
             expiry: seconds(expiry),
             cas: Some(options.cas_override.unwrap_or(0))
                 .filter(|_| options.want_cas || options.cas_override.is_some()),
-            marks: flag::TOKEN_SENT | flag::FETCHED,
+            marks: match options.no_bump {
+                true => flag::TOKEN_SENT,
+                false => flag::TOKEN_SENT | flag::FETCHED,
+            },
         };
         let (item, _) = self.create(key.hash, &draft, spare)?;
         if item.cas() == Some(0) {
@@ -152,6 +160,7 @@ impl<'a> Locked<'a> {
         let info = ItemInfo {
             won: true,
             token_sent: false,
+            fetched: false,
             idle_s: 0,
             ..self.info(&item)
         };

@@ -4,8 +4,8 @@ use super::item::{Draft, Item, KEY_BYTES_MAX, Stream, flag};
 use super::read::seconds;
 use super::shard::{Found, Leave, Locked, Room, Spare};
 use super::{
-    Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, Key, Now, SetMode, SetOutcome,
-    Store, Write,
+    Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, ItemInfo, Key, Now, SetMode,
+    SetOutcome, Store, Write,
 };
 
 /// Digits of the largest number.
@@ -113,9 +113,9 @@ impl<'a> Locked<'a> {
         let mut draft = new_draft(key, write);
         if let Some(token) = write.cas_compare {
             let Some(found) = found else {
-                // The other modes need an item in any case, and say so in their own word.
+                // Growing a value needs one in any case, and says so in its own word.
                 return Ok(match write.mode {
-                    SetMode::Set => SetOutcome::NotFound,
+                    SetMode::Set | SetMode::Replace => SetOutcome::NotFound,
                     _ => SetOutcome::NotStored,
                 });
             };
@@ -123,7 +123,8 @@ impl<'a> Locked<'a> {
             if current != Some(token) {
                 // An item without a token was written after any token was given, so it is the newest.
                 let older = current.is_none_or(|current| token < current);
-                if !(write.stale_if_older && older && write.mode == SetMode::Set) {
+                let whole = matches!(write.mode, SetMode::Set | SetMode::Replace);
+                if !(write.stale_if_older && older && whole) {
                     return Ok(SetOutcome::Exists);
                 }
                 draft.marks = flag::STALE;
@@ -319,12 +320,16 @@ impl<'a> Locked<'a> {
             number.wrapping_add(arith.delta)
         };
         self.bump(&item);
+        let before = item.lifetime();
         let item = self.refit(found, wants_cas, arith.touch, spare)?;
         let item = self.write_number(key, item, value, spare)?;
         self.renew_cas(&item, arith.cas_override);
         Ok(ArithOutcome::Done {
             value,
-            info: self.info(&item),
+            info: ItemInfo {
+                expiry_before: before,
+                ..self.info(&item)
+            },
             created: false,
         })
     }

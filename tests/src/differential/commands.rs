@@ -137,7 +137,7 @@ fn upkeep(rng: &mut Rng, key: &str) -> Vec<u8> {
                 "verbosity 0\r\n",
                 "verbosity 0 noreply\r\n",
                 "flush_all\r\n",
-                "flush_all 100000\r\n",
+                "flush_all 0\r\n",
             ])
             .to_owned(),
     }
