@@ -65,7 +65,7 @@ fn the_shipped_scripts_answer_and_keep_plain_items() {
         "string:len:x",
         "Command:writeString:hi",
     ] {
-        assert_eq!(client.ask(&format!("get {key}\r\n")), "END\r\n", "{key}");
+        assert_eq!(client.ask(format!("get {key}\r\n")), "END\r\n", "{key}");
     }
 }
 
