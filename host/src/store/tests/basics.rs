@@ -327,9 +327,13 @@ fn the_one_who_may_recache_is_one() {
             ..DeleteOptions::default()
         },
     );
-    let stale = store.look(b"k", at(15), &plain()).expect("hit").0;
+    let meta = GetOptions {
+        may_win: true,
+        ..plain()
+    };
+    let stale = store.look(b"k", at(15), &meta).expect("hit").0;
     assert!(stale.stale && stale.won);
-    assert!(!store.look(b"k", at(15), &plain()).expect("hit").0.won);
+    assert!(!store.look(b"k", at(15), &meta).expect("hit").0.won);
 }
 
 #[test]
