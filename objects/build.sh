@@ -6,7 +6,7 @@
 #   objects/build.sh --verify    do sources and prebuilt modules belong together? (needs no toolchain)
 #   objects/build.sh --check     build all again and compare byte by byte
 #
-# A type that takes more than cargo has a build.sh of its own, called with the file to make.
+# A type that takes more than cargo has a build.sh of its own, called with the file to make and a target directory.
 #
 # Two builds of the same tree with the same rustc give the same bytes: one codegen unit, and no path
 # of the builder in the module.
@@ -74,7 +74,7 @@ build() {
     for crate in $(crates "$1"); do
         module=$2/$(basename "$crate").wasm
         if [ -f "$crate/build.sh" ]; then
-            "$crate/build.sh" "$module"
+            "$crate/build.sh" "$module" "$3"
         else
             file=$(package "$crate" | tr - _).wasm
             install -m 644 "$3/$target/wasm/$file" "$module"

@@ -78,6 +78,8 @@ impl Store {
             };
             // First, so that it is not the one to leave when room must be made for its expiry.
             locked.bump(&hit.item);
+            let mut hit = hit;
+            hit.item.mark(flag::FETCHED, 0);
             let item = locked.refit(hit, false, Some(expiry), spare)?;
             if item.has(flag::OBJECT) {
                 // A call that is under way must not put the old expiry back.
