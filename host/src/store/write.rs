@@ -127,7 +127,9 @@ impl<'a> Locked<'a> {
                 if !(write.stale_if_older && older && whole) {
                     return Ok(SetOutcome::Exists);
                 }
-                draft.marks = flag::STALE;
+                // The value is new, but its key stays as stale, as long-lived and as promised as it was.
+                draft.expiry = found.item.expiry();
+                draft.marks = flag::STALE | (found.item.marks() & flag::TOKEN_SENT);
             }
         }
         match (write.mode, found) {

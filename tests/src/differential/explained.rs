@@ -210,6 +210,13 @@ pub const EXPLAINED: &[Explained] = &[
         reason: QUIET,
     },
     Explained {
+        request: "ma ",
+        flags: &["N", "q"],
+        answers: Answers::Start("VA", ""),
+        ends: false,
+        reason: QUIET,
+    },
+    Explained {
         request: "ms ",
         flags: &["N", "MA"],
         answers: Answers::Start("NS", "HD"),
