@@ -310,12 +310,15 @@ impl<'a> Locked<'a> {
         if item.has(flag::OBJECT) {
             return Ok(ArithOutcome::IsObject);
         }
-        let Some(number) = number(&mut item.value(), item.value_len()) else {
+        if item.value_len() == 0 {
             return Ok(ArithOutcome::NonNumeric);
-        };
+        }
         if arith.cas_compare.is_some() && arith.cas_compare != item.cas() {
             return Ok(ArithOutcome::Exists);
         }
+        let Some(number) = number(&mut item.value(), item.value_len()) else {
+            return Ok(ArithOutcome::NonNumeric);
+        };
         let value = if arith.decrement {
             number.saturating_sub(arith.delta)
         } else {
