@@ -5,7 +5,8 @@ module=${1:-objects/prebuilt/lua.wasm}
 cd "$(dirname "$0")/../.."
 
 if ! command -v "${CACHEISMO_CLANG:-clang-22}" >/dev/null || [ ! -e "${CACHEISMO_WASI_LIB:-/usr/lib/wasm32-wasi}/libc.a" ]; then
-  apt-get install -y --no-install-recommends clang-22 llvm-22 wasi-libc
+  install='apt-get install -qq -y --no-install-recommends clang-22 llvm-22 wasi-libc'
+  $install >/dev/null 2>&1 || { apt-get update -qq && $install >/dev/null; }
 fi
 rustup target list --installed | grep -q wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
 
