@@ -66,7 +66,7 @@ impl Worker {
 
     /// Everything stored until then stops existing, `delay` being an exptime.
     pub(super) fn flush_after(&mut self, delay: Option<i64>) {
-        self.counters.cmd_flush.bump();
+        self.counters.cmd_flush.add_alone(1);
         let at = match delay.map_or(Expiry(None), |delay| expiry(delay, self.now)) {
             Expiry(Some(ms)) if ms > 0 => Now {
                 unix_s: u32::try_from(ms / 1000).unwrap_or(u32::MAX),

@@ -51,7 +51,7 @@ impl Worker {
                     at = swallow(connection, refusal.swallow, input, at);
                 }
                 Parsed::TooLarge(refused) => {
-                    self.counters.store_too_large.bump();
+                    self.counters.store_too_large.add_alone(1);
                     if refused.drop_old && !self.shared.is_object_name(refused.key) {
                         let key = self.shared.store.key(refused.key);
                         self.shared
@@ -91,7 +91,7 @@ impl Worker {
     ) -> Flow {
         let Request { echo, quiet, .. } = *request;
         if !self.allowed(connection, &request.command) {
-            self.counters.auth_errors.bump();
+            self.counters.auth_errors.add_alone(1);
             echo.error(out, Status::AuthError);
             return Flow::Next;
         }
@@ -158,7 +158,7 @@ impl Worker {
         (mechanism, message, step): (&[u8], &[u8], bool),
         out: &mut Vec<u8>,
     ) {
-        self.counters.auth_cmds.bump();
+        self.counters.auth_cmds.add_alone(1);
         // PLAIN: authorisation identity, user and password, separated by NUL (RFC 4616).
         let mut words = message.splitn(3, |&b| b == 0).skip(1);
         let granted = match (words.next(), words.next()) {
@@ -175,7 +175,7 @@ impl Worker {
             }
             Some(false) => {
                 connection.authenticated = false;
-                self.counters.auth_errors.bump();
+                self.counters.auth_errors.add_alone(1);
                 echo.error(out, Status::AuthError);
             }
         }
@@ -199,7 +199,7 @@ impl Worker {
                 out.extend_from_slice(reply);
             });
         }
-        self.counters.cmd_get.bump();
+        self.counters.cmd_get.add_alone(1);
         let key = self.shared.store.key(key);
         let options = GetOptions {
             want_cas: true,
@@ -219,11 +219,11 @@ impl Worker {
             });
         match found {
             None => {
-                self.counters.get_misses.bump();
+                self.counters.get_misses.add_alone(1);
                 say(request.quiet, || echo.miss(out, shown));
             }
             Some(plain) => {
-                self.counters.get_hits.bump();
+                self.counters.get_hits.add_alone(1);
                 if !plain && self.export(key).is_some() {
                     echo.hit(out, 0, 0, shown, self.reply.len());
                     out.extend_from_slice(&self.reply);
@@ -259,7 +259,7 @@ impl Worker {
         let Request {
             echo, quiet, cas, ..
         } = *request;
-        self.counters.cmd_set.bump();
+        self.counters.cmd_set.add_alone(1);
         if let Some(call) = self.virtual_key(store.key) {
             self.told.set(store.key, store.flags, quiet, store.exptime);
             return self.binary_call(&call, &[store.value], None, echo, out, |echo, out, _| {
@@ -310,7 +310,7 @@ impl Worker {
     }
 
     fn binary_touch(&mut self, echo: Echo, key: &[u8], exptime: i64, out: &mut Vec<u8>) {
-        self.counters.cmd_touch.bump();
+        self.counters.cmd_touch.add_alone(1);
         let key: Key<'_> = self.shared.store.key(key);
         match self
             .shared
@@ -318,11 +318,11 @@ impl Worker {
             .touch(key, self.now, expiry(exptime, self.now))
         {
             DeleteOutcome::Done => {
-                self.counters.touch_hits.bump();
+                self.counters.touch_hits.add_alone(1);
                 echo.ok(out, 0);
             }
             DeleteOutcome::NotFound | DeleteOutcome::Exists => {
-                self.counters.touch_misses.bump();
+                self.counters.touch_misses.add_alone(1);
                 echo.error(out, Status::NotFound);
             }
         }
@@ -342,11 +342,11 @@ impl Worker {
             .delete(self.shared.store.key(key), self.now, &options)
         {
             DeleteOutcome::Done => {
-                self.counters.delete_hits.bump();
+                self.counters.delete_hits.add_alone(1);
                 say(quiet, || echo.ok(out, 0));
             }
             DeleteOutcome::NotFound => {
-                self.counters.delete_misses.bump();
+                self.counters.delete_misses.add_alone(1);
                 echo.error(out, Status::NotFound);
             }
             DeleteOutcome::Exists => echo.error(out, Status::Exists),

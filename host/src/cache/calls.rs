@@ -185,7 +185,7 @@ impl Worker {
         data: &[&[u8]],
         touch: Option<Expiry>,
     ) -> CallOutcome {
-        self.counters.object_calls.bump();
+        self.counters.object_calls.add_alone(1);
         self.reply.clear();
         if let Some(LaneResult(result)) = self.ready.take() {
             return match result {
@@ -281,7 +281,7 @@ impl Worker {
     }
 
     fn refuse(&mut self, text: String) -> CallOutcome {
-        self.counters.object_errors.bump();
+        self.counters.object_errors.add_alone(1);
         CallOutcome::Error(text)
     }
 
@@ -358,32 +358,27 @@ fn run(
                 .map_err(|_| CallError::Conflict),
             None => Ok(()),
         });
-        let ended = match result {
+        let failure = match result {
             Ok(()) => match transaction.commit() {
                 Ok(()) => return (transaction, Ok(())),
                 Err(CommitError::Gone) => None,
-                Err(CommitError::TooLarge) => Some("out of memory storing object".to_owned()),
+                Err(CommitError::TooLarge) => {
+                    Some(Failure::Text("out of memory storing object".to_owned()))
+                }
             },
             Err(CallError::Conflict) => None,
-            Err(CallError::NeedsLane | CallError::Slow) => {
-                transaction.abandon();
-                return (transaction, Err(Failure::Lane));
-            }
-            Err(error) => Some(error.to_string()),
+            Err(CallError::NeedsLane | CallError::Slow) => Some(Failure::Lane),
+            Err(error) => Some(Failure::Text(error.to_string())),
         };
+        let failure = failure.or_else(|| {
+            let disturbed = "disturbed after asking a peer".to_owned();
+            (!transaction.restartable()).then_some(Failure::Text(disturbed))
+        });
         reply.truncate(start);
-        if let Some(text) = ended {
-            transaction.abandon();
-            return (transaction, Err(Failure::Text(text)));
-        }
-        if !transaction.restartable() {
-            transaction.abandon();
-            return (
-                transaction,
-                Err(Failure::Text("disturbed after asking a peer".to_owned())),
-            );
-        }
         transaction.abandon();
+        if let Some(failure) = failure {
+            return (transaction, Err(failure));
+        }
     }
     (
         transaction,

@@ -1,23 +1,6 @@
 //! Counters of the commands, one set for each worker: written by its thread alone, read by `stats`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A counter with one writer: no locked instruction.
-#[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(super) fn add(&self, n: u64) {
-        self.0.store(
-            self.0.load(Ordering::Relaxed).wrapping_add(n),
-            Ordering::Relaxed,
-        );
-    }
-
-    pub(super) fn bump(&self) {
-        self.add(1);
-    }
-}
+use crate::stats::Counter;
 
 macro_rules! counters {
     ($($name:ident),* $(,)?) => {
@@ -32,7 +15,7 @@ macro_rules! counters {
         impl Totals {
             /// Adds one worker's counters.
             pub(super) fn add(&mut self, worker: &Counters) {
-                $(self.$name = self.$name.wrapping_add(worker.$name.0.load(Ordering::Relaxed));)*
+                $(self.$name = self.$name.wrapping_add(worker.$name.get());)*
             }
 
             /// What was counted since `base`.

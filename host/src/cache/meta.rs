@@ -90,7 +90,7 @@ fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
 impl Worker {
     /// `mg`.
     pub(super) fn meta_get(&mut self, meta: &Meta<'_>, out: &mut Vec<u8>) -> Flow {
-        self.counters.cmd_meta.bump();
+        self.counters.cmd_meta.add_alone(1);
         let mut buffer = KeyBuffer::default();
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
         if let Some(call) = self.virtual_key(key.bytes) {
@@ -138,13 +138,13 @@ impl Worker {
         });
         match found {
             None => {
-                self.counters.get_misses.bump();
+                self.counters.get_misses.add_alone(1);
                 if !meta.flags.quiet() {
                     status(out, MetaCode::Miss, meta);
                 }
             }
             Some(object) => {
-                self.counters.get_hits.bump();
+                self.counters.get_hits.add_alone(1);
                 if let Some(info) = object
                     && self.export(key).is_some()
                 {
@@ -163,8 +163,8 @@ impl Worker {
 
     /// `ms`.
     pub(super) fn meta_set(&mut self, meta: &Meta<'_>, value: &[u8], out: &mut Vec<u8>) -> Flow {
-        self.counters.cmd_meta.bump();
-        self.counters.cmd_set.bump();
+        self.counters.cmd_meta.add_alone(1);
+        self.counters.cmd_set.add_alone(1);
         let flags = &meta.flags;
         let mut buffer = KeyBuffer::default();
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
@@ -209,7 +209,7 @@ impl Worker {
             SetOutcome::Exists => (MetaCode::Exists, 0),
             SetOutcome::NotFound => (MetaCode::NotFound, 0),
             SetOutcome::TooLarge => {
-                self.counters.store_no_memory.bump();
+                self.counters.store_no_memory.add_alone(1);
                 out.extend_from_slice(reply::OUT_OF_MEMORY_STORING.as_bytes());
                 return Flow::Next;
             }
@@ -235,7 +235,7 @@ impl Worker {
 
     /// `md`.
     pub(super) fn meta_delete(&mut self, meta: &Meta<'_>, out: &mut Vec<u8>) {
-        self.counters.cmd_meta.bump();
+        self.counters.cmd_meta.add_alone(1);
         let flags = &meta.flags;
         let mut buffer = KeyBuffer::default();
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
@@ -248,13 +248,13 @@ impl Worker {
         };
         match self.shared.store.delete(key, self.now, &options) {
             DeleteOutcome::Done => {
-                self.counters.delete_hits.bump();
+                self.counters.delete_hits.add_alone(1);
                 if !flags.quiet() {
                     status(out, MetaCode::Done, meta);
                 }
             }
             DeleteOutcome::NotFound => {
-                self.counters.delete_misses.bump();
+                self.counters.delete_misses.add_alone(1);
                 status(out, MetaCode::NotFound, meta);
             }
             DeleteOutcome::Exists => status(out, MetaCode::Exists, meta),
@@ -263,7 +263,7 @@ impl Worker {
 
     /// `ma`.
     pub(super) fn meta_arith(&mut self, meta: &Meta<'_>, out: &mut Vec<u8>) {
-        self.counters.cmd_meta.bump();
+        self.counters.cmd_meta.add_alone(1);
         let flags = &meta.flags;
         let mut buffer = KeyBuffer::default();
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
@@ -308,7 +308,7 @@ impl Worker {
 
     /// `me`: everything known of an item, without counting as an access.
     pub(super) fn meta_debug(&mut self, key: MetaKey<'_>, out: &mut Vec<u8>) {
-        self.counters.cmd_meta.bump();
+        self.counters.cmd_meta.add_alone(1);
         let mut buffer = KeyBuffer::default();
         let bytes = self.shared.store.key(key.bytes(&mut buffer));
         let options = GetOptions {

@@ -89,7 +89,7 @@ impl Worker {
         if let Some(call) = self.virtual_key(key.bytes) {
             return match self.call(&call, &[], touch) {
                 CallOutcome::Reply => {
-                    self.counters.get_hits.bump();
+                    self.counters.get_hits.add_alone(1);
                     value_block(out, key.bytes, &self.reply, cas);
                     Flow::Next
                 }
@@ -127,16 +127,16 @@ impl Worker {
                 out.extend_from_slice(reply::VALUE_END.as_bytes());
                 true
             });
-        self.counters.cmd_get.bump();
+        self.counters.cmd_get.add_alone(1);
         if touch.is_some() {
-            self.counters.cmd_touch.bump();
+            self.counters.cmd_touch.add_alone(1);
             let hits = &self.counters;
             if found.is_some() {
                 &hits.touch_hits
             } else {
                 &hits.touch_misses
             }
-            .bump();
+            .add_alone(1);
         }
         let event = if found.is_some() {
             Event::Hit
@@ -145,10 +145,10 @@ impl Worker {
         };
         self.shared.detail.note(key.bytes, event);
         let Some(plain) = found else {
-            self.counters.get_misses.bump();
+            self.counters.get_misses.add_alone(1);
             return Flow::Next;
         };
-        self.counters.get_hits.bump();
+        self.counters.get_hits.add_alone(1);
         if !plain && self.export(key).is_some() {
             value_block(out, key.bytes, &self.reply, cas);
         }
@@ -157,7 +157,7 @@ impl Worker {
 
     /// `set` and its kin.
     pub(super) fn store(&mut self, store: &protocol::Store<'_>, out: &mut Vec<u8>) -> Flow {
-        self.counters.cmd_set.bump();
+        self.counters.cmd_set.add_alone(1);
         self.shared.detail.note(store.key, Event::Set);
         let mut say = |line: &str| {
             if !store.noreply {
@@ -207,14 +207,14 @@ impl Worker {
             .set(self.shared.store.key(store.key), self.now, &write);
         if cas_compare.is_some() {
             match outcome {
-                SetOutcome::Stored { .. } => self.counters.cas_hits.bump(),
-                SetOutcome::Exists => self.counters.cas_badval.bump(),
-                SetOutcome::NotFound => self.counters.cas_misses.bump(),
+                SetOutcome::Stored { .. } => self.counters.cas_hits.add_alone(1),
+                SetOutcome::Exists => self.counters.cas_badval.add_alone(1),
+                SetOutcome::NotFound => self.counters.cas_misses.add_alone(1),
                 _ => {}
             }
         }
         if outcome == SetOutcome::TooLarge {
-            self.counters.store_no_memory.bump();
+            self.counters.store_no_memory.add_alone(1);
         }
         say(set_line(outcome));
         Flow::Next
@@ -257,7 +257,7 @@ impl Worker {
             (true, true) => &self.counters.decr_hits,
             (true, false) => &self.counters.decr_misses,
         }
-        .bump();
+        .add_alone(1);
     }
 
     /// `delete`.
@@ -270,11 +270,11 @@ impl Worker {
             .delete(key, self.now, &DeleteOptions::default())
         {
             DeleteOutcome::NotFound => {
-                self.counters.delete_misses.bump();
+                self.counters.delete_misses.add_alone(1);
                 reply::NOT_FOUND
             }
             DeleteOutcome::Done | DeleteOutcome::Exists => {
-                self.counters.delete_hits.bump();
+                self.counters.delete_hits.add_alone(1);
                 reply::DELETED
             }
         };
@@ -285,7 +285,7 @@ impl Worker {
 
     /// `touch`.
     pub(super) fn touch(&mut self, key: &[u8], exptime: i64, noreply: bool, out: &mut Vec<u8>) {
-        self.counters.cmd_touch.bump();
+        self.counters.cmd_touch.add_alone(1);
         let key = self.shared.store.key(key);
         let line = match self
             .shared
@@ -293,11 +293,11 @@ impl Worker {
             .touch(key, self.now, expiry(exptime, self.now))
         {
             DeleteOutcome::Done => {
-                self.counters.touch_hits.bump();
+                self.counters.touch_hits.add_alone(1);
                 reply::TOUCHED
             }
             DeleteOutcome::NotFound | DeleteOutcome::Exists => {
-                self.counters.touch_misses.bump();
+                self.counters.touch_misses.add_alone(1);
                 reply::NOT_FOUND
             }
         };

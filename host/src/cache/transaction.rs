@@ -103,6 +103,9 @@ impl Transaction {
     /// Applies everything written, or nothing, and gives up the locks.
     pub(super) fn commit(&mut self) -> Result<(), CommitError> {
         let result = self.apply();
+        if result.is_ok() {
+            self.evict();
+        }
         self.locks.release();
         result
     }
@@ -111,7 +114,7 @@ impl Transaction {
         let objects = &self.objects[..self.used];
         if self.items.is_empty() {
             match objects {
-                _ if !objects.iter().any(Object::written) => return self.evict(),
+                _ if !objects.iter().any(Object::written) => return Ok(()),
                 // The common call: one object, no list to build.
                 [own] => {
                     let commit = own.commit().expect("a written object was opened");
@@ -144,17 +147,16 @@ impl Transaction {
                 expiry,
             }
         }));
-        self.shared.store.commit(self.now, &commits)?;
-        self.evict()
+        self.shared.store.commit(self.now, &commits)
     }
 
-    fn evict(&self) -> Result<(), CommitError> {
+    /// What `item_delete_lru` asked for.
+    fn evict(&self) {
         if self.evict_bytes > 0 {
             self.shared
                 .store
                 .evict(usize::try_from(self.evict_bytes).unwrap_or(usize::MAX));
         }
-        Ok(())
     }
 
     /// Gives the call's own object a new expiry if it exists (`gat` of a virtual key).

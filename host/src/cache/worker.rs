@@ -373,8 +373,8 @@ impl Worker {
 
     /// A value over the limit: the old one must not be taken for it.
     fn too_large(&mut self, refused: &protocol::TooLarge<'_>, out: &mut Vec<u8>) {
-        self.counters.cmd_set.bump();
-        self.counters.store_too_large.bump();
+        self.counters.cmd_set.add_alone(1);
+        self.counters.store_too_large.add_alone(1);
         let mut buffer = protocol::KeyBuffer::default();
         let bytes = refused.key.bytes(&mut buffer);
         if refused.drop_old && !self.shared.is_object_name(bytes) {

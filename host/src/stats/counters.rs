@@ -28,7 +28,7 @@ impl Counter {
     }
 
     /// Adds `n` where only one thread ever adds: no locked instruction.
-    fn add_alone(&self, n: u64) {
+    pub fn add_alone(&self, n: u64) {
         self.0.store(self.get().wrapping_add(n), Ordering::Relaxed);
     }
 
