@@ -252,6 +252,12 @@ impl Store {
         done
     }
 
+    /// Gives an emptied region back. Its memory goes first: once it is retired, anybody may place items there.
+    fn retire(&self, region: u32) {
+        self.arena.release(region);
+        self.alloc.lock().retire(region);
+    }
+
     /// Gives the last region of the index back when no shard has a bucket there, with some slack.
     fn shrink_index(&self) {
         let regions = self.index.regions();
@@ -272,8 +278,7 @@ impl Store {
             self.index.unpop();
             return;
         }
-        self.alloc.lock().retire(region);
-        self.arena.release(region);
+        self.retire(region);
     }
 
     /// Empties the last region in use when more are in use than allowed. False when there is nothing to do, or nothing
@@ -292,8 +297,7 @@ impl Store {
         let Some(region) = region.filter(|region| self.empty(mover, *region)) else {
             return self.free_garbage(REGION_GRAINS as usize) > 0 || self.evict_lru();
         };
-        self.alloc.lock().retire(region);
-        self.arena.release(region);
+        self.retire(region);
         true
     }
 }
