@@ -253,7 +253,7 @@ impl Store {
     }
 
     /// Gives an emptied region back. Its memory goes first: once it is retired, anybody may place items there.
-    fn retire(&self, region: u32) {
+    fn give_back(&self, region: u32) {
         self.arena.release(region);
         self.alloc.lock().retire(region);
     }
@@ -278,7 +278,7 @@ impl Store {
             self.index.unpop();
             return;
         }
-        self.retire(region);
+        self.give_back(region);
     }
 
     /// Empties the last region in use when more are in use than allowed. False when there is nothing to do, or nothing
@@ -297,7 +297,7 @@ impl Store {
         let Some(region) = region.filter(|region| self.empty(mover, *region)) else {
             return self.free_garbage(REGION_GRAINS as usize) > 0 || self.evict_lru();
         };
-        self.retire(region);
+        self.give_back(region);
         true
     }
 }
