@@ -14,13 +14,18 @@
 mod alloc;
 mod api;
 mod arena;
+mod arith;
+mod bins;
 mod clock;
 mod commit;
+mod draft;
 mod evict;
 mod expire;
 pub mod fields;
+mod growth;
 mod index;
 mod item;
+mod list;
 mod nodes;
 mod objects;
 mod os;
@@ -29,8 +34,10 @@ mod regions;
 mod scan;
 mod shard;
 mod stats;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod write;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::item::{Draft, Item, flag};
+use super::draft::Draft;
+use super::item::{Item, flag};
 use super::shard::{Found, Locked, Room, Spare, ValueRef};
 use super::{DeleteOutcome, Expiry, GetOptions, ItemInfo, Key, Now, Store};
 
@@ -175,7 +176,7 @@ impl<'a> Locked<'a> {
         hash: u64,
         draft: &Draft<'_>,
         spare: &mut Spare,
-    ) -> Result<(Item<'a>, super::item::Stream<'a>), Room> {
+    ) -> Result<(Item<'a>, super::stream::Stream<'a>), Room> {
         self.vacancy(hash, spare)?;
         let chain = self.allocate(&draft.plan(), spare)?;
         let (item, value) = draft.write(&self.store.arena, chain);
