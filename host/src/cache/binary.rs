@@ -1,6 +1,6 @@
 //! Requests of the binary protocol.
 
-use super::calls::Call;
+use super::calls::{Call, Target};
 use super::clock::expiry;
 use super::text::OUT_BYTES_MAX;
 use super::worker::{CallOutcome, Connection, Flow, Progress, Worker, swallow};
@@ -192,15 +192,17 @@ impl Worker {
         let echo = request.echo;
         let shown = if with_key { key } else { &[] };
         let touch = touch.map(|exptime| expiry(exptime, self.now));
-        if let Some(call) = self.virtual_key(key) {
-            self.told.get("get", std::iter::once(key));
-            return self.binary_call(&call, &[], touch, echo, out, |echo, out, reply| {
-                echo.hit(out, 0, 0, shown, reply.len());
-                out.extend_from_slice(reply);
-            });
-        }
+        let key = match self.target(key) {
+            Target::Item(key) => key,
+            Target::Call(call) => {
+                self.told.get("get", std::iter::once(key));
+                return self.binary_call(&call, &[], touch, echo, out, |echo, out, reply| {
+                    echo.hit(out, 0, 0, shown, reply.len());
+                    out.extend_from_slice(reply);
+                });
+            }
+        };
         self.counters.cmd_get.add_alone(1);
-        let key = self.shared.store.key(key);
         let options = GetOptions {
             want_cas: true,
             touch,
@@ -260,12 +262,15 @@ impl Worker {
             echo, quiet, cas, ..
         } = *request;
         self.counters.cmd_set.add_alone(1);
-        if let Some(call) = self.virtual_key(store.key) {
-            self.told.set(store.key, store.flags, quiet, store.exptime);
-            return self.binary_call(&call, &[store.value], None, echo, out, |echo, out, _| {
-                say(quiet, || echo.ok(out, 0));
-            });
-        }
+        let key = match self.target(store.key) {
+            Target::Item(key) => key,
+            Target::Call(call) => {
+                self.told.set(store.key, store.flags, quiet, store.exptime);
+                return self.binary_call(&call, &[store.value], None, echo, out, |echo, out, _| {
+                    say(quiet, || echo.ok(out, 0));
+                });
+            }
+        };
         if self.shared.is_object_name(store.key) {
             echo.error(out, Status::Invalid);
             return Flow::Next;
@@ -287,11 +292,7 @@ impl Worker {
             want_cas: !quiet,
             vivify: None,
         };
-        match self
-            .shared
-            .store
-            .set(self.shared.store.key(store.key), self.now, &write)
-        {
+        match self.shared.store.set(key, self.now, &write) {
             SetOutcome::Stored { cas } => say(quiet, || echo.ok(out, cas)),
             SetOutcome::NotStored => echo.error(
                 out,

@@ -1,5 +1,6 @@
 //! Meta commands: `mg ms md ma mn me`.
 
+use super::calls::{Call, Target};
 use super::clock::expiry;
 use super::text::{OBJECT_NAME, arith_line};
 use super::worker::{CallOutcome, Flow, Worker};
@@ -89,29 +90,20 @@ fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
 
 impl Worker {
     /// `mg`.
-    pub(super) fn meta_get(&mut self, meta: &Meta<'_>, out: &mut Vec<u8>) -> Flow {
+    /// A key in base64 has no `target` yet.
+    pub(super) fn meta_get(
+        &mut self,
+        meta: &Meta<'_>,
+        target: Option<&Target<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         self.counters.cmd_meta.add_alone(1);
         let mut buffer = KeyBuffer::default();
-        let key = self.shared.store.key(meta.key.bytes(&mut buffer));
-        if let Some(call) = self.virtual_key(key.bytes) {
-            let touch = meta.flags.ttl.map(|exptime| expiry(exptime, self.now));
-            self.told.get("get", std::iter::once(key.bytes));
-            return match self.call(&call, &[], touch) {
-                CallOutcome::Reply | CallOutcome::Raw => {
-                    let info = result_info(self.reply.len());
-                    let now = self.now;
-                    hit(out, meta, &info, now, |out| {
-                        out.extend_from_slice(&self.reply)
-                    });
-                    Flow::Next
-                }
-                CallOutcome::Error(text) => {
-                    reply::server_error(out, &text);
-                    Flow::Next
-                }
-                CallOutcome::Lane(job) => Flow::Lane(job),
-            };
-        }
+        let bytes = meta.key.bytes(&mut buffer);
+        let key = match target.cloned().unwrap_or_else(|| self.target(bytes)) {
+            Target::Item(key) => key,
+            Target::Call(call) => return self.meta_get_call(meta, bytes, &call, out),
+        };
         let options = get_options(&meta.flags, self.now);
         if options.vivify.is_some() && self.shared.is_object_name(key.bytes) {
             out.extend_from_slice(OBJECT_NAME.as_bytes());
@@ -161,25 +153,46 @@ impl Worker {
         Flow::Next
     }
 
+    fn meta_get_call(
+        &mut self,
+        meta: &Meta<'_>,
+        key: &[u8],
+        call: &Call<'_>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        let touch = meta.flags.ttl.map(|exptime| expiry(exptime, self.now));
+        self.told.get("get", std::iter::once(key));
+        match self.call(call, &[], touch) {
+            CallOutcome::Reply | CallOutcome::Raw => {
+                let info = result_info(self.reply.len());
+                hit(out, meta, &info, self.now, |out| {
+                    out.extend_from_slice(&self.reply)
+                });
+            }
+            CallOutcome::Error(text) => reply::server_error(out, &text),
+            CallOutcome::Lane(job) => return Flow::Lane(job),
+        }
+        Flow::Next
+    }
+
     /// `ms`.
-    pub(super) fn meta_set(&mut self, meta: &Meta<'_>, value: &[u8], out: &mut Vec<u8>) -> Flow {
+    /// A key in base64 has no `target` yet.
+    pub(super) fn meta_set(
+        &mut self,
+        meta: &Meta<'_>,
+        value: &[u8],
+        target: Option<&Target<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         self.counters.cmd_meta.add_alone(1);
         self.counters.cmd_set.add_alone(1);
         let flags = &meta.flags;
         let mut buffer = KeyBuffer::default();
-        let key = self.shared.store.key(meta.key.bytes(&mut buffer));
-        if let Some(call) = self.virtual_key(key.bytes) {
-            let exptime = flags.ttl.unwrap_or(0);
-            self.told
-                .set(key.bytes, flags.client_flags, flags.quiet(), exptime);
-            match self.call(&call, &[value], None) {
-                CallOutcome::Reply | CallOutcome::Raw if flags.quiet() => {}
-                CallOutcome::Reply | CallOutcome::Raw => status(out, MetaCode::Done, meta),
-                CallOutcome::Error(text) => reply::server_error(out, &text),
-                CallOutcome::Lane(job) => return Flow::Lane(job),
-            }
-            return Flow::Next;
-        }
+        let bytes = meta.key.bytes(&mut buffer);
+        let key = match target.cloned().unwrap_or_else(|| self.target(bytes)) {
+            Target::Item(key) => key,
+            Target::Call(call) => return self.meta_set_call(meta, bytes, &call, value, out),
+        };
         if self.shared.is_object_name(key.bytes) {
             out.extend_from_slice(OBJECT_NAME.as_bytes());
             return Flow::Next;
@@ -230,6 +243,27 @@ impl Worker {
             }
         }
         reply.end();
+        Flow::Next
+    }
+
+    fn meta_set_call(
+        &mut self,
+        meta: &Meta<'_>,
+        key: &[u8],
+        call: &Call<'_>,
+        value: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        let flags = &meta.flags;
+        let exptime = flags.ttl.unwrap_or(0);
+        self.told
+            .set(key, flags.client_flags, flags.quiet(), exptime);
+        match self.call(call, &[value], None) {
+            CallOutcome::Reply | CallOutcome::Raw if flags.quiet() => {}
+            CallOutcome::Reply | CallOutcome::Raw => status(out, MetaCode::Done, meta),
+            CallOutcome::Error(text) => reply::server_error(out, &text),
+            CallOutcome::Lane(job) => return Flow::Lane(job),
+        }
         Flow::Next
     }
 

@@ -134,7 +134,8 @@ impl Shared {
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        transaction.begin(self.clock.now(), INTERPRETER, SETUP.as_bytes(), false, true);
+        let own = (INTERPRETER, SETUP.as_bytes(), None);
+        transaction.begin(self.clock.now(), own, false, true);
         let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let mut json = Vec::new();
         let (_, result) = instances.call(load, &args, transaction, Budget::Full, &mut json);

@@ -94,11 +94,11 @@ impl Shared {
 /// Instances that are not in use by a lane thread.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    idle: Mutex<Vec<(Instances<Transaction>, Transaction)>>,
+    idle: Mutex<Vec<(Instances<Transaction>, Box<Transaction>)>>,
 }
 
 impl Lanes {
-    pub(super) fn take(&self, shared: &Arc<Shared>) -> (Instances<Transaction>, Transaction) {
+    pub(super) fn take(&self, shared: &Arc<Shared>) -> (Instances<Transaction>, Box<Transaction>) {
         let idle = self.idle.lock().pop();
         idle.unwrap_or_else(|| {
             let instances = Instances::new(&shared.registry, Arc::clone(&shared.log));
@@ -106,7 +106,11 @@ impl Lanes {
         })
     }
 
-    pub(super) fn give_back(&self, instances: Instances<Transaction>, transaction: Transaction) {
+    pub(super) fn give_back(
+        &self,
+        instances: Instances<Transaction>,
+        transaction: Box<Transaction>,
+    ) {
         self.idle.lock().push((instances, transaction));
     }
 }

@@ -45,8 +45,9 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(shared: Arc<Shared>) -> Transaction {
-        Transaction {
+    /// Boxed, since it goes into an instance for every call and comes back.
+    pub(super) fn new(shared: Arc<Shared>) -> Box<Transaction> {
+        Box::new(Transaction {
             shared,
             now: Now {
                 unix_s: 0,
@@ -61,15 +62,14 @@ impl Transaction {
             evict_bytes: 0,
             random: fastrand::Rng::new(),
             scratch: Vec::new(),
-        }
+        })
     }
 
-    /// Prepares for a call on `type_name$key`. `lane`: this thread may wait.
+    /// Prepares for a call on `type_name$key`, whose hash is known in most cases. `lane`: this thread may wait.
     pub(super) fn begin(
         &mut self,
         now: Now,
-        type_name: &[u8],
-        key: &[u8],
+        (type_name, key, hash): (&[u8], &[u8], Option<u64>),
         writes: bool,
         lane: bool,
     ) {
@@ -78,7 +78,7 @@ impl Transaction {
         self.restartable = true;
         self.used = 0;
         self.locks.begin(writes);
-        let own = self.add(type_name, key);
+        let own = self.add(type_name, key, hash);
         self.locks.want(self.objects[own].hash);
         self.items.clear();
         self.evict_bytes = 0;
@@ -173,13 +173,13 @@ impl Transaction {
         self.restartable
     }
 
-    fn add(&mut self, type_name: &[u8], key: &[u8]) -> usize {
+    fn add(&mut self, type_name: &[u8], key: &[u8], hash: Option<u64>) -> usize {
         if self.used == self.objects.len() {
             self.objects.push(Object::new());
         }
         let object = &mut self.objects[self.used];
-        let hash = self.shared.store.hash(object.rename(type_name, key));
-        object.hash = hash;
+        let name = object.rename(type_name, key);
+        object.hash = hash.unwrap_or_else(|| self.shared.store.hash(name));
         self.used += 1;
         self.used - 1
     }
@@ -467,7 +467,7 @@ impl Transaction {
         if type_name.len() + 1 + key.len() > OBJECT_NAME_BYTES_MAX {
             return Err(Stop::Misuse("object key is too long"));
         }
-        let index = self.add(type_name, key);
+        let index = self.add(type_name, key, None);
         let (new, before) = self.objects[..self.used].split_last().expect("just added");
         if let Some(known) = before.iter().position(|object| object.name == new.name) {
             self.used -= 1;

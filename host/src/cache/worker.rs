@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use arrayvec::ArrayVec;
 
-use super::calls::{LaneJob, LaneResult, Told};
+use super::calls::{LaneJob, LaneResult, Target, Told};
 use super::counters::Counters;
 use super::scripts::Scripts;
 use super::shared::Shared;
@@ -28,7 +28,7 @@ pub struct Worker {
     pub(super) scripts: arc_swap::Cache<Arc<ArcSwapOption<Scripts>>, Option<Arc<Scripts>>>,
     pub(super) instances: Instances<Transaction>,
     /// Always there between calls.
-    pub(super) transaction: Option<Transaction>,
+    pub(super) transaction: Option<Box<Transaction>>,
     pub(super) counters: Arc<Counters>,
     /// Of the batch being executed.
     pub(super) now: Now,
@@ -51,6 +51,14 @@ pub struct Connection {
     pub(super) binary: Option<bool>,
     /// Logged in by SASL.
     pub(super) authenticated: bool,
+}
+
+/// A command of a batch.
+struct Ready<'a> {
+    command: Command<'a>,
+    /// Where it ends in the input.
+    end: usize,
+    aim: Option<(&'a [u8], Target<'a>)>,
 }
 
 #[derive(Debug)]
@@ -195,14 +203,15 @@ impl Worker {
         out: &mut Vec<u8>,
     ) -> Progress {
         loop {
-            let mut batch = ArrayVec::<(Command<'_>, usize), COMMAND_BATCH>::new();
+            let mut batch = ArrayVec::<Ready<'_>, COMMAND_BATCH>::new();
             let mut end = at;
             let limits = self.shared.protocol_limits;
             let stop = loop {
                 match parse_text(&input[end..], &limits) {
                     Parsed::Command { command, consumed } => {
                         end += consumed;
-                        batch.push((command, end));
+                        let aim = self.aim(&command);
+                        batch.push(Ready { command, end, aim });
                         if batch.is_full() || end == input.len() {
                             break None;
                         }
@@ -211,10 +220,10 @@ impl Worker {
                 }
             };
             self.prefetch(&batch);
-            for (command, command_end) in &batch {
+            for ready in &batch {
                 let start = at;
-                at = *command_end;
-                let flow = self.command(connection, command, out);
+                at = ready.end;
+                let flow = self.command(connection, &ready.command, ready.aim.as_ref(), out);
                 if let Some(progress) = Worker::stop(connection, flow, &input[start..at], at) {
                     return progress;
                 }
@@ -260,22 +269,30 @@ impl Worker {
     }
 
     /// Looks up the keys of a batch together, so that their memory arrives while others are waited for.
-    fn prefetch(&self, batch: &[(Command<'_>, usize)]) {
+    fn prefetch(&self, batch: &[Ready<'_>]) {
         if batch.len() < 2 {
             return;
         }
-        let mut hashes = ArrayVec::<u64, COMMAND_BATCH>::new();
-        for (command, _) in batch {
-            let key = match command {
-                Command::Get(get) => get.keys.clone().next(),
-                Command::Store(store) => Some(store.key),
-                Command::Arith(arith) => Some(arith.key),
-                Command::MetaGet(meta) | Command::MetaSet { meta, .. } => Some(meta.key.token),
-                _ => None,
-            };
-            hashes.extend(key.map(|key| self.shared.store.hash(key)));
-        }
+        let aims = batch.iter().filter_map(|ready| ready.aim.as_ref());
+        let hashes: ArrayVec<u64, COMMAND_BATCH> = aims.map(|(_, target)| target.hash()).collect();
         self.shared.store.prefetch(&hashes);
+    }
+
+    /// The key of a command that has one, and where it leads.
+    #[inline]
+    fn aim<'a>(&mut self, command: &Command<'a>) -> Option<(&'a [u8], Target<'a>)> {
+        let key = match command {
+            Command::Get(get) => get.only_key()?,
+            Command::Store(store) => store.key,
+            Command::Arith(arith) => {
+                return Some((arith.key, Target::Item(self.shared.store.key(arith.key))));
+            }
+            Command::MetaGet(meta) | Command::MetaSet { meta, .. } if !meta.key.base64 => {
+                meta.key.token
+            }
+            _ => return None,
+        };
+        Some((key, self.target(key)))
     }
 
     /// Turns what a command left into where the connection stands; `None`: go on.
@@ -322,7 +339,9 @@ impl Worker {
             ),
             Unfinished::Command(raw) => match parse_text(raw, &limits) {
                 Parsed::Command { command, .. } => {
-                    (self.command(connection, &command, out), raw.as_slice())
+                    let aim = self.aim(&command);
+                    let flow = self.command(connection, &command, aim.as_ref(), out);
+                    (flow, raw.as_slice())
                 }
                 _ => unreachable!("the command was parsed before"),
             },
@@ -331,18 +350,39 @@ impl Worker {
         Worker::stop(connection, flow, raw, 0)
     }
 
-    /// One text command.
+    /// One text command. `aim` is what [`Worker::aim`] says of it.
     fn command(
         &mut self,
         connection: &mut Connection,
         command: &Command<'_>,
+        aim: Option<&(&[u8], Target<'_>)>,
         out: &mut Vec<u8>,
     ) -> (Flow, Option<RestOfGet>) {
+        let flow = match (command, aim) {
+            (Command::Get(get), Some((key, target))) => return self.get_one(get, key, target, out),
+            (Command::Store(store), Some((_, target))) => self.store(store, target, out),
+            (Command::Arith(arith), Some((_, target))) => {
+                self.arith(arith, target.hash(), out);
+                Flow::Next
+            }
+            (command, aim) => return self.other(connection, command, aim, out),
+        };
+        (flow, None)
+    }
+
+    /// All but the most frequent ones.
+    fn other(
+        &mut self,
+        connection: &mut Connection,
+        command: &Command<'_>,
+        aim: Option<&(&[u8], Target<'_>)>,
+        out: &mut Vec<u8>,
+    ) -> (Flow, Option<RestOfGet>) {
+        let target = aim.map(|(_, target)| target);
         let flow = match command {
             Command::Get(get) => return self.get(get, out),
-            Command::Store(store) => self.store(store, out),
-            Command::MetaGet(meta) => self.meta_get(meta, out),
-            Command::MetaSet { meta, value } => self.meta_set(meta, value, out),
+            Command::MetaGet(meta) => self.meta_get(meta, target, out),
+            Command::MetaSet { meta, value } => self.meta_set(meta, value, target, out),
             Command::Quit => Flow::Close,
             Command::Watch { args } => Flow::Watch(args.rest().to_vec()),
             other => {
@@ -357,7 +397,6 @@ impl Worker {
     fn simple(&mut self, _connection: &mut Connection, command: &Command<'_>, out: &mut Vec<u8>) {
         match command {
             Command::Delete { key, noreply } => self.delete(key, *noreply, out),
-            Command::Arith(arith) => self.arith(arith, out),
             Command::Touch {
                 key,
                 exptime,

@@ -161,6 +161,16 @@ pub struct Get<'a> {
     pub touch: Option<i64>,
 }
 
+impl<'a> Get<'a> {
+    /// The key, when it is the only one.
+    #[inline]
+    pub fn only_key(&self) -> Option<&'a [u8]> {
+        let mut keys = self.keys;
+        let key = keys.next()?;
+        keys.rest().is_empty().then_some(key)
+    }
+}
+
 /// How a classic command stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreVerb {

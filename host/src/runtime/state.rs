@@ -8,7 +8,7 @@ use super::world::{Stop, World};
 
 /// Data of a store. The world is moved in for the time of a call.
 pub(super) struct CallState<W> {
-    pub(super) world: Option<W>,
+    pub(super) world: Option<Box<W>>,
     pub(super) guest: Guest,
     pub(super) memory_guard: MemoryGuard,
     /// Of an interpreter that catches errors through the host.

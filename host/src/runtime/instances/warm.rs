@@ -121,9 +121,9 @@ impl<W: World> Warm<W> {
     pub(super) fn run(
         &mut self,
         call: &Call<'_>,
-        world: W,
+        world: Box<W>,
         reply: &mut Vec<u8>,
-    ) -> (W, Result<(), CallError>) {
+    ) -> (Box<W>, Result<(), CallError>) {
         let (deadline_ms, late) = call.deadline();
         // The tick that is under way is not a whole one.
         let ticks = deadline_ms / TICK_MS + 1;
