@@ -104,6 +104,7 @@ impl Worker {
                 CallOutcome::Lane(job) => Flow::Lane(job),
             };
         }
+        self.watch_fetch(key);
         let options = GetOptions {
             want_cas: cas,
             touch,
@@ -201,10 +202,11 @@ impl Worker {
             want_cas: false,
             vivify: None,
         };
-        let outcome = self
-            .shared
-            .store
-            .set(self.shared.store.key(store.key), self.now, &write);
+        let key = self.shared.store.key(store.key);
+        self.watch_fetch(key);
+        let outcome = self.shared.store.set(key, self.now, &write);
+        let (command, written) = (store.verb.name(), (write.expiry, store.value.len()));
+        self.watch_store(store.key, command, outcome, written);
         if cas_compare.is_some() {
             match outcome {
                 SetOutcome::Stored { .. } => self.counters.cas_hits.add_alone(1),
@@ -232,6 +234,7 @@ impl Worker {
             cas_override: None,
             want_cas: false,
         };
+        self.watch_fetch(key);
         let outcome = self.shared.store.arith(key, self.now, &request);
         self.count_arith(arith.decrement, &outcome);
         if arith.noreply {
@@ -264,6 +267,8 @@ impl Worker {
     pub(super) fn delete(&mut self, key: &[u8], noreply: bool, out: &mut Vec<u8>) {
         self.shared.detail.note(key, Event::Delete);
         let key = self.shared.store.key(key);
+        self.watch_fetch(key);
+        let len = self.before_delete(key);
         let line = match self
             .shared
             .store
@@ -275,6 +280,7 @@ impl Worker {
             }
             DeleteOutcome::Done | DeleteOutcome::Exists => {
                 self.counters.delete_hits.add_alone(1);
+                self.watch_delete(key.bytes, "delete", len);
                 reply::DELETED
             }
         };
@@ -287,6 +293,7 @@ impl Worker {
     pub(super) fn touch(&mut self, key: &[u8], exptime: i64, noreply: bool, out: &mut Vec<u8>) {
         self.counters.cmd_touch.add_alone(1);
         let key = self.shared.store.key(key);
+        self.watch_fetch(key);
         let line = match self
             .shared
             .store
