@@ -104,6 +104,7 @@ impl Worker {
             Target::Item(key) => key,
             Target::Call(call) => return self.meta_get_call(meta, bytes, &call, out),
         };
+        self.watch_fetch(key);
         let options = get_options(&meta.flags, self.now);
         if options.vivify.is_some() && self.shared.is_object_name(key.bytes) {
             out.extend_from_slice(OBJECT_NAME.as_bytes());
@@ -215,7 +216,17 @@ impl Worker {
             want_cas: flags.has(b'c'),
             vivify: flags.vivify.map(|exptime| expiry(exptime, self.now)),
         };
+        self.watch_fetch(key);
         let outcome = self.shared.store.set(key, self.now, &write);
+        let command = match write.mode {
+            SetMode::Set if write.cas_compare.is_some() => "cas",
+            SetMode::Set => "set",
+            SetMode::Add => "add",
+            SetMode::Replace => "replace",
+            SetMode::Append => "append",
+            SetMode::Prepend => "prepend",
+        };
+        self.watch_store(key.bytes, command, outcome, (write.expiry, value.len()));
         let (code, cas) = match outcome {
             SetOutcome::Stored { cas } => (MetaCode::Done, cas),
             SetOutcome::NotStored => (MetaCode::NotStored, 0),
@@ -280,9 +291,13 @@ impl Worker {
             drop_value: flags.has(b'x'),
             cas_override: flags.cas_override,
         };
+        self.watch_fetch(key);
+        let removes = !options.mark_stale && !options.drop_value;
+        let len = self.before_delete(key).filter(|_| removes);
         match self.shared.store.delete(key, self.now, &options) {
             DeleteOutcome::Done => {
                 self.counters.delete_hits.add_alone(1);
+                self.watch_delete(key.bytes, "md", len);
                 if !flags.quiet() {
                     status(out, MetaCode::Done, meta);
                 }
@@ -315,8 +330,18 @@ impl Worker {
             cas_override: flags.cas_override,
             want_cas: flags.has(b'c'),
         };
+        self.watch_fetch(key);
         let outcome = self.shared.store.arith(key, self.now, &request);
         self.count_arith(decrement, &outcome);
+        if let ArithOutcome::Done {
+            created: true,
+            info,
+            ..
+        } = outcome
+        {
+            let stored = SetOutcome::Stored { cas: info.cas };
+            self.watch_store(key.bytes, "add", stored, (info.expiry, info.len as usize));
+        }
         match outcome {
             ArithOutcome::Done { .. } if flags.quiet() => {}
             ArithOutcome::Done { value, info, .. } => {
@@ -345,6 +370,7 @@ impl Worker {
         self.counters.cmd_meta.add_alone(1);
         let mut buffer = KeyBuffer::default();
         let bytes = self.shared.store.key(key.bytes(&mut buffer));
+        self.watch_fetch(bytes);
         let options = GetOptions {
             no_bump: true,
             ..GetOptions::default()

@@ -10,6 +10,7 @@ mod calls;
 mod clock;
 mod counters;
 mod detail;
+mod dump;
 mod export;
 mod host;
 mod locks;
@@ -21,6 +22,7 @@ mod scripts;
 mod shared;
 mod text;
 pub mod transaction;
+mod watching;
 mod worker;
 
 use std::sync::Arc;
@@ -90,8 +92,10 @@ impl Cache {
             inline_budget: config.inline_budget,
             counters: parking_lot::Mutex::default(),
             counters_base: parking_lot::Mutex::default(),
+            hub: host.watch_hub(),
             host,
         };
+        shared.observe_evictions();
         Cache {
             shared: Arc::new(shared),
         }

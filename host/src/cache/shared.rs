@@ -14,6 +14,7 @@ use super::scripts::Scripts;
 use super::transaction::Transaction;
 use crate::protocol::Limits;
 use crate::runtime::{Budget, Instances, Log, Registry};
+use crate::stats::WatchHub;
 use crate::store::Store;
 
 /// The parts of a server that all its threads use.
@@ -38,6 +39,8 @@ pub struct Shared {
     pub(super) counters: Mutex<Vec<Arc<Counters>>>,
     /// Totals at the last `stats reset`.
     pub(super) counters_base: Mutex<Totals>,
+    /// Streams of `watch`.
+    pub(super) hub: Arc<WatchHub>,
     pub(super) host: Arc<dyn super::Host>,
 }
 

@@ -159,6 +159,7 @@ impl Worker {
     }
 
     fn item_value(&mut self, key: Key<'_>, cas: bool, touch: Option<Expiry>, out: &mut Vec<u8>) {
+        self.watch_fetch(key);
         let options = GetOptions {
             want_cas: cas,
             touch,
@@ -264,7 +265,10 @@ impl Worker {
             bytes: store.key,
             hash: target.hash(),
         };
+        self.watch_fetch(key);
         let outcome = self.shared.store.set(key, self.now, &write);
+        let (command, written) = (store.verb.name(), (write.expiry, store.value.len()));
+        self.watch_store(store.key, command, outcome, written);
         if cas_compare.is_some() {
             match outcome {
                 SetOutcome::Stored { .. } => self.counters.cas_hits.add_alone(1),
@@ -295,6 +299,7 @@ impl Worker {
             cas_override: None,
             want_cas: false,
         };
+        self.watch_fetch(key);
         let outcome = self.shared.store.arith(key, self.now, &request);
         self.count_arith(arith.decrement, &outcome);
         if arith.noreply {
@@ -327,6 +332,8 @@ impl Worker {
     pub(super) fn delete(&mut self, key: &[u8], noreply: bool, out: &mut Vec<u8>) {
         self.shared.detail.note(key, Event::Delete);
         let key = self.shared.store.key(key);
+        self.watch_fetch(key);
+        let len = self.before_delete(key);
         let line = match self
             .shared
             .store
@@ -338,6 +345,7 @@ impl Worker {
             }
             DeleteOutcome::Done | DeleteOutcome::Exists => {
                 self.counters.delete_hits.add_alone(1);
+                self.watch_delete(key.bytes, "delete", len);
                 reply::DELETED
             }
         };
@@ -350,6 +358,7 @@ impl Worker {
     pub(super) fn touch(&mut self, key: &[u8], exptime: i64, noreply: bool, out: &mut Vec<u8>) {
         self.counters.cmd_touch.add_alone(1);
         let key = self.shared.store.key(key);
+        self.watch_fetch(key);
         let line = match self
             .shared
             .store

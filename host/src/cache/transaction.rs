@@ -10,7 +10,7 @@ use super::Shared;
 use super::locks::LockSet;
 use super::object::Object;
 use crate::runtime::{Handle, Scan, Stop, World};
-use crate::store::{Change, Commit, CommitError, Expiry, GetOptions, Key, Now};
+use crate::store::{Change, Commit, CommitError, Cursor, Expiry, GetOptions, Key, Now};
 
 /// Objects one call may open.
 pub const OBJECTS_MAX: usize = 256;
@@ -420,7 +420,7 @@ impl World for Transaction {
             out.extend_from_slice(&(key.len() as u32).to_le_bytes());
             out.extend_from_slice(key);
         };
-        let mut cursor = Some(0);
+        let mut cursor = Some(Cursor::default());
         while let Some(at) = cursor {
             cursor = self.shared.store.scan(self.now, at, &mut |key, info, _| {
                 if !info.object && key.starts_with(prefix) && !self.items.contains_key(key) {

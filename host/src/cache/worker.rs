@@ -7,12 +7,14 @@ use arrayvec::ArrayVec;
 
 use super::calls::{LaneJob, LaneResult, Target, Told};
 use super::counters::Counters;
+use super::dump::Dump;
 use super::scripts::Scripts;
 use super::shared::Shared;
 use super::text::{OUT_BYTES_MAX, RestOfGet};
 use super::transaction::Transaction;
 use crate::protocol::{self, Command, Parsed, parse_text};
 use crate::runtime::{Instances, TypesReader};
+use crate::stats::Watched;
 use crate::store::Now;
 
 /// Commands parsed ahead, so that their keys are looked up together.
@@ -32,6 +34,10 @@ pub struct Worker {
     pub(super) counters: Arc<Counters>,
     /// Of the batch being executed.
     pub(super) now: Now,
+    /// Streams that somebody watches while the batch is executed.
+    pub(super) watched: Watched,
+    /// Number of the connection the batch came from.
+    pub(super) client: u64,
     /// Reply of the call just made.
     pub(super) reply: Vec<u8>,
     /// What scripts are told of the command being executed.
@@ -47,6 +53,8 @@ pub struct Connection {
     swallow: u64,
     /// A command that is not finished.
     pending: Option<Pending>,
+    /// As `stats conns` and the log lines of `watch` call it.
+    pub(crate) id: u64,
     /// Decided by the first byte.
     pub(super) binary: Option<bool>,
     /// Logged in by SASL.
@@ -70,6 +78,7 @@ struct Pending {
 #[derive(Debug)]
 enum Unfinished {
     Get(RestOfGet),
+    Dump(Dump),
     /// The whole command, to be executed again with the result at hand.
     Command(Vec<u8>),
 }
@@ -120,6 +129,8 @@ pub(super) enum Flow {
     Lane(LaneJob),
     Close,
     Watch(Vec<u8>),
+    /// A list that is written in pieces.
+    Dump(Dump),
 }
 
 /// How a call ended.
@@ -144,6 +155,8 @@ impl Worker {
             instances: Instances::new(&shared.registry, Arc::clone(&shared.log)),
             transaction: Some(Transaction::new(Arc::clone(&shared))),
             now: shared.clock.now(),
+            watched: Watched::default(),
+            client: 0,
             reply: Vec::new(),
             told: Told::default(),
             ready: None,
@@ -160,6 +173,8 @@ impl Worker {
         out: &mut Vec<u8>,
     ) -> Progress {
         self.now = self.shared.clock.now();
+        self.watched = self.shared.hub.watched();
+        self.client = connection.id;
         if let Some(pending) = connection.pending.take()
             && let Some(progress) = self.finish(connection, pending, out)
         {
@@ -317,6 +332,11 @@ impl Worker {
                 connection.pending = Some(Pending { what, result: None });
                 Some(Progress::Lane { consumed, job })
             }
+            Flow::Dump(dump) => {
+                let what = Unfinished::Dump(dump);
+                connection.pending = Some(Pending { what, result: None });
+                Some(Progress::Write { consumed })
+            }
             Flow::Close => Some(Progress::Close { consumed }),
             Flow::Watch(streams) => Some(Progress::Watch { consumed, streams }),
         }
@@ -331,23 +351,23 @@ impl Worker {
     ) -> Option<Progress> {
         self.ready = pending.result;
         let limits = self.shared.protocol_limits;
-        let (flow, raw) = match &pending.what {
-            Unfinished::Get(rest) => (self.get(&rest.get(), out), &[][..]),
-            Unfinished::Command(raw) if connection.binary == Some(true) => (
-                (self.binary_again(connection, raw, out), None),
-                raw.as_slice(),
-            ),
-            Unfinished::Command(raw) => match parse_text(raw, &limits) {
+        let (flow, raw) = match pending.what {
+            Unfinished::Dump(dump) => ((self.dump(dump, out), None), Vec::new()),
+            Unfinished::Get(rest) => (self.get(&rest.get(), out), Vec::new()),
+            Unfinished::Command(raw) if connection.binary == Some(true) => {
+                ((self.binary_again(connection, &raw, out), None), raw)
+            }
+            Unfinished::Command(raw) => match parse_text(&raw, &limits) {
                 Parsed::Command { command, .. } => {
                     let aim = self.aim(&command);
                     let flow = self.command(connection, &command, aim.as_ref(), out);
-                    (flow, raw.as_slice())
+                    (flow, raw)
                 }
                 _ => unreachable!("the command was parsed before"),
             },
         };
         self.ready = None;
-        Worker::stop(connection, flow, raw, 0)
+        Worker::stop(connection, flow, &raw, 0)
     }
 
     /// One text command. `aim` is what [`Worker::aim`] says of it.
@@ -385,16 +405,18 @@ impl Worker {
             Command::MetaSet { meta, value } => self.meta_set(meta, value, target, out),
             Command::Quit => Flow::Close,
             Command::Watch { args } => Flow::Watch(args.rest().to_vec()),
-            other => {
-                self.simple(connection, other, out);
-                Flow::Next
-            }
+            other => self.simple(connection, other, out),
         };
         (flow, None)
     }
 
     /// Commands after which the connection simply goes on.
-    fn simple(&mut self, _connection: &mut Connection, command: &Command<'_>, out: &mut Vec<u8>) {
+    fn simple(
+        &mut self,
+        _connection: &mut Connection,
+        command: &Command<'_>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         match command {
             Command::Delete { key, noreply } => self.delete(key, *noreply, out),
             Command::Touch {
@@ -406,8 +428,9 @@ impl Worker {
             Command::MetaArith(meta) => self.meta_arith(meta, out),
             Command::MetaNoop => out.extend_from_slice(b"MN\r\n"),
             Command::MetaDebug { key } => self.meta_debug(*key, out),
-            other => self.admin(other, out),
+            other => return self.admin(other, out),
         }
+        Flow::Next
     }
 
     /// A value over the limit: the old one must not be taken for it.
@@ -418,6 +441,8 @@ impl Worker {
         let bytes = refused.key.bytes(&mut buffer);
         if refused.drop_old && !self.shared.is_object_name(bytes) {
             let key = self.shared.store.key(bytes);
+            self.watch_too_large(bytes);
+            self.watch_fetch(key);
             self.shared
                 .store
                 .delete(key, self.now, &crate::store::DeleteOptions::default());

@@ -21,6 +21,10 @@ impl Service for Worker {
     type Job = LaneJob;
     type Outcome = LaneResult;
 
+    fn opened(&mut self, connection: &mut Connection, id: u64) {
+        connection.id = id;
+    }
+
     #[inline]
     fn execute(
         &mut self,

@@ -209,6 +209,9 @@ impl<'a> Locked<'a> {
     /// Removes an item and frees its memory.
     pub(super) fn remove(&mut self, hash: u64, found: Found<'a>, why: Leave) {
         let item = found.item;
+        if why == Leave::Evicted {
+            self.tell_evicted(&item);
+        }
         let bucket = self.bucket(hash);
         let node = bucket.clear(found.slot);
         self.unlink(&item);
@@ -232,6 +235,15 @@ impl<'a> Locked<'a> {
             }
         }
         self.store.free_with(item.chain(), node);
+    }
+
+    fn tell_evicted(&self, item: &Item<'_>) {
+        if let Some(observer) = self.store.observer.get()
+            && observer.wants_evictions()
+        {
+            let key = &mut [0; KEY_BYTES_MAX];
+            observer.evicted(item.key(key), &self.info(item), self.store.clock.now_s());
+        }
     }
 
     /// Removes the item at `addr`, which is in the list.
