@@ -117,8 +117,17 @@ impl Store {
     }
 
     pub(super) fn flush_now(&self) {
-        let tick = self.tick.fetch_add(1, Relaxed);
-        self.flushed.fetch_max(tick, Relaxed);
+        let tick = {
+            // With all shards locked, so that nobody finds an item that is gone a moment later under the same lock:
+            // a commit has prepared for what it found.
+            let _turn = self.commit.lock();
+            let _all: Vec<_> = (0..self.shards.len())
+                .map(|id| self.lock_shard(id))
+                .collect();
+            let tick = self.tick.fetch_add(1, Relaxed);
+            self.flushed.fetch_max(tick, Relaxed);
+            tick
+        };
         // Items so long untouched that the 32 bits of their ticks come round again leave at once: nobody could tell
         // them from new ones. There are none unless the store served two thousand million accesses since.
         self.remove_older(tick.saturating_sub(1 << 31), usize::MAX);
