@@ -70,8 +70,8 @@ fn vivified_expiry(flags: &MetaFlags<'_>, now: Now) -> Option<Expiry> {
         .filter(|(flag, _)| matches!(flag, b'N' | b'T'))
         .last();
     let exptime = match last {
-        Some((b'T', _)) => flags.vivify.and(flags.ttl),
-        _ => flags.vivify,
+        Some((b'T', _)) => flags.vivify().and(flags.ttl()),
+        _ => flags.vivify(),
     };
     exptime.map(|exptime| expiry(exptime, now))
 }
@@ -80,11 +80,11 @@ fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
     GetOptions {
         want_cas: flags.has(b'c'),
         no_bump: flags.has(b'u'),
-        touch: flags.ttl.map(|exptime| expiry(exptime, now)),
+        touch: flags.ttl().map(|exptime| expiry(exptime, now)),
         vivify: vivified_expiry(flags, now),
-        recache_below_s: flags.recache.map(|s| u32::try_from(s).unwrap_or(0)),
+        recache_below_s: flags.recache().map(|s| u32::try_from(s).unwrap_or(0)),
         may_win: true,
-        cas_override: flags.cas_override,
+        cas_override: flags.cas_override(),
     }
 }
 
@@ -118,7 +118,7 @@ impl Worker {
             // A client that has this very version needs no value.
             if meta
                 .flags
-                .cas_compare
+                .cas_compare()
                 .is_some_and(|cas| cas == info.cas && cas != 0)
             {
                 let mut reply = MetaReply::new(out, MetaCode::Done);
@@ -161,7 +161,7 @@ impl Worker {
         call: &Call<'_>,
         out: &mut Vec<u8>,
     ) -> Flow {
-        let touch = meta.flags.ttl.map(|exptime| expiry(exptime, self.now));
+        let touch = meta.flags.ttl().map(|exptime| expiry(exptime, self.now));
         self.told.get("get", std::iter::once(key));
         match self.call(call, &[], touch) {
             CallOutcome::Reply | CallOutcome::Raw => {
@@ -199,8 +199,8 @@ impl Worker {
             return Flow::Next;
         }
         let write = Write {
-            flags: flags.client_flags,
-            expiry: expiry(flags.ttl.unwrap_or(0), self.now),
+            flags: flags.client_flags(),
+            expiry: expiry(flags.ttl().unwrap_or(0), self.now),
             value,
             mode: match flags.mode {
                 Mode::Add => SetMode::Add,
@@ -210,11 +210,11 @@ impl Worker {
                 _ => SetMode::Set,
             },
             // Adding has a condition of its own.
-            cas_compare: flags.cas_compare.filter(|_| flags.mode != Mode::Add),
+            cas_compare: flags.cas_compare().filter(|_| flags.mode != Mode::Add),
             stale_if_older: flags.has(b'I'),
-            cas_override: flags.cas_override,
+            cas_override: flags.cas_override(),
             want_cas: flags.has(b'c'),
-            vivify: flags.vivify.map(|exptime| expiry(exptime, self.now)),
+            vivify: flags.vivify().map(|exptime| expiry(exptime, self.now)),
         };
         self.watch_fetch(key);
         let outcome = self.shared.store.set(key, self.now, &write);
@@ -266,9 +266,9 @@ impl Worker {
         out: &mut Vec<u8>,
     ) -> Flow {
         let flags = &meta.flags;
-        let exptime = flags.ttl.unwrap_or(0);
+        let exptime = flags.ttl().unwrap_or(0);
         self.told
-            .set(key, flags.client_flags, flags.quiet(), exptime);
+            .set(key, flags.client_flags(), flags.quiet(), exptime);
         match self.call(call, &[value], None) {
             CallOutcome::Reply | CallOutcome::Raw if flags.quiet() => {}
             CallOutcome::Reply | CallOutcome::Raw => status(out, MetaCode::Done, meta),
@@ -285,11 +285,11 @@ impl Worker {
         let mut buffer = KeyBuffer::default();
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
         let options = DeleteOptions {
-            cas_compare: flags.cas_compare,
+            cas_compare: flags.cas_compare(),
             mark_stale: flags.has(b'I'),
-            touch: flags.ttl.map(|exptime| expiry(exptime, self.now)),
+            touch: flags.ttl().map(|exptime| expiry(exptime, self.now)),
             drop_value: flags.has(b'x'),
-            cas_override: flags.cas_override,
+            cas_override: flags.cas_override(),
         };
         self.watch_fetch(key);
         let removes = !options.mark_stale && !options.drop_value;
@@ -316,18 +316,18 @@ impl Worker {
         let flags = &meta.flags;
         let mut buffer = KeyBuffer::default();
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
-        if flags.vivify.is_some() && self.shared.is_object_name(key.bytes) {
+        if flags.vivify().is_some() && self.shared.is_object_name(key.bytes) {
             out.extend_from_slice(OBJECT_NAME.as_bytes());
             return;
         }
         let decrement = flags.mode == Mode::Decrement;
         let request = Arith {
-            delta: flags.delta,
+            delta: flags.delta(),
             decrement,
-            vivify: vivified_expiry(flags, self.now).map(|expiry| (flags.initial, expiry)),
-            touch: flags.ttl.map(|exptime| expiry(exptime, self.now)),
-            cas_compare: flags.cas_compare,
-            cas_override: flags.cas_override,
+            vivify: vivified_expiry(flags, self.now).map(|expiry| (flags.initial(), expiry)),
+            touch: flags.ttl().map(|exptime| expiry(exptime, self.now)),
+            cas_compare: flags.cas_compare(),
+            cas_override: flags.cas_override(),
             want_cas: flags.has(b'c'),
         };
         self.watch_fetch(key);

@@ -349,7 +349,7 @@ fn meta_flags_keep_their_order_and_numbers() {
         ]
     );
     assert_eq!(
-        (meta.flags.recache, meta.flags.vivify, meta.flags.ttl),
+        (meta.flags.recache(), meta.flags.vivify(), meta.flags.ttl()),
         (Some(30), Some(-1), None)
     );
     assert!(
@@ -371,10 +371,10 @@ fn meta_flags_keep_their_order_and_numbers() {
     let flags = meta.flags;
     assert_eq!(
         (
-            flags.ttl,
-            flags.client_flags,
-            flags.cas_compare,
-            flags.cas_override,
+            flags.ttl(),
+            flags.client_flags(),
+            flags.cas_compare(),
+            flags.cas_override(),
             flags.mode
         ),
         (Some(90), 5, Some(7), Some(9), Mode::Append)
@@ -384,14 +384,14 @@ fn meta_flags_keep_their_order_and_numbers() {
         panic!("not an ma")
     };
     assert_eq!(
-        (meta.flags.delta, meta.flags.initial, meta.flags.mode),
+        (meta.flags.delta(), meta.flags.initial(), meta.flags.mode),
         (1, 0, Mode::Unset)
     );
     let Command::MetaArith(meta) = command(b"ma k D5 J18446744073709551615 MDecr\r\n") else {
         panic!("not an ma")
     };
     assert_eq!(
-        (meta.flags.delta, meta.flags.initial, meta.flags.mode),
+        (meta.flags.delta(), meta.flags.initial(), meta.flags.mode),
         (5, u64::MAX, Mode::Decrement)
     );
 }
