@@ -79,6 +79,7 @@ fn vivified_expiry(flags: &MetaFlags<'_>, now: Now) -> Option<Expiry> {
 fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
     GetOptions {
         want_cas: flags.has(b'c'),
+        want_idle: flags.has(b'l'),
         no_bump: flags.has(b'u'),
         touch: flags.ttl().map(|exptime| expiry(exptime, now)),
         vivify: vivified_expiry(flags, now),
@@ -372,6 +373,7 @@ impl Worker {
         let bytes = self.shared.store.key(key.bytes(&mut buffer));
         self.watch_fetch(bytes);
         let options = GetOptions {
+            want_idle: true,
             no_bump: true,
             ..GetOptions::default()
         };

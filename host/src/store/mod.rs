@@ -5,7 +5,7 @@
 //!
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`: how it moves between items and index.
 //! - `item`: what an item looks like, `index`: where it is, `shard`: index and LRU list under one lock.
-//! - `read`, `write`: the operations. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
+//! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
 //! - `evict`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
@@ -29,6 +29,7 @@ mod list;
 mod nodes;
 mod objects;
 mod os;
+mod prefetch;
 mod read;
 mod regions;
 mod scan;
@@ -54,7 +55,7 @@ use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
 use clock::Clock;
 use expire::Due;
-use index::{Index, bucket_of};
+use index::Index;
 use shard::{EMPTY, Locked, Shard};
 
 /// The store. Shared by all workers.
@@ -111,8 +112,6 @@ pub struct PlainItem {
     pub len: usize,
 }
 
-/// Keys whose memory is asked for together.
-const PREFETCH_BATCH: usize = 32;
 /// Most shards there are; more would not share a region of the index.
 const SHARDS_MAX: usize = 256;
 /// Memory under a shard, below which fewer shards are made.
@@ -186,42 +185,6 @@ impl Store {
             bytes,
             hash: self.hash(bytes),
         }
-    }
-
-    /// Brings what `get` will need into the processor's cache, for a batch of keys. Changes nothing.
-    pub fn prefetch(&self, hashes: &[u64]) {
-        // Loads that do not depend on each other: their misses overlap. First all bucket lines, then all items,
-        // then the neighbours in the LRU list, which are written when an item moves to its front.
-        for hashes in hashes.chunks(PREFETCH_BATCH) {
-            for hash in hashes {
-                std::hint::black_box(self.arena.load(self.racy_line(*hash) + 6));
-            }
-            let mut links = [0; PREFETCH_BATCH];
-            for (hash, links) in hashes.iter().zip(&mut links) {
-                let bucket = index::Bucket::new(&self.arena, self.racy_line(*hash));
-                *links = self.racy_links(bucket.guess(index::tag_of(*hash)));
-            }
-            for links in &links[..hashes.len()] {
-                std::hint::black_box(self.racy_links(*links as Addr));
-                std::hint::black_box(self.racy_links((*links >> 32) as Addr));
-            }
-        }
-    }
-
-    /// Both neighbours of an item. The address was read without the lock, so it, and they, may be anything.
-    fn racy_links(&self, addr: Addr) -> u64 {
-        match addr != 0 && self.arena.holds(addr, 2) {
-            true => item::links(&self.arena, addr).load(Relaxed),
-            false => 0,
-        }
-    }
-
-    /// The bucket line of a hash, unless the shard grows just now.
-    fn racy_line(&self, hash: u64) -> usize {
-        let shard = self.shard_of(hash);
-        let buckets = self.bucket_counts[shard].load(Relaxed);
-        self.index
-            .line(&self.arena, shard, bucket_of(hash, buckets))
     }
 
     fn shard_of(&self, hash: u64) -> usize {

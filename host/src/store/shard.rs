@@ -90,6 +90,7 @@ impl<'a> Locked<'a> {
     }
 
     /// The item under `key`, dead or alive.
+    #[inline]
     fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
         let arena = &self.store.arena;
         self.bucket(key.hash)
@@ -103,6 +104,7 @@ impl<'a> Locked<'a> {
     }
 
     /// The live item under `key`; a dead one is removed on the way.
+    #[inline]
     pub(super) fn find(&mut self, key: Key<'_>, now: Now) -> Option<Found<'a>> {
         if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
             return None;
@@ -123,10 +125,12 @@ impl<'a> Locked<'a> {
     }
 
     /// Expired, or stored before the last flush.
+    #[inline]
     pub(super) fn is_dead(&self, item: &Item<'_>, now_s: u32) -> bool {
         item.expiry().is_some_and(|expiry| expiry <= now_s) || self.is_flushed(item)
     }
 
+    #[inline]
     fn is_flushed(&self, item: &Item<'_>) -> bool {
         let flushed = self.store.flushed.load(Relaxed);
         // While the tail is younger than the flush nothing in this shard is older.
@@ -274,7 +278,16 @@ pub struct ValueRef<'a> {
     pub(super) len: usize,
 }
 
-impl ValueRef<'_> {
+impl<'a> ValueRef<'a> {
+    /// The value of an item whose shard is locked.
+    #[inline]
+    pub(super) fn of(item: &Item<'a>) -> ValueRef<'a> {
+        ValueRef {
+            stream: item.value(),
+            len: item.value_len(),
+        }
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.len

@@ -425,14 +425,15 @@ fn without_eviction_writes_are_refused_when_memory_is_full() {
 #[test]
 fn idle_seconds_are_told() {
     let store = store();
+    let asking = GetOptions {
+        want_idle: true,
+        ..plain()
+    };
     store.put(b"k", b"v");
     store.put(b"other", b"v");
     for s in 0..12 {
-        store.look(b"other", at(s), &plain());
+        store.look(b"other", at(s), &asking);
     }
-    assert_eq!(
-        store.look(b"k", at(12), &plain()).expect("hit").0.idle_s,
-        12
-    );
-    assert_eq!(store.look(b"k", at(12), &plain()).expect("hit").0.idle_s, 0);
+    assert_eq!(store.look(b"k", at(12), &asking).expect("hit").0.idle_s, 12);
+    assert_eq!(store.look(b"k", at(12), &asking).expect("hit").0.idle_s, 0);
 }
