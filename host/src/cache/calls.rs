@@ -239,7 +239,7 @@ impl Worker {
         function: FunctionRef,
         data: &[&[u8]],
         touch: Option<Expiry>,
-    ) -> Result<Option<LaneJob>, String> {
+    ) -> Result<Option<Box<LaneJob>>, String> {
         if !valid_object_key(&call.virtual_key) {
             return Err("object key is too long".to_owned());
         }
@@ -274,8 +274,8 @@ impl Worker {
         function: FunctionRef,
         args: &[&[u8]],
         touch: Option<Expiry>,
-    ) -> LaneJob {
-        LaneJob {
+    ) -> Box<LaneJob> {
+        Box::new(LaneJob {
             shared: Arc::clone(&self.shared),
             function,
             writes: call.writes,
@@ -283,7 +283,7 @@ impl Worker {
             name: call.name(),
             args: args.iter().map(|argument| argument.to_vec()).collect(),
             touch,
-        }
+        })
     }
 
     /// What the reply is; a script's says so itself.

@@ -103,7 +103,7 @@ pub enum Progress {
         /// Bytes done with.
         consumed: usize,
         /// The work.
-        job: LaneJob,
+        job: Box<LaneJob>,
     },
     /// Write `out`, then close.
     Close {
@@ -126,7 +126,7 @@ pub(super) enum Flow {
     /// The reply of this command ended early; go on with the next.
     Abort,
     Write,
-    Lane(LaneJob),
+    Lane(Box<LaneJob>),
     Close,
     Watch(Vec<u8>),
     /// A list that is written in pieces.
@@ -142,7 +142,7 @@ pub(super) enum CallOutcome {
     Raw,
     /// Text for `SERVER_ERROR`.
     Error(String),
-    Lane(LaneJob),
+    Lane(Box<LaneJob>),
 }
 
 impl Worker {
