@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::alloc::{Chain, Plan};
 use super::arena::Addr;
-use super::item::Item;
+use super::item::{Item, flag};
 use super::shard::{EMPTY, Found, Leave, Locked};
 use super::{Eviction, NoRoom, Store};
 
@@ -17,6 +17,9 @@ const GARBAGE_AT_ONCE: usize = 64;
 const FROM_SEVERAL: usize = 4096;
 /// Residents compared by `Eviction::SizeIdle`.
 const SAMPLES: usize = 16;
+/// How much sooner those leave that nobody asked for since they were stored: what comes once, as in a scan, does not
+/// push out what is asked for again. Measured: 2 to 8 are about equally good.
+const UNFETCHED_WEIGHT: u64 = 4;
 
 /// Somebody left; with the memory asked for, if that was possible then.
 type Left = Option<Chain>;
@@ -153,7 +156,7 @@ impl Store {
         any.then(|| self.evict_lru(plan)).flatten()
     }
 
-    /// Evicts the resident with the largest size x idle time among some of one shard.
+    /// Evicts the resident with the largest size x idle time, more for those never fetched, among some of one shard.
     fn evict_size_idle(&self, plan: Option<&Plan>) -> Option<Left> {
         if let Some(left) = self.drop_flushed(plan) {
             return Some(left);
@@ -181,7 +184,12 @@ impl Store {
             let now = self.tick.load(Relaxed) as u32;
             let score = |addr| {
                 let item = Item::at(&self.arena, addr);
-                item.footprint() as u64 * u64::from(now.wrapping_sub(item.tick()))
+                let idle = u64::from(now.wrapping_sub(item.tick()));
+                let weight = match item.has(flag::FETCHED) {
+                    true => 1,
+                    false => UNFETCHED_WEIGHT,
+                };
+                item.footprint() as u64 * idle * weight
             };
             if let Some((slot, addr)) = sample[..count].iter().max_by_key(|(_, addr)| score(*addr))
             {
