@@ -27,6 +27,7 @@ mod index;
 mod item;
 mod list;
 mod nodes;
+mod number;
 mod objects;
 mod os;
 mod prefetch;
