@@ -193,7 +193,7 @@ impl Worker {
         let shown = if with_key { key } else { &[] };
         let touch = touch.map(|exptime| expiry(exptime, self.now));
         if let Some(call) = self.virtual_key(key) {
-            self.told.get("get", std::iter::once(key));
+            self.told.command("get", std::iter::once(key));
             return self.binary_call(&call, &[], touch, echo, out, |echo, out, reply| {
                 echo.hit(out, 0, 0, shown, reply.len());
                 out.extend_from_slice(reply);

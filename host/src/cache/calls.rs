@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::scripts::Answer;
+use super::scripts::{Answer, ScriptFunction};
 use super::shared::Shared;
 use super::transaction::Transaction;
 use super::worker::{CallOutcome, Worker};
@@ -16,6 +16,10 @@ use crate::store::{CommitError, Expiry, Key};
 const ARGS_MAX: usize = 130;
 /// Runs of one call before a worker hands it to a lane, or a lane gives up, because others were faster each time.
 const RUNS_MAX: usize = 100;
+/// Names a handler locks before it starts; it joins the locks of further ones as it comes to them.
+const HANDLER_LOCKS_MAX: usize = 64;
+/// The scripts' function for commands.
+const MAIN: &[u8] = b"mainVirtualKey";
 /// Object type answered by the host itself.
 const HELP: &[u8] = b"help";
 
@@ -45,8 +49,12 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// A retrieval of these keys.
-    pub(super) fn get<'k>(&mut self, command: &'static str, keys: impl Iterator<Item = &'k [u8]>) {
+    /// A command with these keys, without numbers.
+    pub(super) fn command<'k>(
+        &mut self,
+        command: &'static str,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) {
         self.command = command.as_bytes();
         self.numbers.clear();
         self.keys.clear();
@@ -59,12 +67,18 @@ impl Told {
 
     /// A storage command.
     pub(super) fn set(&mut self, key: &[u8], flags: u32, noreply: bool, exptime: i64) {
-        self.get("set", std::iter::once(key));
+        self.command("set", std::iter::once(key));
+        self.numbers(flags, noreply, exptime, 0);
+    }
+
+    /// Its numbers.
+    pub(super) fn numbers(&mut self, flags: u32, noreply: bool, exptime: i64, delta: u64) {
+        self.numbers.clear();
         self.numbers.extend_from_slice(&flags.to_le_bytes());
         self.numbers
             .extend_from_slice(&u32::from(noreply).to_le_bytes());
         self.numbers.extend_from_slice(&exptime.to_le_bytes());
-        self.numbers.extend_from_slice(&0_u64.to_le_bytes());
+        self.numbers.extend_from_slice(&delta.to_le_bytes());
     }
 }
 
@@ -83,18 +97,61 @@ pub struct LaneJob {
     function: FunctionRef,
     writes: bool,
     type_name: Vec<u8>,
+    key: Vec<u8>,
     name: String,
     args: Vec<Vec<u8>>,
     touch: Option<Expiry>,
+    /// Hashes of names to lock beside the object's.
+    wanted: Vec<u64>,
+    of_handler: bool,
 }
 
 /// What came of it: the reply, or the error line for the client.
 #[derive(Debug)]
-pub struct LaneResult(pub(super) Result<Vec<u8>, String>);
+pub struct LaneResult {
+    pub(super) result: Result<Vec<u8>, String>,
+    /// Of the handler of a command, not of a virtual key.
+    pub(super) of_handler: bool,
+}
+
+/// A command for the scripts' `mainVirtualKey`.
+pub(super) struct HandlerJob<'a> {
+    pub(super) function: FunctionRef,
+    /// Its name.
+    pub(super) command: &'static str,
+    /// The virtual key it is about, if it is about one.
+    pub(super) subject: Option<VirtualKey<'a>>,
+    /// Its first key, or nothing.
+    pub(super) key: &'a [u8],
+    pub(super) data: Option<&'a [u8]>,
+}
+
+/// Where a handler ran.
+pub(super) enum Run {
+    /// Here: the answer is in `Worker::reply`.
+    Done,
+    Lane(LaneJob),
+}
 
 type Args<'a> = ArrayVec<&'a [u8], ARGS_MAX>;
 
+impl HandlerJob<'_> {
+    /// As error lines name it.
+    fn name(&self) -> String {
+        let lossy = String::from_utf8_lossy;
+        match &self.subject {
+            Some(key) => format!("lua {}:{}", lossy(key.type_name), lossy(key.function)),
+            None => format!("lua main:{}", self.command),
+        }
+    }
+}
+
 impl Call<'_> {
+    /// Its function is a script's.
+    pub(super) fn is_script(&self) -> bool {
+        self.script.is_some()
+    }
+
     fn args<'a>(&'a self, data: &[&'a [u8]], told: &'a Told) -> Option<Args<'a>> {
         let mut args = Args::new();
         args.try_push(self.virtual_key.object).ok()?;
@@ -143,8 +200,8 @@ impl Worker {
         if let Some(scripts) = self.scripts.load()
             && let Some(script_type) = scripts.types.get(virtual_key.type_name)
         {
-            let writes = *script_type.functions.get(virtual_key.function)?;
-            let function = scripts.call;
+            let &ScriptFunction { function, writes } =
+                script_type.functions.get(virtual_key.function)?;
             let on_lane = self.types.types().of(function).wants_lane(function);
             let script = Some(key);
             return Some(Call {
@@ -187,8 +244,8 @@ impl Worker {
     ) -> CallOutcome {
         self.counters.object_calls.add_alone(1);
         self.reply.clear();
-        if let Some(LaneResult(result)) = self.ready.take() {
-            return match result {
+        if let Some(ready) = self.ready.take() {
+            return match ready.result {
                 Ok(reply) => {
                     self.reply = reply;
                     self.replied(call)
@@ -258,10 +315,70 @@ impl Worker {
             function,
             writes: call.writes,
             type_name: call.virtual_key.type_name.to_vec(),
+            key: args[0].to_vec(),
             name: call.name(),
             args: args.iter().map(|argument| argument.to_vec()).collect(),
             touch,
+            wanted: Vec::new(),
+            of_handler: false,
         }
+    }
+
+    /// Runs the handler of a command, which locks the names of `keys` first of all.
+    pub(super) fn run_handler<'k>(
+        &mut self,
+        job: &HandlerJob<'_>,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) -> Result<Run, String> {
+        self.reply.clear();
+        if let Some(ready) = self.ready.take() {
+            self.reply = ready.result?;
+            return Ok(Run::Done);
+        }
+        let store = &self.shared.store;
+        let wanted: Vec<u64> = keys
+            .take(HANDLER_LOCKS_MAX)
+            .map(|key| match VirtualKey::parse(key) {
+                Some(call) => store.hash(&[call.type_name, b"$", call.object].concat()),
+                None => store.hash(key),
+            })
+            .collect();
+        let told = &self.told;
+        let mut args = Args::from_iter([b"", MAIN, told.command, &told.numbers, &told.keys]);
+        args.extend(job.data);
+        let object = self.types.types().of(job.function);
+        if !object.wants_lane(job.function) {
+            let mut transaction = self.transaction.take().expect("put back after every call");
+            transaction.begin(self.now, b"", job.key, true, false);
+            transaction.want(&wanted);
+            let (transaction, result) = run(
+                &mut self.instances,
+                transaction,
+                job.function,
+                &args,
+                None,
+                self.shared.inline_budget,
+                &mut self.reply,
+            );
+            self.transaction = Some(transaction);
+            match result {
+                Ok(()) => return Ok(Run::Done),
+                Err(Failure::Text(text)) => return Err(format!("{}: {text}", job.name())),
+                Err(Failure::Lane) => {}
+            }
+        }
+        Ok(Run::Lane(LaneJob {
+            shared: Arc::clone(&self.shared),
+            function: job.function,
+            writes: true,
+            type_name: Vec::new(),
+            key: job.key.to_vec(),
+            name: job.name(),
+            args: args.iter().map(|argument| argument.to_vec()).collect(),
+            touch: None,
+            wanted,
+            of_handler: true,
+        }))
     }
 
     /// What the reply is; a script's says so itself.
@@ -395,10 +512,11 @@ impl LaneJob {
         transaction.begin(
             self.shared.clock.now(),
             &self.type_name,
-            &self.args[0],
+            &self.key,
             self.writes,
             true,
         );
+        transaction.want(&self.wanted);
         let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
         let mut reply = Vec::new();
         let result;
@@ -412,10 +530,13 @@ impl LaneJob {
             &mut reply,
         );
         self.shared.lanes.give_back(instances, transaction);
-        LaneResult(match result {
-            Ok(()) => Ok(reply),
-            Err(Failure::Text(text)) => Err(format!("{}: {text}", self.name)),
-            Err(Failure::Lane) => Err(format!("{}: deadline exceeded", self.name)),
-        })
+        LaneResult {
+            result: match result {
+                Ok(()) => Ok(reply),
+                Err(Failure::Text(text)) => Err(format!("{}: {text}", self.name)),
+                Err(Failure::Lane) => Err(format!("{}: deadline exceeded", self.name)),
+            },
+            of_handler: self.of_handler,
+        }
     }
 }

@@ -95,7 +95,7 @@ impl Worker {
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
         if let Some(call) = self.virtual_key(key.bytes) {
             let touch = meta.flags.ttl.map(|exptime| expiry(exptime, self.now));
-            self.told.get("get", std::iter::once(key.bytes));
+            self.told.command("get", std::iter::once(key.bytes));
             return match self.call(&call, &[], touch) {
                 CallOutcome::Reply | CallOutcome::Raw => {
                     let info = result_info(self.reply.len());

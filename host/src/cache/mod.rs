@@ -11,6 +11,7 @@ mod clock;
 mod counters;
 mod detail;
 mod export;
+mod handlers;
 mod host;
 mod locks;
 mod meta;
@@ -52,6 +53,8 @@ pub struct Config {
     pub detail: (bool, u8),
     /// Keys may be listed (`lru_crawler`, `stats cachedump`; not with `-X`).
     pub dump: bool,
+    /// Scripts handle every text command.
+    pub lua_main: bool,
     /// For all questions of one `peer_get`.
     pub peer_time_max: Duration,
 }
@@ -88,6 +91,7 @@ impl Cache {
             detail: detail::Detail::new(config.detail.0, config.detail.1),
             dump: config.dump,
             inline_budget: config.inline_budget,
+            lua_main: config.lua_main,
             counters: parking_lot::Mutex::default(),
             counters_base: parking_lot::Mutex::default(),
             host,

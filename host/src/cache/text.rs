@@ -23,7 +23,7 @@ pub(super) struct RestOfGet {
 }
 
 impl RestOfGet {
-    fn new(get: &Get<'_>, keys: &[u8]) -> RestOfGet {
+    pub(super) fn new(get: &Get<'_>, keys: &[u8]) -> RestOfGet {
         RestOfGet {
             keys: keys.to_vec(),
             cas: get.cas,
@@ -45,13 +45,7 @@ impl Worker {
     pub(super) fn get(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> (Flow, Option<RestOfGet>) {
         let mut keys = get.keys;
         if self.scripts.load().is_some() {
-            let name = match (get.touch, get.cas) {
-                (None, false) => "get",
-                (None, true) => "gets",
-                (Some(_), false) => "gat",
-                (Some(_), true) => "gats",
-            };
-            self.told.get(name, get.keys);
+            self.told.command(get.name(), get.keys);
         }
         let touch = get.touch.map(|exptime| expiry(exptime, self.now));
         loop {
@@ -82,6 +76,27 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// The next `count` of `keys`; where the command stands when it cannot go on.
+    pub(super) fn values(
+        &mut self,
+        get: &Get<'_>,
+        keys: &mut Tokens<'_>,
+        count: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(Flow, Option<RestOfGet>)> {
+        let touch = get.touch.map(|exptime| expiry(exptime, self.now));
+        for _ in 0..count {
+            let here = keys.rest();
+            let key = self.shared.store.key(keys.next()?);
+            match self.value(key, get.cas, touch, out) {
+                Flow::Next => {}
+                Flow::Abort => return Some((Flow::Next, None)),
+                flow => return Some((flow, Some(RestOfGet::new(get, here)))),
+            }
+        }
+        None
     }
 
     /// One key of a `get`.

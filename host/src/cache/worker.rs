@@ -172,7 +172,7 @@ impl Worker {
         }
         let binary = *connection
             .binary
-            .get_or_insert(input[skipped] == BINARY_MAGIC);
+            .get_or_insert(input[skipped] == BINARY_MAGIC && !self.shared.lua_main);
         if binary {
             self.execute_binary(connection, input, skipped, out)
         } else {
@@ -315,6 +315,9 @@ impl Worker {
         self.ready = pending.result;
         let limits = self.shared.protocol_limits;
         let (flow, raw) = match &pending.what {
+            Unfinished::Get(rest) if self.shared.lua_main => {
+                (self.get_by_scripts(&rest.get(), out), &[][..])
+            }
             Unfinished::Get(rest) => (self.get(&rest.get(), out), &[][..]),
             Unfinished::Command(raw) if connection.binary == Some(true) => (
                 (self.binary_again(connection, raw, out), None),
@@ -338,6 +341,16 @@ impl Worker {
         command: &Command<'_>,
         out: &mut Vec<u8>,
     ) -> (Flow, Option<RestOfGet>) {
+        if self.shared.lua_main {
+            match command {
+                Command::Get(get) => return self.get_by_scripts(get, out),
+                other => {
+                    if let Some(flow) = self.by_scripts(other, out) {
+                        return (flow, None);
+                    }
+                }
+            }
+        }
         let flow = match command {
             Command::Get(get) => return self.get(get, out),
             Command::Store(store) => self.store(store, out),

@@ -161,6 +161,18 @@ pub struct Get<'a> {
     pub touch: Option<i64>,
 }
 
+impl Get<'_> {
+    /// The command's name.
+    pub fn name(&self) -> &'static str {
+        match (self.touch, self.cas) {
+            (None, false) => "get",
+            (None, true) => "gets",
+            (Some(_), false) => "gat",
+            (Some(_), true) => "gats",
+        }
+    }
+}
+
 /// How a classic command stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreVerb {

@@ -76,16 +76,19 @@ function handleGET(command, key)
   return 0
 end
 
---- A command, without virtual keys. Negative closes the connection.
+--- A command, without virtual keys. A negative number closes the connection, "native" leaves the command to
+-- the server, as does a command without a handler.
 function mainNormal(command)
   local handler = core[command:getCommand()]
   if handler == nil then return -1 end
   return handler(command)
 end
 
---- A command, with virtual keys in `get`.
+--- A command, with virtual keys in `get`. A storage command that calls a function is the server's to frame.
 function mainVirtualKey(command)
-  if command:getCommand() ~= "get" then return mainNormal(command) end
+  local name = command:getCommand()
+  if name == "set" and getVirtualKeyHandler(command:getKey()) then return "native" end
+  if name ~= "get" then return mainNormal(command) end
   local keys = command:getMultipleKeys() or { command:getKey() }
   for _, key in ipairs(keys) do
     local handler, args = getVirtualKeyHandler(key)

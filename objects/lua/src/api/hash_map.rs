@@ -1,9 +1,10 @@
 //! `getHashMap()` and `HashMap`: the plain items of the cache.
 
 use super::{Class, Slot, cache_item, last_bytes, last_number};
-use crate::context;
+use crate::context::{self, Context};
+use crate::rules::Rules;
 use crate::sys::host;
-use crate::sys::lua::{Lua, Outcome};
+use crate::sys::lua::{Lua, Outcome, Raise};
 use crate::wire::list;
 
 /// Defines the table, the one userdata, and the global function.
@@ -29,9 +30,12 @@ pub(crate) fn install(lua: Lua) {
 fn get(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
     let key = last_bytes(&lua, 2);
-    match host::item_get(key) {
-        Some(len) if !key.is_empty() => cache_item::push_parked(lua, key, len),
-        _ => lua.push_nil(),
+    match Some(key)
+        .filter(|k| Rules::is_key(k))
+        .and_then(host::item_get)
+    {
+        Some(len) => cache_item::push_parked(lua, key, len),
+        None => lua.push_nil(),
     }
     Ok(1)
 }
@@ -40,6 +44,7 @@ fn get(lua: Lua) -> Outcome {
 fn put(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
     let item = cache_item::check(&lua, lua.top().max(2))?;
+    check_write(item.key, item.data)?;
     host::item_put(item.key, item.flags, item.expiry_ms, item.data);
     Ok(0)
 }
@@ -47,14 +52,28 @@ fn put(lua: Lua) -> Outcome {
 /// `hashMap:delete(key)`.
 fn delete(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
-    host::item_delete(last_bytes(&lua, 2));
+    let key = last_bytes(&lua, 2);
+    if Rules::is_key(key) {
+        check_write(key, b"")?;
+        host::item_delete(key);
+    }
     Ok(0)
+}
+
+/// Refuses what the host would refuse.
+fn check_write(key: &[u8], data: &[u8]) -> Result<(), Raise> {
+    context::with(|c| {
+        c.check_write()?;
+        let refused = c.rules.borrow().refuse_write(key, data);
+        refused.map_or(Ok(()), |why| Err(why.into()))
+    })
 }
 
 /// `hashMap:deleteLRU(bytes)`: evicts at least so much, when the call ends.
 fn delete_lru(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
     let bytes = last_number(lua, 2);
+    context::with(Context::check_write)?;
     if bytes >= 1.0 {
         host::item_delete_lru(bytes as i64);
     }
