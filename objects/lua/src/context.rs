@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) called: Cell<(&'static [u8], &'static [u8])>,
     /// Number of the call: handles are good for the call that opened them.
     pub(crate) serial: Cell<u32>,
+    /// Key of the item that `executeReadOnly` and its kin work on.
+    pub(crate) item_key: RefCell<Vec<u8>>,
     /// Scratch space for lists to and from the host.
     pub(crate) scratch: RefCell<Vec<u8>>,
     /// Lines this call may still print.
@@ -55,6 +57,7 @@ impl Context {
             read_only: RefCell::new(BTreeSet::new()),
             called: Cell::new((b"", b"")),
             serial: Cell::new(0),
+            item_key: RefCell::new(Vec::new()),
             scratch: RefCell::new(Vec::new()),
             lines_left: Cell::new(LINES_MAX),
             log_level: Cell::new(1.0),
@@ -80,6 +83,13 @@ impl Context {
             return Err("a read-only function cannot write".into());
         }
         Ok(())
+    }
+
+    /// Refuses to write or delete an item as the host would.
+    pub(crate) fn refuse_item(&self, key: &[u8], data: &[u8]) -> Result<(), Raise> {
+        self.check_write()?;
+        let refused = self.rules.borrow().refuse_write(key, data);
+        refused.map_or(Ok(()), |why| Err(why.into()))
     }
 
     /// Appends raw protocol bytes to the answer.

@@ -41,11 +41,11 @@ fn text(lua: Lua, read: impl FnOnce(&Command) -> Option<&[u8]>) -> Outcome {
 
 fn install_getters(lua: Lua) {
     lua.set_native("getCommand", |lua: Lua| {
-        text(lua, |c| Some(&*c.name).filter(|n| !n.is_empty()))
+        text(lua, |c| Some(c.name).filter(|n| !n.is_empty()))
     });
-    lua.set_native("getKey", |lua: Lua| text(lua, |c| c.key.as_deref()));
+    lua.set_native("getKey", |lua: Lua| text(lua, Command::key));
     lua.set_native("getKeySize", |lua: Lua| {
-        number(lua, |c| c.key.as_ref().map_or(0, Vec::len) as f64)
+        number(lua, |c| c.key().map_or(0, <[u8]>::len) as f64)
     });
     lua.set_native("getExpiryTime", |lua: Lua| number(lua, |c| c.expiry as f64));
     lua.set_native("getDelta", |lua: Lua| number(lua, |c| c.delta as f64));
@@ -54,22 +54,23 @@ fn install_getters(lua: Lua) {
         number(lua, |c| f64::from(c.noreply))
     });
     lua.set_native("getDataSize", |lua: Lua| {
-        number(lua, |c| c.data.as_ref().map_or(0, Vec::len) as f64)
+        number(lua, |c| c.data().map_or(0, <[u8]>::len) as f64)
     });
-    lua.set_native("getData", |lua: Lua| text(lua, |c| c.data.as_deref()));
+    lua.set_native("getData", |lua: Lua| text(lua, Command::data));
     lua.set_native("hasMultipleKeys", |lua: Lua| {
-        number(lua, |c| c.keys.len() as f64)
+        number(lua, |c| c.keys().count() as f64)
     });
     lua.set_native("getMultipleKeys", |lua: Lua| {
         Class::Command.check(&lua, 1);
         context::with(|context| {
             let command = context.command.borrow();
-            if command.keys.is_empty() {
+            let mut keys = command.keys().peekable();
+            if keys.peek().is_none() {
                 lua.push_nil();
                 return;
             }
             lua.push_table(8, 0);
-            for (n, key) in (1..).zip(&command.keys) {
+            for (n, key) in (1..).zip(keys) {
                 lua.push_bytes(key);
                 lua.raw_set_index(-2, n);
             }
@@ -120,14 +121,14 @@ fn new_cache_item(lua: Lua) -> Outcome {
     Class::Command.check(&lua, 1);
     context::with(|context| {
         let command = context.command.borrow();
-        let Some(key) = command.key.as_deref() else {
+        let Some(key) = command.key() else {
             return Err("newCacheItem: the command has no key".into());
         };
         let item = cache_item::Item {
             flags: command.flags,
-            expiry_ms: command.expiry_ms(host::now_ms()),
+            expiry_ms: command.expiry_ms(host::now_ms),
             key,
-            data: command.data.as_deref().unwrap_or_default(),
+            data: command.data().unwrap_or_default(),
         };
         cache_item::push(lua, &item);
         Ok(1)

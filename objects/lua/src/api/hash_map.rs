@@ -4,7 +4,7 @@ use super::{Class, Slot, cache_item, last_bytes, last_number};
 use crate::context::{self, Context};
 use crate::rules::Rules;
 use crate::sys::host;
-use crate::sys::lua::{Lua, Outcome, Raise};
+use crate::sys::lua::{Lua, Outcome};
 use crate::wire::list;
 
 /// Defines the table, the one userdata, and the global function.
@@ -44,7 +44,7 @@ fn get(lua: Lua) -> Outcome {
 fn put(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
     let item = cache_item::check(&lua, lua.top().max(2))?;
-    check_write(item.key, item.data)?;
+    context::with(|c| c.refuse_item(item.key, item.data))?;
     host::item_put(item.key, item.flags, item.expiry_ms, item.data);
     Ok(0)
 }
@@ -54,19 +54,10 @@ fn delete(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
     let key = last_bytes(&lua, 2);
     if Rules::is_key(key) {
-        check_write(key, b"")?;
+        context::with(|c| c.refuse_item(key, b""))?;
         host::item_delete(key);
     }
     Ok(0)
-}
-
-/// Refuses what the host would refuse.
-fn check_write(key: &[u8], data: &[u8]) -> Result<(), Raise> {
-    context::with(|c| {
-        c.check_write()?;
-        let refused = c.rules.borrow().refuse_write(key, data);
-        refused.map_or(Ok(()), |why| Err(why.into()))
-    })
 }
 
 /// `hashMap:deleteLRU(bytes)`: evicts at least so much, when the call ends.

@@ -4,6 +4,7 @@
 
 use super::{Class, Slot, last_bytes};
 use crate::context::{self, Context};
+use crate::number;
 use crate::sys::host;
 use crate::sys::lua::{Lua, Outcome, Raise};
 use crate::wire::Reader;
@@ -161,30 +162,25 @@ fn incr(lua: Lua) -> Outcome {
     } else {
         lua.check_number(3)
     };
-    let mut text = [0; 64];
+    let mut text = [0; TEXT_BYTES_MAX];
     let old = match host::field_get(h, field, &mut text) {
         None => 0.0,
         Some(len) => text
             .get(..len)
-            .and_then(|t| std::str::from_utf8(t).ok())
-            .and_then(|t| t.parse::<f64>().ok())
+            .and_then(number::parse)
             .ok_or("incr: the field is not a number")?,
     };
     let sum = old + by;
-    let new = number_text(sum)?;
-    host::field_put(h, field, new.as_bytes());
+    if !sum.is_finite() {
+        return Err("incr: the sum is not finite".into());
+    }
+    number::with_text(sum, |text| host::field_put(h, field, text));
     lua.push_number(sum);
     Ok(1)
 }
 
-/// The shortest text that reads back as the number.
-fn number_text(n: f64) -> Result<String, Raise> {
-    if n.is_finite() {
-        Ok(n.to_string())
-    } else {
-        Err("incr: the sum is not finite".into())
-    }
-}
+/// Longest text of a number that `incr` adds to.
+const TEXT_BYTES_MAX: usize = 64;
 
 /// `object:ttl()`: seconds left, `math.huge` for ever, nil without an object.
 fn ttl(lua: Lua) -> Outcome {
