@@ -1,7 +1,8 @@
 //! `--lua-main`: every text command is given to the scripts' `mainVirtualKey`, as in the original. The server
 //! executes what they leave to it, and what is not theirs: objects that are no script's.
 
-use super::calls::{HandlerJob, Run};
+use super::calls::handler::{HandlerJob, Run};
+use super::calls::{LaneJob, Target};
 use super::text::{OUT_BYTES_MAX, RestOfGet};
 use super::worker::{Flow, Worker};
 use crate::protocol::{Command, Get, KeyBuffer, StoreVerb, Tokens, VirtualKey, reply};
@@ -52,7 +53,7 @@ enum Handled {
     Native,
     /// Text for `SERVER_ERROR`.
     Error(String),
-    Lane(super::LaneJob),
+    Lane(Box<LaneJob>),
 }
 
 /// A command in the words of a script.
@@ -184,8 +185,7 @@ impl Worker {
         if self.shared.is_object_name(key) {
             return true;
         }
-        let native = |call: super::calls::Call<'_>| !call.is_script();
-        self.virtual_key(key).is_some_and(native)
+        matches!(self.target(key), Target::Call(call) if !call.is_script())
     }
 
     /// Runs `mainVirtualKey`, here or on a lane.
@@ -292,7 +292,7 @@ impl<'a> About<'a> {
             },
             Command::Version => named("version"),
             Command::Quit => named("quit"),
-            Command::Stats { .. } => named("stats"),
+            Command::Stats { .. } | Command::Cachedump { .. } => named("stats"),
             Command::Shutdown { .. } => named("shutdown"),
             Command::Watch { .. } => named("watch"),
             Command::LruCrawler(_) => named("lru_crawler"),
@@ -303,13 +303,13 @@ impl<'a> About<'a> {
             Command::MetaGet(meta) => keyed("mg", meta.key.bytes(buffer), false),
             Command::MetaDelete(meta) => keyed("md", meta.key.bytes(buffer), false),
             Command::MetaArith(meta) => About {
-                delta: meta.flags.delta,
+                delta: meta.flags.delta(),
                 ..keyed("ma", meta.key.bytes(buffer), false)
             },
             Command::MetaSet { meta, value } => About {
                 data: Some(value),
-                flags: meta.flags.client_flags,
-                exptime: meta.flags.ttl.unwrap_or(0),
+                flags: meta.flags.client_flags(),
+                exptime: meta.flags.ttl().unwrap_or(0),
                 ..keyed("ms", meta.key.bytes(buffer), false)
             },
             Command::MetaDebug { key } => keyed("me", key.bytes(buffer), false),

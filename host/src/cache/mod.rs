@@ -10,6 +10,7 @@ mod calls;
 mod clock;
 mod counters;
 mod detail;
+mod dump;
 mod export;
 mod handlers;
 mod host;
@@ -22,6 +23,7 @@ mod scripts;
 mod shared;
 mod text;
 pub mod transaction;
+mod watching;
 mod worker;
 
 use std::sync::Arc;
@@ -94,8 +96,10 @@ impl Cache {
             lua_main: config.lua_main,
             counters: parking_lot::Mutex::default(),
             counters_base: parking_lot::Mutex::default(),
+            hub: host.watch_hub(),
             host,
         };
+        shared.observe_evictions();
         Cache {
             shared: Arc::new(shared),
         }

@@ -156,7 +156,7 @@ impl Shared {
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&self.registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        transaction.begin(self.clock.now(), b"", b"", false, true);
+        transaction.begin(self.clock.now(), (b"", b"", None), false, true);
         let (_, prepared) = instances.prepare(load, transaction);
         prepared.map_err(|error| format!("scripts: {error}"))
     }
@@ -194,7 +194,7 @@ impl Shared {
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        transaction.begin(self.clock.now(), b"", b"", false, true);
+        transaction.begin(self.clock.now(), (b"", b"", None), false, true);
         let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let mut json = Vec::new();
         let (_, result) = instances.call(load, &args, transaction, Budget::Full, &mut json);

@@ -88,10 +88,10 @@ impl<W: World> Instances<W> {
         &mut self,
         function: FunctionRef,
         args: &[&[u8]],
-        world: W,
+        world: Box<W>,
         budget: Budget,
         reply: &mut Vec<u8>,
-    ) -> (W, Result<(), CallError>) {
+    ) -> (Box<W>, Result<(), CallError>) {
         let object = self.types.types().of(function);
         let slot = Slot::of(&mut self.slots, function.slot, object);
         let number = function.function as usize;
@@ -162,7 +162,11 @@ impl<W: World> Instances<W> {
     ///
     /// # Errors
     /// When there can be none.
-    pub fn prepare(&mut self, function: FunctionRef, world: W) -> (W, Result<(), CallError>) {
+    pub fn prepare(
+        &mut self,
+        function: FunctionRef,
+        world: Box<W>,
+    ) -> (Box<W>, Result<(), CallError>) {
         let object = self.types.types().of(function);
         let slot = Slot::of(&mut self.slots, function.slot, object);
         match slot.warm_up(object, &self.linker, &self.log, world) {
@@ -244,8 +248,8 @@ impl<W: World> Slot<W> {
         object: &ObjectType,
         linker: &Linker<CallState<W>>,
         log: &Arc<dyn Log>,
-        world: W,
-    ) -> Result<W, (W, CallError)> {
+        world: Box<W>,
+    ) -> Result<Box<W>, (Box<W>, CallError)> {
         // A world that panicked left its instance in the middle of a call.
         if self.warm.as_ref().is_some_and(|warm| !warm.in_call()) {
             return Ok(world);
@@ -265,8 +269,8 @@ impl<W: World> Slot<W> {
         &mut self,
         object: &ObjectType,
         arguments: &[Vec<u8>],
-        world: W,
-    ) -> Result<W, (W, CallError)> {
+        world: Box<W>,
+    ) -> Result<Box<W>, (Box<W>, CallError)> {
         let warm = self.warm.as_mut().expect("it was just made");
         if let Some(image) = object.image.get() {
             if let Err(error) = warm.restore(image) {

@@ -33,16 +33,17 @@ type Names = HashMap<Box<[u8]>, u16, rapidhash::fast::RandomState>;
 pub struct Types {
     slots: Vec<Arc<ObjectType>>,
     by_name: Names,
+    /// By `type:function`, as a virtual key begins.
+    calls: HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState>,
     /// Interpreters, which no virtual key names.
     interpreters: Names,
 }
 
 impl Types {
-    /// The function a virtual key names. Called for every key with a `:` in it.
-    pub fn find(&self, type_name: &[u8], function: &[u8]) -> Option<FunctionRef> {
-        let slot = *self.by_name.get(type_name)?;
-        let function = *self.slots[slot as usize].by_name.get(function)?;
-        Some(FunctionRef { slot, function })
+    /// The function that `type:function` names. Asked for every key with a `:` in it.
+    #[inline]
+    pub fn find(&self, call: &[u8]) -> Option<FunctionRef> {
+        self.calls.get(call).copied()
     }
 
     /// A function of an interpreter.
@@ -415,12 +416,31 @@ impl Registry {
             Some(place) => *place = Arc::new(object),
             None => slots.push(Arc::new(object)),
         }
+        let calls = calls(&slots, &by_name);
         self.types.store(Arc::new(Types {
             slots,
             by_name,
+            calls,
             interpreters,
         }));
     }
+}
+
+/// What virtual keys can name.
+fn calls(
+    slots: &[Arc<ObjectType>],
+    by_name: &Names,
+) -> HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState> {
+    let of_type = |(type_name, slot): (&Box<[u8]>, &u16)| {
+        let (type_name, slot) = (type_name.clone(), *slot);
+        let functions = slots[slot as usize].by_name.iter();
+        functions.map(move |(function, number)| {
+            let call = [&type_name[..], function].join(&b':');
+            let function = *number;
+            (call.into_boxed_slice(), FunctionRef { slot, function })
+        })
+    };
+    by_name.iter().flat_map(of_type).collect()
 }
 
 /// One thread's view of the types: follows the registry, at the cost of one load per look.

@@ -19,8 +19,8 @@ use super::acceptor::Admission;
 use super::buffers::Rest;
 use super::link::{Link, Wish};
 use super::service::{Service, Step};
-use super::shard::Shard;
-use crate::stats::{ConnectionState, Stream};
+use super::shard::{CloseReason, Shard};
+use crate::stats::ConnectionState;
 
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
@@ -35,6 +35,8 @@ pub(super) struct Session<S: Service, T> {
     rest: Rest,
     /// Nothing reaches the service before this was looked at.
     gate: Gate,
+    /// It ended by an error of its socket.
+    broken: bool,
     /// Counts the connection as open for as long as it is.
     _admission: Admission,
 }
@@ -71,11 +73,14 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     pub(super) fn new(shard: Rc<Shard<S>>, stream: T, link: Link, admission: Admission) -> Self {
         let link = Rc::new(link);
         shard.register(&link);
+        let mut state = S::Connection::default();
+        shard.service.borrow_mut().opened(&mut state, link.entry.id);
         Session {
             shard,
             stream,
             link,
-            state: S::Connection::default(),
+            state,
+            broken: false,
             rest: Rest::default(),
             gate: Gate::Protocol,
             _admission: admission,
@@ -85,7 +90,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     /// Serves until either side closes.
     pub(super) async fn run(mut self) {
         // A connection that breaks is the client's affair; nothing is left to say to it.
-        let _ = self.serve().await;
+        self.broken = self.serve().await.is_err();
     }
 
     async fn serve(&mut self) -> io::Result<()> {
@@ -342,13 +347,13 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
 
 impl<S: Service, T> Drop for Session<S, T> {
     fn drop(&mut self) {
-        let process = &self.shard.process;
-        let entry = &self.link.entry;
-        process.hub.publish(
-            Stream::Connections,
-            format_args!("type=conn_close rip={} id={}", entry.peer, entry.id),
-        );
-        process.stats.connections.close(entry.id);
+        let reason = match self.link.wish() {
+            Wish::Leave => CloseReason::Idle,
+            Wish::Finish => CloseReason::Shutdown,
+            Wish::Stay if self.broken => CloseReason::Error,
+            Wish::Stay => CloseReason::Normal,
+        };
+        self.shard.process.closed(&self.link.entry, reason);
         self.shard.unregister(&self.link);
     }
 }

@@ -14,7 +14,7 @@ use super::link::{Link, Wish};
 use super::options::ServerConfig;
 use super::service::Service;
 use super::tls::Tls;
-use crate::stats::{ServerStats, WatchHub, WorkerCounters};
+use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, WorkerCounters};
 
 /// Input read at one go for each request of `-R`: 20 make 64 KiB.
 const TURN_BYTES_PER_REQUEST: usize = (64 << 10) / 20;
@@ -33,6 +33,47 @@ pub(super) struct Process {
     pub(super) passwords: Option<Arc<Passwords>>,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) config: ServerConfig,
+}
+
+/// Why a connection ended, as log lines say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CloseReason {
+    Normal,
+    Error,
+    Idle,
+    Shutdown,
+}
+
+impl CloseReason {
+    fn name(self) -> &'static str {
+        match self {
+            CloseReason::Normal => "normal",
+            CloseReason::Error => "error",
+            CloseReason::Idle => "idle_timeout",
+            CloseReason::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl Process {
+    /// Tells the watchers of a new connection.
+    pub(super) fn opened(&self, entry: &ConnectionEntry) {
+        let (end, id) = (entry.endpoint(), entry.id);
+        self.hub.publish(
+            Stream::Connections,
+            format_args!("type=conn_new {end} cfd={id}"),
+        );
+    }
+
+    /// Strikes a connection out and tells the watchers.
+    pub(super) fn closed(&self, entry: &ConnectionEntry, reason: CloseReason) {
+        let (end, id, reason) = (entry.endpoint(), entry.id, reason.name());
+        self.hub.publish(
+            Stream::Connections,
+            format_args!("type=conn_close {end} reason={reason} cfd={id}"),
+        );
+        self.stats.connections.close(id);
+    }
 }
 
 /// One worker's own. Never borrowed across an await.

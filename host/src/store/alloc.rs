@@ -18,15 +18,16 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::arena::{Addr, Arena, REGION_GRAINS};
+use super::bins::Bins;
 
-const LEN_MASK: u64 = 0xfff;
-const IN_USE: u64 = 1 << 12;
+pub(super) const LEN_MASK: u64 = 0xfff;
+pub(super) const IN_USE: u64 = 1 << 12;
 const PREV_FREE: u64 = 1 << 13;
 const KIND_SHIFT: u32 = 14;
 /// The allocator's bits of word 0.
 pub(super) const TAG_MASK: u64 = 0xffff;
 /// Smallest extent in grains: a free one needs two words for its links.
-const GRAINS_MIN: u32 = 2;
+pub(super) const GRAINS_MIN: u32 = 2;
 /// Bytes of a continuation piece before its payload.
 pub(super) const PIECE_HEAD: usize = 8;
 
@@ -115,6 +116,8 @@ pub(super) enum RegionUse {
     Extents,
     /// Extents, being emptied: nothing new is placed there.
     Closing,
+    /// Emptied, on its way to another use: there are no tags to walk, its memory may be going.
+    Emptied,
     /// Lines of the index.
     Index,
 }
@@ -122,13 +125,10 @@ pub(super) enum RegionUse {
 /// The free extents and the regions.
 #[derive(Debug)]
 pub(super) struct Allocator {
-    heads: [Addr; BINS],
-    filled: [u64; BINS.div_ceil(64)],
-    /// Grains in bins.
-    pub free_grains: u64,
+    pub(super) bins: Bins,
     /// Grains in extents in use.
     pub used_grains: u64,
-    regions: Vec<RegionUse>,
+    pub(super) regions: Vec<RegionUse>,
     /// Regions not `Idle`.
     pub regions_used: u32,
     /// Regions that may be used.
@@ -136,27 +136,14 @@ pub(super) struct Allocator {
     /// Regions of the index.
     pub regions_index: u32,
     /// No region below it is idle.
-    idle_from: u32,
-}
-
-/// Lengths below 64 have a bin each, longer ones 16 bins per doubling.
-const BINS: usize = 64 + 5 * 16 + 1;
-
-fn bin_of(len: u32) -> usize {
-    if len < 64 {
-        return len as usize;
-    }
-    let log = len.ilog2();
-    64 + ((log - 6) * 16 + ((len >> (log - 4)) & 15)) as usize
+    pub(super) idle_from: u32,
 }
 
 impl Allocator {
     /// Owns nothing yet.
     pub(super) fn new(regions_allowed: u32) -> Allocator {
         Allocator {
-            heads: [0; BINS],
-            filled: [0; BINS.div_ceil(64)],
-            free_grains: 0,
+            bins: Bins::default(),
             used_grains: 0,
             regions: Vec::new(),
             regions_used: 0,
@@ -181,8 +168,8 @@ impl Allocator {
         let needed = plan.grains_min(arena) + 1;
         let unused = u64::from(self.regions_allowed.saturating_sub(self.regions_used))
             * u64::from(REGION_GRAINS);
-        if self.free_grains + unused < needed {
-            return Err(needed - self.free_grains - unused);
+        if self.bins.grains + unused < needed {
+            return Err(needed - self.bins.grains - unused);
         }
         self.take_pieces(arena, plan)
     }
@@ -277,7 +264,7 @@ impl Allocator {
 
     /// Takes `len` grains from the best hole, or from a fresh region.
     fn take_fit(&mut self, arena: &Arena, len: u32) -> Option<Addr> {
-        let addr = match self.find(arena, len) {
+        let addr = match self.bins.find(arena, len) {
             Some(addr) => addr,
             None => self.open_region(arena)?,
         };
@@ -287,9 +274,7 @@ impl Allocator {
     }
 
     fn take_largest(&mut self, arena: &Arena) -> Option<Addr> {
-        let word = self.filled.iter().rposition(|bits| *bits != 0)?;
-        let bin = word * 64 + 63 - self.filled[word].leading_zeros() as usize;
-        let addr = self.heads[bin];
+        let addr = self.bins.largest()?;
         self.unbin(arena, addr);
         self.carve(arena, addr, grains_of(arena.word0(addr).load(Relaxed)));
         Some(addr)
@@ -308,202 +293,20 @@ impl Allocator {
         }
     }
 
-    fn find(&self, arena: &Arena, len: u32) -> Option<Addr> {
-        let mut bin = bin_of(len);
-        if len >= 64 {
-            // A bin of longer lengths may hold a fit; look at a few before taking from the next.
-            let mut addr = self.heads[bin];
-            for _ in 0..4 {
-                if addr == 0 {
-                    break;
-                }
-                let word = arena.word0(addr).load(Relaxed);
-                if grains_of(word) >= len {
-                    return Some(addr);
-                }
-                addr = (word >> 32) as Addr;
-            }
-            bin += 1;
-        }
-        let mut word = bin / 64;
-        let mut bits = self.filled.get(word)? & (!0 << (bin % 64));
-        while bits == 0 {
-            word += 1;
-            bits = *self.filled.get(word)?;
-        }
-        Some(self.heads[word * 64 + bits.trailing_zeros() as usize])
-    }
-
     fn closing(&self, addr: Addr) -> bool {
         self.regions[(addr / REGION_GRAINS) as usize] == RegionUse::Closing
     }
 
-    /// Writes a free extent and links it into its bin.
-    fn bin(&mut self, arena: &Arena, addr: Addr, len: u32) {
+    /// Makes a hole, which is not offered to anybody while its region is being emptied.
+    pub(super) fn bin(&mut self, arena: &Arena, addr: Addr, len: u32) {
         debug_assert!(len >= GRAINS_MIN);
-        let at = arena.at(addr);
-        let last = at + ((len as usize) << arena.shift()) - 1;
-        arena.store(last, u64::from(len) << 48);
-        if self.closing(addr) {
-            arena.store(at, u64::from(len));
-            return;
-        }
-        let bin = bin_of(len);
-        let next = self.heads[bin];
-        arena.store(at, u64::from(len) | u64::from(next) << 32);
-        let footer = arena.load(at + 1) & (!0 << 48);
-        arena.store(at + 1, if last == at + 1 { footer } else { 0 });
-        if next != 0 {
-            self.set_bin_prev(arena, next, addr);
-        }
-        self.heads[bin] = addr;
-        self.filled[bin / 64] |= 1 << (bin % 64);
-        self.free_grains += u64::from(len);
+        let offered = !self.closing(addr);
+        self.bins.add(arena, addr, len, offered);
     }
 
-    fn unbin(&mut self, arena: &Arena, addr: Addr) {
-        if self.closing(addr) {
-            return;
-        }
-        let at = arena.at(addr);
-        let word = arena.load(at);
-        let (len, next) = (grains_of(word), (word >> 32) as Addr);
-        let prev = arena.load(at + 1) as Addr;
-        let bin = bin_of(len);
-        if prev == 0 {
-            self.heads[bin] = next;
-            if next == 0 {
-                self.filled[bin / 64] &= !(1 << (bin % 64));
-            }
-        } else {
-            arena.store(
-                arena.at(prev),
-                arena.load(arena.at(prev)) & 0xffff_ffff | u64::from(next) << 32,
-            );
-        }
-        if next != 0 {
-            self.set_bin_prev(arena, next, prev);
-        }
-        self.free_grains -= u64::from(len);
-    }
-
-    fn set_bin_prev(&self, arena: &Arena, addr: Addr, prev: Addr) {
-        let at = arena.at(addr) + 1;
-        arena.store(at, arena.load(at) & (!0 << 48) | u64::from(prev));
-    }
-
-    // Regions.
-
-    /// What a region is used for.
-    pub(super) fn region_use(&self, region: u32) -> RegionUse {
-        self.regions
-            .get(region as usize)
-            .copied()
-            .unwrap_or(RegionUse::Idle)
-    }
-
-    /// Regions ever used are below this.
-    pub(super) fn regions_end(&self) -> u32 {
-        self.regions.len() as u32
-    }
-
-    fn set_region(&mut self, region: u32, to: RegionUse) {
-        let from = self.region_use(region);
-        if self.regions.len() <= region as usize {
-            self.regions.resize(region as usize + 1, RegionUse::Idle);
-        }
-        self.regions[region as usize] = to;
-        self.regions_used += u32::from(from == RegionUse::Idle);
-        self.regions_used -= u32::from(to == RegionUse::Idle);
-        self.regions_index += u32::from(to == RegionUse::Index);
-        self.regions_index -= u32::from(from == RegionUse::Index);
-    }
-
-    /// An idle region, if the limit allows one more.
-    fn idle_region(&mut self, arena: &Arena) -> Option<u32> {
-        if self.regions_used >= self.regions_allowed {
-            return None;
-        }
-        let region = (self.idle_from..).find(|r| self.region_use(*r) == RegionUse::Idle)?;
-        self.idle_from = region;
-        (region < arena.regions()).then_some(region)
-    }
-
-    /// Makes an idle region one free extent.
-    fn open_region(&mut self, arena: &Arena) -> Option<Addr> {
-        let region = self.idle_region(arena)?;
-        self.set_region(region, RegionUse::Extents);
-        self.bin(arena, region * REGION_GRAINS, REGION_GRAINS);
-        Some(region * REGION_GRAINS)
-    }
-
-    /// An idle or wholly free region for the index. Its words are not zeroed.
-    pub(super) fn take_index_region(&mut self, arena: &Arena) -> Option<u32> {
-        let region = if let Some(region) = self.idle_region(arena) {
-            region
-        } else {
-            let addr = self.heads[bin_of(REGION_GRAINS)];
-            if addr == 0 {
-                return None;
-            }
-            self.unbin(arena, addr);
-            addr / REGION_GRAINS
-        };
-        self.set_region(region, RegionUse::Index);
-        Some(region)
-    }
-
-    /// Starts emptying a region: its holes leave the bins.
-    pub(super) fn close(&mut self, arena: &Arena, region: u32) {
-        self.walk_free(arena, region, |alloc, addr, _| alloc.unbin(arena, addr));
-        self.set_region(region, RegionUse::Closing);
-    }
-
-    /// Ends emptying without success.
-    pub(super) fn reopen(&mut self, arena: &Arena, region: u32) {
-        self.set_region(region, RegionUse::Extents);
-        self.walk_free(arena, region, |alloc, addr, len| {
-            alloc.bin(arena, addr, len)
-        });
-    }
-
-    /// Ends emptying, or gives an index region back: it may be used for anything, or given to the system.
-    pub(super) fn retire(&mut self, region: u32) {
-        self.set_region(region, RegionUse::Idle);
-        self.idle_from = self.idle_from.min(region);
-    }
-
-    fn walk_free(
-        &mut self,
-        arena: &Arena,
-        region: u32,
-        mut each: impl FnMut(&mut Self, Addr, u32),
-    ) {
-        let (mut addr, end) = (region * REGION_GRAINS, (region + 1) * REGION_GRAINS);
-        while addr < end {
-            let word = arena.word0(addr).load(Relaxed);
-            if word & IN_USE == 0 {
-                each(self, addr, grains_of(word));
-            }
-            addr += grains_of(word);
-        }
-    }
-
-    /// Visits the extents in use of a region.
-    pub(super) fn walk_used(&self, arena: &Arena, region: u32, mut each: impl FnMut(Addr, u64)) {
-        if !matches!(
-            self.region_use(region),
-            RegionUse::Extents | RegionUse::Closing
-        ) {
-            return;
-        }
-        let (mut addr, end) = (region * REGION_GRAINS, (region + 1) * REGION_GRAINS);
-        while addr < end {
-            let word = arena.word0(addr).load(Relaxed);
-            if word & IN_USE != 0 {
-                each(addr, word);
-            }
-            addr += grains_of(word);
+    pub(super) fn unbin(&mut self, arena: &Arena, addr: Addr) {
+        if !self.closing(addr) {
+            self.bins.remove(arena, addr);
         }
     }
 }

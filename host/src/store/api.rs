@@ -37,7 +37,7 @@ pub struct ItemInfo {
     pub cas: u64,
     /// A get returned it before this one.
     pub fetched: bool,
-    /// Seconds since the last access before this one.
+    /// Seconds since the last access before this one, if [`GetOptions::want_idle`] or scanned; else 0.
     pub idle_s: u32,
     /// Marked stale by a meta delete or an old-CAS set.
     pub stale: bool,
@@ -54,6 +54,8 @@ pub struct ItemInfo {
 pub struct GetOptions {
     /// The caller will show the CAS: assign one if the item has none.
     pub want_cas: bool,
+    /// The caller will show for how long nobody asked, which takes longer to find out than all else.
+    pub want_idle: bool,
     /// Leave the LRU position, fetched mark and access time alone.
     pub no_bump: bool,
     /// Set a new expiry (gat, meta T).
@@ -220,6 +222,14 @@ pub struct Config {
     pub eviction: Eviction,
     /// Seed of the key hash, random per process outside tests.
     pub hash_seed: u64,
+}
+
+/// Is told what happens to items of itself, not by a request. Called under a lock: it must not block, nor ask the store.
+pub trait Observer: std::fmt::Debug + Send + Sync {
+    /// Whether telling is worth the time it takes.
+    fn wants_evictions(&self) -> bool;
+    /// The item is about to leave because its memory is needed, at second `now_s`.
+    fn evicted(&self, key: &[u8], info: &ItemInfo, now_s: u32);
 }
 
 /// Counters of the store. Sums over shards, taken without stopping anything.

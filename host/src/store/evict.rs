@@ -27,7 +27,7 @@ impl Store {
                 Ok(chain) => return Ok(chain),
                 Err(grains) => grains,
             };
-            let free = |store: &Store| store.alloc.lock().free_grains;
+            let free = |store: &Store| store.alloc.lock().bins.grains;
             let enough = free(self) + shortage;
             loop {
                 if self.free_garbage(GARBAGE_AT_ONCE) == 0

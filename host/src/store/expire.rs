@@ -11,11 +11,13 @@ use super::alloc::Kind;
 use super::arena::Addr;
 use super::item::{Item, flag};
 use super::os::Zeroed;
-use super::shard::{EMPTY, Leave};
+use super::shard::Leave;
 use super::{Now, Store};
 
 const NEVER: u32 = 0;
 const FAN: usize = 64;
+/// Flushed items removed before others may have the shard.
+const FLUSHED_PER_LOCK: usize = 16;
 
 /// Earliest expiries, by region, by 64 regions, and so on. Stored as `!seconds`, so that zeroed memory means never
 /// and stays untouched until used.
@@ -52,14 +54,20 @@ impl Due {
     /// The region with the earliest expiry, and that.
     fn earliest(&self) -> Option<(u32, u32)> {
         let mut i = 0;
-        let mut best = NEVER;
+        let mut earliest = None;
         for level in self.levels.iter().rev() {
             let children = i * FAN..((i + 1) * FAN).min(level.len());
-            (best, i) = children
+            let (best, child) = children
                 .map(|c| (level[c].load(SeqCst), c))
                 .max_by_key(|(due, _)| *due)?;
+            // The top decides. A parent may be left with a time no child has any more, when it was lowered while it was
+            // taken; the region found under it is taken like any other, which puts its parents right.
+            earliest = earliest.or(Some(best));
+            i = child;
         }
-        (best != NEVER).then_some((i as u32, !best))
+        earliest
+            .filter(|best| *best != NEVER)
+            .map(|best| (i as u32, !best))
     }
 
     /// True when some item may be due.
@@ -67,6 +75,13 @@ impl Due {
         let top = self.levels.last().expect("there is a level");
         top.iter()
             .any(|due| due.load(Relaxed) >= !now_s && due.load(Relaxed) != NEVER)
+    }
+
+    /// Leaves a parent with a time that none of its children has.
+    #[cfg(test)]
+    pub(super) fn lower_top_only(&self, expiry: u32) {
+        let top = self.levels.last().expect("there is a level");
+        top[top.len() - 1].fetch_max(!expiry, SeqCst);
     }
 
     /// Forgets a region's expiry, before it is walked.
@@ -102,30 +117,41 @@ impl Store {
     }
 
     pub(super) fn flush_now(&self) {
-        let tick = self.tick.fetch_add(1, Relaxed);
-        self.flushed.fetch_max(tick, Relaxed);
+        let tick = {
+            // With all shards locked, so that nobody finds an item that is gone a moment later under the same lock:
+            // a commit has prepared for what it found.
+            let _turn = self.commit.lock();
+            let _all: Vec<_> = (0..self.shards.len())
+                .map(|id| self.lock_shard(id))
+                .collect();
+            let tick = self.tick.fetch_add(1, Relaxed);
+            self.flushed.fetch_max(tick, Relaxed);
+            tick
+        };
+        // Items so long untouched that the 32 bits of their ticks come round again leave at once: nobody could tell
+        // them from new ones. There are none unless the store served two thousand million accesses since.
+        self.remove_older(tick.saturating_sub(1 << 31), usize::MAX);
     }
 
     /// Removes some expired items, oldest expiry first, and other deferred work; at most about `budget` items. Returns how many it did.
     pub fn maintain(&self, now: Now, budget: usize) -> usize {
         self.note(now);
-        let mut done = self.remove_flushed(budget);
+        let mut done = self.remove_older(self.flushed.load(Relaxed), budget);
         while done < budget && self.expire_region(now.unix_s, &mut done) {}
         done += self.free_garbage(budget.saturating_sub(done));
         done += self.settle_regions(budget.saturating_sub(done));
         done
     }
 
-    /// Flushed items are the oldest of all.
-    fn remove_flushed(&self, budget: usize) -> usize {
-        let flushed = self.flushed.load(Relaxed);
+    /// Removes flushed items, at most about `budget`, with ticks below `before`. They are the oldest of all.
+    fn remove_older(&self, before: u64, budget: usize) -> usize {
         let mut done = 0;
         for (id, tail) in self.tails.iter().enumerate() {
-            while done < budget && tail.load(Relaxed) < flushed {
+            // The tail of an empty shard is the youngest there can be.
+            while done < budget && tail.load(Relaxed) < before {
                 let mut locked = self.lock_shard(id);
-                for _ in 0..16 {
-                    let tick = tail.load(Relaxed);
-                    if tick != EMPTY && tick < flushed {
+                for _ in 0..FLUSHED_PER_LOCK {
+                    if tail.load(Relaxed) < before {
                         locked.remove_tail(Leave::Expired);
                         done += 1;
                     }

@@ -24,9 +24,11 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Expiry;
-use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, grains_of};
+use super::alloc::{Chain, PIECE_HEAD, Plan, grains_of};
 use super::arena::{Addr, Arena};
+use super::draft::Draft;
 use super::fields::Tree;
+use super::stream::Stream;
 
 /// Flags of an item, in their place in word 0.
 pub(super) mod flag {
@@ -51,96 +53,25 @@ pub(super) mod flag {
 /// Longest key.
 pub(super) const KEY_BYTES_MAX: usize = 255;
 /// Value lengths from here on have a field of their own.
-const BIG: u64 = 0xffff;
+pub(super) const BIG: u64 = 0xffff;
 /// Half word of the LRU links.
 const NEWER: usize = 2;
 const OLDER: usize = 3;
 const TICK: usize = 4;
-const OPTIONAL: usize = 5;
+pub(super) const OPTIONAL: usize = 5;
 
 /// The word with both LRU links of the item at `addr`.
 pub(super) fn links(arena: &Arena, addr: Addr) -> &AtomicU64 {
     arena.word(addr, NEWER / 2)
 }
 
-/// Everything about a new item but its value's bytes and place.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Draft<'a> {
-    pub key: &'a [u8],
-    pub value_len: usize,
-    pub client_flags: u32,
-    /// Unix seconds.
-    pub expiry: Option<u32>,
-    pub cas: Option<u64>,
-    /// Any of `FETCHED | OBJECT | STALE | TOKEN_SENT`.
-    pub marks: u64,
-}
-
-impl Draft<'_> {
-    fn word0(&self) -> u64 {
-        let second = self.key.get(1).copied().unwrap_or(0);
-        let optional = |on: bool, flag: u64| if on { flag } else { 0 };
-        self.marks
-            | optional(self.expiry.is_some(), flag::EXPIRES)
-            | optional(self.client_flags != 0, flag::FLAGGED)
-            | optional(self.cas.is_some(), flag::CAS)
-            | (self.key.len() as u64) << 24
-            | (self.value_len as u64).min(BIG) << 32
-            | u64::from(self.key[0]) << 48
-            | u64::from(second) << 56
-    }
-
-    /// What to ask of the allocator.
-    pub(super) fn plan(&self) -> Plan {
-        let word0 = self.word0();
-        Plan {
-            kind: Kind::Head,
-            word0,
-            header: stream_at(word0),
-            stream: stream_len(word0, self.value_len),
-            chained: flag::CHAINED,
-        }
-    }
-
-    /// Fills a fresh chain and returns the item with a writer standing at the value.
-    pub(super) fn write<'m>(&self, arena: &'m Arena, chain: Chain) -> (Item<'m>, Stream<'m>) {
-        let item = Item::at(arena, chain.head);
-        // A chain may turn out to be one piece; the field is there all the same.
-        if item.has(flag::CHAINED) {
-            arena.set_half(chain.head, OPTIONAL, chain.next);
-        }
-        let stream = self.fill(arena, &item);
-        (item, stream)
-    }
-
-    /// Writes fields and key into an item of the right shape and returns a writer standing at the value.
-    pub(super) fn fill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
-        let mut i = OPTIONAL + usize::from(item.has(flag::CHAINED));
-        let mut put = |value: u32| {
-            arena.set_half(item.addr, i, value);
-            i += 1;
-        };
-        if self.value_len as u64 >= BIG {
-            put(self.value_len as u32);
-        }
-        if let Some(expiry) = self.expiry {
-            put(expiry);
-        }
-        if self.client_flags != 0 {
-            put(self.client_flags);
-        }
-        if let Some(cas) = self.cas {
-            put(cas as u32);
-            put((cas >> 32) as u32);
-        }
-        let mut stream = item.stream();
-        stream.write(self.key.get(2..).unwrap_or_default());
-        stream
-    }
-}
-
 /// Byte at which the stream begins.
-fn stream_at(word0: u64) -> usize {
+#[inline]
+pub(super) fn stream_at(word0: u64) -> usize {
+    const FIELDS: u64 = flag::CHAINED | flag::EXPIRES | flag::FLAGGED | flag::CAS;
+    if word0 & FIELDS == 0 && word0 >> 32 & 0xffff != BIG {
+        return OPTIONAL * 4;
+    }
     let fours = (word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED)).count_ones() as usize;
     let eight = usize::from(word0 & flag::CAS != 0) * 8;
     let big = usize::from(word0 >> 32 & 0xffff == BIG) * 4;
@@ -151,8 +82,18 @@ fn key_len(word0: u64) -> usize {
     (word0 >> 24 & 0xff) as usize
 }
 
-fn stream_len(word0: u64, value_len: usize) -> usize {
+pub(super) fn stream_len(word0: u64, value_len: usize) -> usize {
     key_len(word0).saturating_sub(2) + value_len
+}
+
+/// Changes the neighbour of the item at `addr` that was used more recently.
+pub(super) fn set_newer(arena: &Arena, addr: Addr, newer: Addr) {
+    arena.set_half(addr, NEWER, newer);
+}
+
+/// Changes the neighbour of the item at `addr` that was used less recently.
+pub(super) fn set_older(arena: &Arena, addr: Addr, older: Addr) {
+    arena.set_half(addr, OLDER, older);
 }
 
 /// An item in the arena. Its word 0 was read once: take a new `Item` after changing flags.
@@ -279,20 +220,24 @@ impl<'m> Item<'m> {
         self.arena.set_half(self.addr, TICK, tick);
     }
 
+    #[cfg(test)]
     pub(super) fn newer(&self) -> Addr {
         self.arena.half(self.addr, NEWER)
     }
 
+    #[cfg(test)]
     pub(super) fn older(&self) -> Addr {
         self.arena.half(self.addr, OLDER)
     }
 
-    pub(super) fn set_newer(&self, addr: Addr) {
-        self.arena.set_half(self.addr, NEWER, addr);
+    /// Both neighbours: newer, older.
+    pub(super) fn links(&self) -> (Addr, Addr) {
+        let links = links(self.arena, self.addr).load(Relaxed);
+        (links as Addr, (links >> 32) as Addr)
     }
 
-    pub(super) fn set_older(&self, addr: Addr) {
-        self.arena.set_half(self.addr, OLDER, addr);
+    pub(super) fn set_links(&self, newer: Addr, older: Addr) {
+        links(self.arena, self.addr).store(u64::from(newer) | u64::from(older) << 32, Relaxed);
     }
 
     pub(super) fn chain(&self) -> Chain {
@@ -350,6 +295,7 @@ impl<'m> Item<'m> {
     }
 
     /// True when the item's key is `key`.
+    #[inline]
     pub(super) fn key_is(&self, key: &[u8]) -> bool {
         let lead = self.word0 >> 48;
         let second = key.get(1).copied().unwrap_or(0);
@@ -378,30 +324,41 @@ impl<'m> Item<'m> {
         &buffer[..len]
     }
 
-    /// Copies the key out while the item may be changing; what comes out is to be verified under the lock.
+    /// Copies the key out while the item may be changing; what comes out is to be verified under the lock. `None` when
+    /// there is no key to be read. Every address and length is checked before it is followed, as all may be nonsense.
     pub(super) fn racy_key<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> Option<&'b [u8]> {
-        let fits = |addr: Addr| {
-            self.arena
-                .holds(addr, grains_of(self.arena.word0(addr).load(Relaxed)))
-        };
-        let (at, rest) = (stream_at(self.word0), self.key_len().saturating_sub(2));
-        if self.key_len() == 0 || at > self.room() || !fits(self.addr) {
+        if !self.arena.holds(self.addr, ITEM_GRAINS_MIN) {
             return None;
         }
-        if at + rest > self.room() {
-            // A key in several pieces is rare; each link is checked before it is followed.
-            let (mut covered, mut piece) = (self.room() - at, self.chain().next);
-            while covered < rest {
-                if piece == 0 || !self.arena.holds(piece, 1) || !fits(piece) {
+        let len = self.key_len();
+        let lead = (self.word0 >> 48).to_le_bytes();
+        buffer[..2].copy_from_slice(&lead[..2]);
+        let (mut piece, mut grains, mut byte) =
+            (self.addr, grains_of(self.word0), stream_at(self.word0));
+        let (mut at, mut next) = (2.min(len), self.chain().next);
+        while at < len {
+            let room = (grains as usize * self.arena.grain_bytes()).checked_sub(byte)?;
+            if !self.arena.holds(piece, grains) {
+                return None;
+            }
+            let run = room.min(len - at);
+            self.arena.read(piece, byte, run, &mut |bytes| {
+                buffer[at..at + bytes.len()].copy_from_slice(bytes);
+                at += bytes.len();
+            });
+            if at < len {
+                if next == 0 || !self.arena.holds(next, 1) {
                     return None;
                 }
-                let word0 = self.arena.word0(piece).load(Relaxed);
-                covered += (grains_of(word0) as usize * self.arena.grain_bytes())
-                    .checked_sub(PIECE_HEAD)?;
-                piece = (word0 >> 32) as Addr;
+                let word0 = self.arena.word0(next).load(Relaxed);
+                (piece, grains, byte) = (next, grains_of(word0), PIECE_HEAD);
+                if grains as usize * self.arena.grain_bytes() <= PIECE_HEAD {
+                    return None;
+                }
+                next = (word0 >> 32) as Addr;
             }
         }
-        Some(self.key(buffer))
+        (len > 0).then(|| &buffer[..len])
     }
 
     /// A cursor at the beginning of the stream.
@@ -416,9 +373,15 @@ impl<'m> Item<'m> {
     }
 
     /// A cursor at the value.
+    #[inline]
     pub(super) fn value(&self) -> Stream<'m> {
         let mut stream = self.stream();
-        stream.skip(self.key_len().saturating_sub(2));
+        let rest = self.key_len().saturating_sub(2);
+        if stream.byte + rest <= stream.end {
+            stream.byte += rest;
+        } else {
+            stream.skip(rest);
+        }
         stream
     }
 
@@ -452,74 +415,15 @@ impl<'m> Item<'m> {
     /// Replaces the owner's bits of word 0 by those of `plan`, which `holds`.
     pub(super) fn reshape(&mut self, plan: &Plan) {
         let flip = (self.word0 ^ plan.word0) & !super::alloc::TAG_MASK;
-        self.arena.word0(self.addr).fetch_xor(flip, Relaxed);
-        self.word0 ^= flip;
+        if flip != 0 {
+            self.arena.word0(self.addr).fetch_xor(flip, Relaxed);
+            self.word0 ^= flip;
+        }
     }
 }
 
+/// Grains of the fixed part of an item and its first optional field.
+const ITEM_GRAINS_MIN: u32 = 3;
 const BEFORE_EXPIRY: u64 = flag::CHAINED;
 const BEFORE_FLAGS: u64 = flag::CHAINED | flag::EXPIRES;
 const BEFORE_CAS: u64 = flag::CHAINED | flag::EXPIRES | flag::FLAGGED;
-
-/// A place in an item's stream, for reading or writing on from it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stream<'m> {
-    arena: &'m Arena,
-    piece: Addr,
-    next: Addr,
-    byte: usize,
-    end: usize,
-}
-
-impl Stream<'_> {
-    /// Steps to the next piece if this one is used up.
-    fn settle(&mut self) {
-        if self.byte == self.end && self.next != 0 {
-            let word0 = self.arena.word0(self.next).load(Relaxed);
-            self.piece = self.next;
-            self.next = (word0 >> 32) as Addr;
-            self.byte = PIECE_HEAD;
-            self.end = grains_of(word0) as usize * self.arena.grain_bytes();
-        }
-    }
-
-    fn advance(&mut self, mut len: usize, mut each: impl FnMut(Addr, usize, usize)) {
-        while len > 0 {
-            self.settle();
-            let run = len.min(self.end - self.byte);
-            if run == 0 {
-                debug_assert!(false, "a stream ends early");
-                return;
-            }
-            each(self.piece, self.byte, run);
-            self.byte += run;
-            len -= run;
-        }
-    }
-
-    /// Steps over `len` bytes.
-    pub(super) fn skip(&mut self, len: usize) {
-        self.advance(len, |_, _, _| ());
-    }
-
-    /// Hands the next `len` bytes to `sink`, in runs.
-    pub(super) fn read(&mut self, len: usize, sink: &mut impl FnMut(&[u8])) {
-        let arena = self.arena;
-        self.advance(len, |piece, byte, run| arena.read(piece, byte, run, sink));
-    }
-
-    /// Writes `src`.
-    pub(super) fn write(&mut self, src: &[u8]) {
-        let arena = self.arena;
-        let mut at = 0;
-        self.advance(src.len(), |piece, byte, run| {
-            arena.write(piece, byte, &src[at..at + run]);
-            at += run;
-        });
-    }
-
-    /// Writes what `from` holds.
-    pub(super) fn copy(&mut self, from: &mut Stream<'_>, len: usize) {
-        from.read(len, &mut |run| self.write(run));
-    }
-}

@@ -5,7 +5,7 @@
 //!
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`: how it moves between items and index.
 //! - `item`: what an item looks like, `index`: where it is, `shard`: index and LRU list under one lock.
-//! - `read`, `write`: the operations. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
+//! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
 //! - `evict`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
@@ -14,38 +14,48 @@
 mod alloc;
 mod api;
 mod arena;
+mod arith;
+mod bins;
 mod clock;
 mod commit;
+mod draft;
 mod evict;
 mod expire;
 pub mod fields;
+mod growth;
 mod index;
 mod item;
+mod list;
 mod nodes;
 mod objects;
 mod os;
+mod prefetch;
 mod read;
 mod regions;
 mod scan;
 mod shard;
 mod stats;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod write;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 pub use api::*;
+pub use scan::Cursor;
 pub use shard::ValueRef;
 
 use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
 use clock::Clock;
 use expire::Due;
-use index::{Index, bucket_of};
+use index::Index;
 use shard::{EMPTY, Locked, Shard};
 
 /// The store. Shared by all workers.
@@ -82,6 +92,7 @@ pub struct Store {
     random: AtomicU64,
     item_bytes_max: usize,
     eviction: Eviction,
+    observer: OnceLock<Box<dyn Observer>>,
     /// Made from the seed, which takes longer than hashing a key.
     hash_secrets: RapidSecrets,
 }
@@ -101,8 +112,6 @@ pub struct PlainItem {
     pub len: usize,
 }
 
-/// Keys whose memory is asked for together.
-const PREFETCH_BATCH: usize = 32;
 /// Most shards there are; more would not share a region of the index.
 const SHARDS_MAX: usize = 256;
 /// Memory under a shard, below which fewer shards are made.
@@ -148,6 +157,7 @@ impl Store {
             random: AtomicU64::new(config.hash_seed | 1),
             item_bytes_max: config.item_bytes_max,
             eviction: config.eviction,
+            observer: OnceLock::new(),
             hash_secrets: RapidSecrets::seed(config.hash_seed),
             arena,
         };
@@ -157,6 +167,11 @@ impl Store {
             shard.0.lock().buckets = 1;
         }
         store
+    }
+
+    /// Has `observer` told from now on; the first one stays.
+    pub fn observe(&self, observer: Box<dyn Observer>) {
+        let _ = self.observer.set(observer);
     }
 
     /// Hash of a key.
@@ -170,42 +185,6 @@ impl Store {
             bytes,
             hash: self.hash(bytes),
         }
-    }
-
-    /// Brings what `get` will need into the processor's cache, for a batch of keys. Changes nothing.
-    pub fn prefetch(&self, hashes: &[u64]) {
-        // Loads that do not depend on each other: their misses overlap. First all bucket lines, then all items,
-        // then the neighbours in the LRU list, which are written when an item moves to its front.
-        for hashes in hashes.chunks(PREFETCH_BATCH) {
-            for hash in hashes {
-                std::hint::black_box(self.arena.load(self.racy_line(*hash) + 6));
-            }
-            let mut links = [0; PREFETCH_BATCH];
-            for (hash, links) in hashes.iter().zip(&mut links) {
-                let bucket = index::Bucket::new(&self.arena, self.racy_line(*hash));
-                *links = self.racy_links(bucket.guess(index::tag_of(*hash)));
-            }
-            for links in &links[..hashes.len()] {
-                std::hint::black_box(self.racy_links(*links as Addr));
-                std::hint::black_box(self.racy_links((*links >> 32) as Addr));
-            }
-        }
-    }
-
-    /// Both neighbours of an item. The address was read without the lock, so it, and they, may be anything.
-    fn racy_links(&self, addr: Addr) -> u64 {
-        match addr != 0 && self.arena.holds(addr, 2) {
-            true => item::links(&self.arena, addr).load(Relaxed),
-            false => 0,
-        }
-    }
-
-    /// The bucket line of a hash, unless the shard grows just now.
-    fn racy_line(&self, hash: u64) -> usize {
-        let shard = self.shard_of(hash);
-        let buckets = self.bucket_counts[shard].load(Relaxed);
-        self.index
-            .line(&self.arena, shard, bucket_of(hash, buckets))
     }
 
     fn shard_of(&self, hash: u64) -> usize {

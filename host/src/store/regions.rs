@@ -77,17 +77,17 @@ impl Store {
             return;
         }
         let taken = self.alloc.lock().take_index_region(&self.arena);
-        match taken.or_else(|| self.empty_some_region(&mut mover)) {
+        let now = self.tick.load(Relaxed);
+        let resting = now < mover.rest_until;
+        match taken.or_else(|| (!resting).then(|| self.empty_some_region(&mut mover))?) {
             Some(region) => self.index.push(&self.arena, region),
-            None => mover.rest_until = self.tick.load(Relaxed) + REST_TICKS,
+            None if resting => {}
+            None => mover.rest_until = now + REST_TICKS,
         }
     }
 
     /// Empties a region and marks it as the index's.
     fn empty_some_region(&self, mover: &mut Mover) -> Option<u32> {
-        if self.tick.load(Relaxed) < mover.rest_until {
-            return None;
-        }
         for _ in 0..TRIES {
             let region = {
                 let alloc = self.alloc.lock();
@@ -101,9 +101,8 @@ impl Store {
             };
             let movable = self.is_movable(&self.alloc.lock(), region);
             if movable && self.empty(mover, region) {
-                let mut alloc = self.alloc.lock();
-                alloc.retire(region);
-                return alloc.take_index_region(&self.arena);
+                self.alloc.lock().give_to_index(region);
+                return Some(region);
             }
         }
         None
@@ -119,17 +118,19 @@ impl Store {
         movable
     }
 
-    /// Moves everything out of a region. On success the region stays closed, for the caller to retire.
+    /// Moves everything out of a region. On success the region is `Emptied`, for the caller to use or retire.
     fn empty(&self, mover: &mut Mover, region: u32) -> bool {
         self.alloc.lock().close(&self.arena, region);
         // What is in the making or being freed has no owner yet or any more: it is met again or gone next time.
         for attempt in 0..64 {
             mover.extents.clear();
-            self.alloc
-                .lock()
-                .walk_used(&self.arena, region, |addr, _| mover.extents.push(addr));
-            if mover.extents.is_empty() {
-                return true;
+            {
+                // Under one lock: others walk regions too, and must not meet one whose memory is going.
+                let mut alloc = self.alloc.lock();
+                alloc.walk_used(&self.arena, region, |addr, _| mover.extents.push(addr));
+                if alloc.end_emptying(region, mover.extents.len()) {
+                    return true;
+                }
             }
             for addr in mover.extents.drain(..) {
                 if self.move_extent(addr).is_err() {

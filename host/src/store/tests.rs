@@ -3,6 +3,7 @@
 mod audit;
 mod basics;
 mod concurrent;
+mod hostile;
 mod model;
 mod objects;
 

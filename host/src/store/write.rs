@@ -1,15 +1,10 @@
 //! Writing items: set in all its modes, arithmetic, delete.
 
-use super::item::{Draft, Item, KEY_BYTES_MAX, Stream, flag};
+use super::draft::Draft;
+use super::item::{Item, KEY_BYTES_MAX, flag};
 use super::read::seconds;
 use super::shard::{Found, Leave, Locked, Room, Spare};
-use super::{
-    Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, ItemInfo, Key, Now, SetMode,
-    SetOutcome, Store, Write,
-};
-
-/// Digits of the largest number.
-const DIGITS_MAX: usize = 20;
+use super::{DeleteOptions, DeleteOutcome, Key, Now, SetMode, SetOutcome, Store, Write};
 
 impl Store {
     /// Writes a whole value. See [`SetOutcome`].
@@ -68,18 +63,6 @@ impl Store {
                 },
             )
         })
-    }
-
-    /// incr, decr, meta arithmetic.
-    pub fn arith(&self, key: Key<'_>, now: Now, arith: &Arith) -> ArithOutcome {
-        self.note(now);
-        if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
-            return ArithOutcome::NotFound;
-        }
-        let done = self.with_room(key.hash, |locked, spare| {
-            locked.arith(key, now, arith, spare)
-        });
-        done.unwrap_or(ArithOutcome::TooLarge)
     }
 }
 
@@ -177,7 +160,7 @@ impl<'a> Locked<'a> {
             self.shard.counters.payload += write.value.len() as u64;
             self.shard.counters.payload -= item.value_len() as u64;
             item.reshape(&plan);
-            draft.fill(&self.store.arena, &item).write(write.value);
+            draft.refill(&self.store.arena, &item).write(write.value);
             self.bump(&item);
             self.note_expiry(&item);
             self.shard.counters.total_items += 1;
@@ -291,138 +274,4 @@ impl<'a> Locked<'a> {
         self.replace(found, &copy, true);
         Ok(())
     }
-
-    fn arith(
-        &mut self,
-        key: Key<'_>,
-        now: Now,
-        arith: &Arith,
-        spare: &mut Spare,
-    ) -> Result<ArithOutcome, Room> {
-        let wants_cas = arith.want_cas || arith.cas_override.is_some();
-        let Some(found) = self.find(key, now) else {
-            let Some((number, expiry)) = arith.vivify else {
-                return Ok(ArithOutcome::NotFound);
-            };
-            return self.create_number(key, number, expiry, arith, spare);
-        };
-        let item = found.item;
-        if item.has(flag::OBJECT) {
-            return Ok(ArithOutcome::IsObject);
-        }
-        if item.value_len() == 0 {
-            return Ok(ArithOutcome::NonNumeric);
-        }
-        if arith.cas_compare.is_some() && arith.cas_compare != item.cas() {
-            return Ok(ArithOutcome::Exists);
-        }
-        let Some(number) = number(&mut item.value(), item.value_len()) else {
-            return Ok(ArithOutcome::NonNumeric);
-        };
-        let value = if arith.decrement {
-            number.saturating_sub(arith.delta)
-        } else {
-            number.wrapping_add(arith.delta)
-        };
-        self.bump(&item);
-        let before = item.lifetime();
-        let item = self.refit(found, wants_cas, arith.touch, spare)?;
-        let item = self.write_number(key, item, value, spare)?;
-        self.renew_cas(&item, arith.cas_override);
-        Ok(ArithOutcome::Done {
-            value,
-            info: ItemInfo {
-                expiry_before: before,
-                ..self.info(&item)
-            },
-            created: false,
-        })
-    }
-
-    fn create_number(
-        &mut self,
-        key: Key<'_>,
-        number: u64,
-        expiry: Expiry,
-        arith: &Arith,
-        spare: &mut Spare,
-    ) -> Result<ArithOutcome, Room> {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(number);
-        let draft = Draft {
-            key: key.bytes,
-            value_len: digits.len(),
-            client_flags: 0,
-            expiry: seconds(expiry),
-            cas: (arith.want_cas || arith.cas_override.is_some()).then_some(0),
-            marks: 0,
-        };
-        let (item, mut value) = self.create(key.hash, &draft, spare)?;
-        value.write(digits.as_bytes());
-        self.renew_cas(&item, arith.cas_override);
-        Ok(ArithOutcome::Done {
-            value: number,
-            info: self.info(&item),
-            created: true,
-        })
-    }
-
-    /// Writes a number over a number: in place when its digits fit.
-    fn write_number(
-        &mut self,
-        key: Key<'_>,
-        mut item: Item<'a>,
-        number: u64,
-        spare: &mut Spare,
-    ) -> Result<Item<'a>, Room> {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(number).as_bytes();
-        let old_len = item.value_len();
-        if digits.len() <= old_len {
-            // A number that gets shorter keeps its length, filled with spaces, as memcached's clients know it.
-            let mut padded = [b' '; DIGITS_MAX];
-            padded[..digits.len()].copy_from_slice(digits);
-            item.value().write(&padded[..old_len]);
-            return Ok(item);
-        }
-        let mut buffer = [0; KEY_BYTES_MAX];
-        let mut draft = item.draft(&mut buffer);
-        draft.value_len = digits.len();
-        let plan = draft.plan();
-        if item.holds_longer(&plan) {
-            self.shard.counters.payload += digits.len() as u64;
-            self.shard.counters.payload -= old_len as u64;
-            item.set_value_len(&plan, digits.len());
-            item.value().write(digits);
-            return Ok(item);
-        }
-        let slot = self
-            .slot_of(key.hash, item.addr())
-            .expect("the item was found");
-        let chain = self.allocate(&plan, spare)?;
-        let (copy, mut value): (_, Stream<'_>) = draft.write(&self.store.arena, chain);
-        value.write(digits);
-        self.replace(Found { slot, item }, &copy, true);
-        Ok(copy)
-    }
-}
-
-/// The number a value shows: decimal digits, spaces allowed after them.
-fn number(value: &mut Stream<'_>, len: usize) -> Option<u64> {
-    if len == 0 || len > DIGITS_MAX {
-        return None;
-    }
-    let mut bytes = [0; DIGITS_MAX];
-    let mut at = 0;
-    value.read(len, &mut |run| {
-        bytes[at..at + run.len()].copy_from_slice(run);
-        at += run.len();
-    });
-    let text = bytes[..len].trim_ascii_end();
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    text.iter().try_fold(0u64, |n, digit| {
-        n.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })
 }

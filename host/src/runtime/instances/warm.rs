@@ -19,8 +19,6 @@ const WASM_PAGE_BYTES: usize = 65_536;
 pub(super) struct Warm<W: World> {
     store: Store<CallState<W>>,
     memory: Memory,
-    /// Size of the memory when it was last told.
-    memory_told: usize,
     buffer_address: usize,
     buffer_bytes: usize,
     reserve: TypedFunc<i32, i32>,
@@ -82,7 +80,6 @@ impl<W: World> Warm<W> {
             })
             .collect::<wasmtime::Result<_>>()?;
         Ok(Warm {
-            memory_told: memory.data_size(&store),
             store,
             memory,
             buffer_address: object.buffer_address,
@@ -116,18 +113,19 @@ impl<W: World> Warm<W> {
         Ok(())
     }
 
-    /// The size of the memory, when it isn't what was told last.
+    /// The size of the memory, when it grew since this was last asked.
     pub(super) fn memory_change(&mut self) -> Option<usize> {
-        let bytes = self.memory_bytes();
-        (std::mem::replace(&mut self.memory_told, bytes) != bytes).then_some(bytes)
+        let grew = std::mem::take(&mut self.store.data_mut().memory_guard.grew);
+        grew.then(|| self.memory_bytes())
     }
 
     /// Is it to be dropped? Always after a call that was stopped: a trap leaves the guest's stack pointer,
     /// and whatever it was about to do, where they were.
     pub(super) fn is_spent(&self, failed: bool, limits: &Limits) -> bool {
+        let grew = self.store.data().memory_guard.grew;
         (failed && !self.returned())
             || self.calls >= limits.instance_calls
-            || self.memory_bytes() as u64 > limits.memory_keep_bytes
+            || grew && self.memory_bytes() as u64 > limits.memory_keep_bytes
     }
 
     /// The last call came back from the guest by itself.
@@ -139,9 +137,9 @@ impl<W: World> Warm<W> {
     pub(super) fn run(
         &mut self,
         call: &Call<'_>,
-        world: W,
+        world: Box<W>,
         reply: &mut Vec<u8>,
-    ) -> (W, Result<(), CallError>) {
+    ) -> (Box<W>, Result<(), CallError>) {
         let (deadline_ms, late) = call.deadline();
         // The tick that is under way is not a whole one.
         let ticks = deadline_ms / TICK_MS + 1;

@@ -43,7 +43,7 @@ impl Store {
             }
             assert_eq!(addr, (region + 1) * REGION_GRAINS);
         }
-        assert_eq!((alloc.used_grains, alloc.free_grains), (used, free));
+        assert_eq!((alloc.used_grains, alloc.bins.grains), (used, free));
         assert!(alloc.regions_used <= alloc.regions_allowed);
         let stats = (alloc.regions_used as usize) * self.arena.region_bytes() + self.fixed_bytes();
         assert!(stats as u64 <= self.limit.load(Relaxed), "over the limit");

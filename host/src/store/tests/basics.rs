@@ -346,11 +346,42 @@ fn a_scan_meets_everybody() {
         store.put(&i.to_le_bytes(), b"v");
     }
     let mut seen = std::collections::HashSet::new();
-    let mut cursor = Some(0);
+    let mut cursor = Some(Cursor::default());
     while let Some(at) = cursor {
         cursor = store.scan(NOW, at, &mut |key, _, _| assert!(seen.insert(key.to_vec())));
     }
     assert_eq!(seen.len(), 3000);
+}
+
+#[test]
+fn a_scan_meets_everybody_who_stays_while_the_index_shrinks_and_grows() {
+    let store = store();
+    let keep = |i: u32| i.is_multiple_of(64);
+    for i in 0..20_000u32 {
+        store.put(&i.to_le_bytes(), b"v");
+    }
+    let mut seen = std::collections::HashSet::new();
+    let mut cursor = Some(Cursor::default());
+    let (mut calls, mut gone) = (0u32, 0);
+    while let Some(at) = cursor {
+        cursor = store.scan(NOW, at, &mut |key, _, _| {
+            seen.insert(key.to_vec());
+        });
+        calls += 1;
+        // Shrinks while the first half of the scan goes on, then grows again.
+        let removed = gone..(gone + 500).min(20_000);
+        gone = removed.end;
+        for i in removed.filter(|i| !keep(*i)) {
+            store.delete(store.key(&i.to_le_bytes()), NOW, &DeleteOptions::default());
+        }
+        while store.maintain(NOW, 1000) > 0 {}
+        if gone == 20_000 {
+            store.put(&(1_000_000 + calls).to_le_bytes(), b"v");
+        }
+    }
+    for i in (0..20_000u32).filter(|i| keep(*i)) {
+        assert!(seen.contains(&i.to_le_bytes()[..]), "{i} was not met");
+    }
 }
 
 #[test]
@@ -394,14 +425,15 @@ fn without_eviction_writes_are_refused_when_memory_is_full() {
 #[test]
 fn idle_seconds_are_told() {
     let store = store();
+    let asking = GetOptions {
+        want_idle: true,
+        ..plain()
+    };
     store.put(b"k", b"v");
     store.put(b"other", b"v");
     for s in 0..12 {
-        store.look(b"other", at(s), &plain());
+        store.look(b"other", at(s), &asking);
     }
-    assert_eq!(
-        store.look(b"k", at(12), &plain()).expect("hit").0.idle_s,
-        12
-    );
-    assert_eq!(store.look(b"k", at(12), &plain()).expect("hit").0.idle_s, 0);
+    assert_eq!(store.look(b"k", at(12), &asking).expect("hit").0.idle_s, 12);
+    assert_eq!(store.look(b"k", at(12), &asking).expect("hit").0.idle_s, 0);
 }

@@ -1,0 +1,69 @@
+//! Reading and writing the bytes of an item, over all its pieces.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::alloc::{PIECE_HEAD, grains_of};
+use super::arena::{Addr, Arena};
+
+/// A place in an item's stream, for reading or writing on from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream<'m> {
+    pub arena: &'m Arena,
+    pub piece: Addr,
+    pub next: Addr,
+    pub byte: usize,
+    pub end: usize,
+}
+
+impl Stream<'_> {
+    /// Steps to the next piece if this one is used up.
+    fn settle(&mut self) {
+        if self.byte == self.end && self.next != 0 {
+            let word0 = self.arena.word0(self.next).load(Relaxed);
+            self.piece = self.next;
+            self.next = (word0 >> 32) as Addr;
+            self.byte = PIECE_HEAD;
+            self.end = grains_of(word0) as usize * self.arena.grain_bytes();
+        }
+    }
+
+    fn advance(&mut self, mut len: usize, mut each: impl FnMut(Addr, usize, usize)) {
+        while len > 0 {
+            self.settle();
+            let run = len.min(self.end - self.byte);
+            if run == 0 {
+                debug_assert!(false, "a stream ends early");
+                return;
+            }
+            each(self.piece, self.byte, run);
+            self.byte += run;
+            len -= run;
+        }
+    }
+
+    /// Steps over `len` bytes.
+    pub(super) fn skip(&mut self, len: usize) {
+        self.advance(len, |_, _, _| ());
+    }
+
+    /// Hands the next `len` bytes to `sink`, in runs.
+    pub(super) fn read(&mut self, len: usize, sink: &mut impl FnMut(&[u8])) {
+        let arena = self.arena;
+        self.advance(len, |piece, byte, run| arena.read(piece, byte, run, sink));
+    }
+
+    /// Writes `src`.
+    pub(super) fn write(&mut self, src: &[u8]) {
+        let arena = self.arena;
+        let mut at = 0;
+        self.advance(src.len(), |piece, byte, run| {
+            arena.write(piece, byte, &src[at..at + run]);
+            at += run;
+        });
+    }
+
+    /// Writes what `from` holds.
+    pub(super) fn copy(&mut self, from: &mut Stream<'_>, len: usize) {
+        from.read(len, &mut |run| self.write(run));
+    }
+}
