@@ -198,7 +198,7 @@ impl Worker {
         let key = match self.target(key) {
             Target::Item(key) => key,
             Target::Call(call) => {
-                self.told.get("get", std::iter::once(key));
+                self.told.command("get", std::iter::once(key));
                 return self.binary_call(&call, &[], touch, echo, out, |echo, out, reply| {
                     echo.hit(out, 0, 0, shown, reply.len());
                     out.extend_from_slice(reply);

@@ -163,7 +163,7 @@ impl Worker {
         out: &mut Vec<u8>,
     ) -> Flow {
         let touch = meta.flags.ttl().map(|exptime| expiry(exptime, self.now));
-        self.told.get("get", std::iter::once(key));
+        self.told.command("get", std::iter::once(key));
         match self.call(call, &[], touch) {
             CallOutcome::Reply | CallOutcome::Raw => {
                 let info = result_info(self.reply.len());

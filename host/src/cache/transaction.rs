@@ -95,6 +95,11 @@ impl Transaction {
         self.evict_bytes = 0;
     }
 
+    /// Adds names, by their hashes, to what `lock` takes.
+    pub(super) fn want(&mut self, hashes: &[u64]) {
+        hashes.iter().for_each(|hash| self.locks.want(*hash));
+    }
+
     /// Takes the locks, if it needs any. False when that would mean waiting and this thread may not.
     pub(super) fn lock(&mut self) -> bool {
         self.lockless || self.locks.acquire(&self.shared.locks, self.lane)
@@ -173,9 +178,10 @@ impl Transaction {
     /// What `item_delete_lru` asked for.
     fn evict(&self) {
         if self.evict_bytes > 0 {
-            self.shared
-                .store
-                .evict(usize::try_from(self.evict_bytes).unwrap_or(usize::MAX));
+            // A script that means everything says 64 GiB.
+            let all = self.shared.store.stats().limit_maxbytes;
+            let bytes = self.evict_bytes.min(all);
+            self.shared.store.evict(bytes as usize);
         }
     }
 

@@ -3,6 +3,7 @@
 use cacheismo_abi::{FAILED, FUNCTION_PREFIX, RESERVE_EXPORT};
 use wasmtime::{InstancePre, Memory, Store, TypedFunc, WasmBacktrace};
 
+use super::image::Image;
 use crate::runtime::engine::TICK_MS;
 use crate::runtime::error::{CallError, Trap, one_line};
 use crate::runtime::guest_memory::Span;
@@ -11,6 +12,9 @@ use crate::runtime::registry::ObjectType;
 use crate::runtime::state::{CallState, Logger, Used, exceeded};
 use crate::runtime::world::{Stop, World};
 
+/// Memory grows by pages of this size.
+const WASM_PAGE_BYTES: usize = 65_536;
+
 /// An instance, and what is looked up in it once.
 pub(super) struct Warm<W: World> {
     store: Store<CallState<W>>,
@@ -18,7 +22,7 @@ pub(super) struct Warm<W: World> {
     buffer_address: usize,
     buffer_bytes: usize,
     reserve: TypedFunc<i32, i32>,
-    /// By number of the function.
+    /// By number of the function; those of scripts have none.
     functions: Box<[Option<TypedFunc<i32, i64>>]>,
     calls: u64,
     in_call: bool,
@@ -66,12 +70,13 @@ impl<W: World> Warm<W> {
         let functions = object
             .functions
             .iter()
-            .map(|callable| {
-                let Some(callable) = callable else {
-                    return Ok(None);
-                };
-                let export = format!("{FUNCTION_PREFIX}{}", callable.function.name);
-                instance.get_typed_func(&mut store, &export).map(Some)
+            .enumerate()
+            .map(|(number, callable)| match callable {
+                Some(callable) if usize::from(callable.run_by) == number => {
+                    let export = format!("{FUNCTION_PREFIX}{}", callable.function.name);
+                    instance.get_typed_func(&mut store, &export).map(Some)
+                }
+                _ => Ok(None),
             })
             .collect::<wasmtime::Result<_>>()?;
         Ok(Warm {
@@ -93,6 +98,19 @@ impl<W: World> Warm<W> {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.memory.data_size(&self.store)
+    }
+
+    pub(super) fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// Gives a new instance the memory of one that had taken its scripts.
+    pub(super) fn restore(&mut self, image: &Image) -> wasmtime::Result<()> {
+        let missing = image.memory_bytes().saturating_sub(self.memory_bytes());
+        let pages = missing.div_ceil(WASM_PAGE_BYTES) as u64;
+        self.memory.grow(&mut self.store, pages)?;
+        image.write(self.memory.data_mut(&mut self.store));
+        Ok(())
     }
 
     /// The size of the memory, when it grew since this was last asked.
