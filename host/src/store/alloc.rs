@@ -22,7 +22,7 @@ use super::bins::Bins;
 
 pub(super) const LEN_MASK: u64 = 0xfff;
 pub(super) const IN_USE: u64 = 1 << 12;
-const PREV_FREE: u64 = 1 << 13;
+pub(super) const PREV_FREE: u64 = 1 << 13;
 const KIND_SHIFT: u32 = 14;
 /// The allocator's bits of word 0.
 pub(super) const TAG_MASK: u64 = 0xffff;

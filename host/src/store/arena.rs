@@ -174,6 +174,24 @@ impl Arena {
         }
     }
 
+    /// Copies from `byte` of the extent on into `to`.
+    #[inline]
+    pub(super) fn copy(&self, addr: Addr, byte: usize, to: &mut [u8]) {
+        let first = self.at(addr) + byte / 8;
+        let skip = byte % 8;
+        let mut words = self.words(first, (skip + to.len()).div_ceil(8)).iter();
+        let mut next = || words.next().map_or(0, |word| word.load(Relaxed));
+        let mut word = next();
+        let (whole, tail) = to.as_chunks_mut::<8>();
+        for chunk in whole {
+            let after = next();
+            *chunk = straddling(word, after, skip).to_le_bytes();
+            word = after;
+        }
+        let last = straddling(word, next(), skip).to_le_bytes();
+        tail.copy_from_slice(&last[..tail.len()]);
+    }
+
     /// True when the extent holds `bytes` at `byte`.
     #[inline]
     pub(super) fn equals(&self, addr: Addr, byte: usize, bytes: &[u8]) -> bool {
@@ -246,7 +264,7 @@ mod tests {
         fn what_is_written_is_read_and_nothing_else_changes(
             before in proptest::collection::vec(any::<u8>(), 640),
             byte in 0usize..40,
-            src in proptest::collection::vec(any::<u8>(), 0..600),
+            mut src in proptest::collection::vec(any::<u8>(), 0..600),
         ) {
             let arena = Arena::new(1 << 16, 1 << 16);
             arena.write(3, 0, &before);
@@ -257,6 +275,13 @@ mod tests {
             arena.read(3, 0, twin.len(), &mut |run| out.extend_from_slice(run));
             prop_assert_eq!(&out, &twin);
             prop_assert!(arena.equals(3, byte, &src));
+            let mut copied = vec![0; src.len()];
+            arena.copy(3, byte, &mut copied);
+            prop_assert_eq!(&copied, &src);
+            if let Some(last) = src.last_mut() {
+                *last ^= 1;
+                prop_assert!(!arena.equals(3, byte, &src));
+            }
         }
     }
 }

@@ -299,9 +299,26 @@ impl<'m> Bucket<'m> {
 
     /// An empty slot, or the last base, where a node is to be hung.
     pub(super) fn vacancy(&self) -> Result<Slot, usize> {
+        // Tag 0 is nobody's.
+        let (low, high) = self.hits(0);
+        let first = match (low, high) {
+            (0, 0) => None,
+            (0, _) => Some(8 + high.trailing_zeros() as usize / 8),
+            _ => Some(low.trailing_zeros() as usize / 8),
+        };
+        if let Some(i) = first {
+            return Ok(Slot {
+                base: self.line,
+                i,
+                node: false,
+            });
+        }
         let mut base = self.line;
         loop {
-            if let Some(slot) = self.slots(base).find(|slot| self.addr(*slot) == 0) {
+            let found = |base| self.slots(base).find(|slot| self.addr(*slot) == 0);
+            if base != self.line
+                && let Some(slot) = found(base)
+            {
                 return Ok(slot);
             }
             match self.next(base) {

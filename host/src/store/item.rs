@@ -316,8 +316,13 @@ impl<'m> Item<'m> {
         let len = self.key_len();
         let lead = (self.word0 >> 48).to_le_bytes();
         buffer[..2].copy_from_slice(&lead[..2]);
+        let (rest, byte) = (len.saturating_sub(2), stream_at(self.word0));
+        if byte + rest <= self.room() {
+            self.arena.copy(self.addr, byte, &mut buffer[2..2 + rest]);
+            return &buffer[..len];
+        }
         let mut at = 2;
-        self.stream().read(len.saturating_sub(2), &mut |run| {
+        self.stream().read(rest, &mut |run| {
             buffer[at..at + run.len()].copy_from_slice(run);
             at += run.len();
         });

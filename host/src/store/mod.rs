@@ -27,6 +27,7 @@ mod index;
 mod item;
 mod list;
 mod nodes;
+mod number;
 mod objects;
 mod os;
 mod prefetch;
@@ -210,15 +211,19 @@ impl Store {
     }
 
     fn free(&self, chain: Chain) {
+        self.prefetch_free(chain.head);
         self.alloc.lock().put_chain(&self.arena, chain);
     }
 
-    fn free_with(&self, chain: Chain, node: Option<Addr>) {
+    /// Frees extents, a node of the index with them, and takes others if a plan says which and there is room.
+    fn exchange(&self, chain: Chain, node: Option<Addr>, plan: Option<&Plan>) -> Option<Chain> {
+        self.prefetch_free(chain.head);
         let mut alloc = self.alloc.lock();
         alloc.put_chain(&self.arena, chain);
         if let Some(node) = node {
             alloc.put(&self.arena, node);
         }
+        plan.and_then(|plan| alloc.take(&self.arena, plan).ok())
     }
 
     fn next_cas(&self) -> u64 {

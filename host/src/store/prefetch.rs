@@ -8,10 +8,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 
-use super::alloc::grains_of;
+use super::Store;
+use super::alloc::{IN_USE, PREV_FREE, grains_of};
 use super::arena::Addr;
 use super::index::{Bucket, NODE_GRAINS_MAX, bucket_of, tag_of};
-use super::{Store, item};
+use super::item::{self, Item};
 
 /// Keys whose memory is asked for together: as many lines as stay in a first-level cache meanwhile.
 const BATCH: usize = 32;
@@ -91,6 +92,45 @@ impl Store {
         self.arena.prefetch(self.arena.at(links as Addr) + 1);
         self.arena
             .prefetch(self.arena.at((links >> 32) as Addr) + 1);
+    }
+
+    /// What the removal of an item will need, for the one that leaves next.
+    pub(super) fn prefetch_removal(&self, item: &Item<'_>, hash: u64) {
+        self.arena.prefetch(self.racy_line(hash));
+        let (newer, _) = item.links();
+        self.arena.prefetch(self.arena.at(newer));
+        let (before, after) = self.around(item.addr());
+        self.arena.prefetch(before);
+        self.arena.prefetch(after);
+    }
+
+    /// What freeing an extent will read and write, so that the allocator's lock is not held while memory is waited for:
+    /// the neighbours' tags and, where those are free and about to leave their bins, their own neighbours there.
+    pub(super) fn prefetch_free(&self, addr: Addr) {
+        let (before, after) = self.around(addr);
+        if self.arena.word0(addr).load(Relaxed) & PREV_FREE != 0 {
+            let grains = (self.arena.load(before) >> 48) as u32;
+            self.prefetch_hole(addr.saturating_sub(grains));
+        }
+        self.prefetch_hole((after >> self.arena.shift()) as Addr);
+    }
+
+    fn prefetch_hole(&self, addr: Addr) {
+        if self.arena.holds(addr, 2) {
+            let word0 = self.arena.word0(addr).load(Relaxed);
+            if word0 & IN_USE == 0 {
+                let prev = self.arena.load(self.arena.at(addr) + 1) as Addr;
+                self.arena.prefetch(self.arena.at((word0 >> 32) as Addr));
+                self.arena.prefetch(self.arena.at(prev));
+            }
+        }
+    }
+
+    /// The words before and after an extent.
+    fn around(&self, addr: Addr) -> (usize, usize) {
+        let at = self.arena.at(addr);
+        let grains = grains_of(self.arena.word0(addr).load(Relaxed));
+        (at - 1, at + ((grains as usize) << self.arena.shift()))
     }
 
     /// The bucket line of a hash, unless the shard grows just now.

@@ -192,10 +192,9 @@ impl<'a> Locked<'a> {
         draft: &Draft<'_>,
         spare: &mut Spare,
     ) -> Result<(Item<'a>, super::stream::Stream<'a>), Room> {
-        self.vacancy(hash, spare)?;
+        let slot = self.vacancy(hash, spare)?;
         let chain = self.allocate(&draft.plan(), spare)?;
         let (item, value) = draft.write(&self.store.arena, chain);
-        let slot = self.vacancy(hash, spare)?;
         self.insert(hash, slot, &item);
         Ok((item, value))
     }

@@ -212,6 +212,17 @@ impl<'a> Locked<'a> {
 
     /// Removes an item and frees its memory.
     pub(super) fn remove(&mut self, hash: u64, found: Found<'a>, why: Leave) {
+        self.remove_for(hash, found, why, None);
+    }
+
+    /// Removes an item, frees its memory, and takes memory for `plan` if that is possible now.
+    pub(super) fn remove_for(
+        &mut self,
+        hash: u64,
+        found: Found<'a>,
+        why: Leave,
+        plan: Option<&Plan>,
+    ) -> Option<Chain> {
         let item = found.item;
         if why == Leave::Evicted {
             self.tell_evicted(&item);
@@ -238,7 +249,7 @@ impl<'a> Locked<'a> {
                 counters.expired_unfetched += u64::from(!fetched);
             }
         }
-        self.store.free_with(item.chain(), node);
+        self.store.exchange(item.chain(), node, plan)
     }
 
     fn tell_evicted(&self, item: &Item<'_>) {
@@ -250,20 +261,19 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Removes the item at `addr`, which is in the list.
-    pub(super) fn remove_at(&mut self, addr: Addr, why: Leave) {
-        let item = Item::at(&self.store.arena, addr);
+    /// Removes the least recently used item, for `plan` as `remove_for`.
+    pub(super) fn remove_tail(&mut self, why: Leave, plan: Option<&Plan>) -> Option<Chain> {
+        let item = Item::at(&self.store.arena, self.shard.oldest);
         let hash = self.hash_of(&item);
         let slot = self
-            .slot_of(hash, addr)
+            .slot_of(hash, item.addr())
             .expect("an item in the list is in the index");
-        self.remove(hash, Found { slot, item }, why);
-    }
-
-    /// Removes the least recently used item.
-    pub(super) fn remove_tail(&mut self, why: Leave) {
-        let addr = self.shard.oldest;
-        self.remove_at(addr, why);
+        let taken = self.remove_for(hash, Found { slot, item }, why, plan);
+        if self.shard.oldest != 0 {
+            let next = Item::at(&self.store.arena, self.shard.oldest);
+            self.store.prefetch_removal(&next, self.hash_of(&next));
+        }
+        taken
     }
 
     pub(super) fn hash_of(&self, item: &Item<'_>) -> u64 {
