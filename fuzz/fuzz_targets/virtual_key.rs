@@ -12,8 +12,8 @@ fuzz_target!(|key: &[u8]| {
         assert!(expected.len() < 2 || expected[0].is_empty() || expected[1].is_empty());
         return;
     };
-    let mut parts = vec![virtual_key.type_name, virtual_key.function];
-    parts.extend(expected.get(2).map(|_| virtual_key.object));
+    let mut parts = vec![virtual_key.type_name(), virtual_key.function()];
+    parts.extend(expected.get(2).map(|_| virtual_key.object()));
     parts.extend(virtual_key.args());
     assert_eq!(parts, expected);
     assert!(key.ends_with(virtual_key.rest()));

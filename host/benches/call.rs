@@ -53,7 +53,7 @@ struct OneObject(BTreeMap<Vec<u8>, Vec<u8>>);
 struct Bench {
     instances: Instances<OneObject>,
     function: FunctionRef,
-    world: Option<OneObject>,
+    world: Option<Box<OneObject>>,
     reply: Vec<u8>,
 }
 
@@ -75,18 +75,19 @@ impl Bench {
             wasm: wasm.into(),
             bytes_max: 1 << 20,
             setup: None,
+            scripted: std::sync::Arc::default(),
         };
         let refused = registry.load(&[source]);
         assert!(refused.is_empty(), "{refused:?}");
         let function = registry
             .types()
-            .find(b"bench", function.as_bytes())
+            .find(format!("bench:{function}").as_bytes())
             .expect("such a function");
         let fields = BTreeMap::from([(b"key".to_vec(), b"12345678".to_vec())]);
         Bench {
             instances: Instances::new(&registry, Arc::new(NoLog)),
             function,
-            world: Some(OneObject(fields)),
+            world: Some(Box::new(OneObject(fields))),
             reply: Vec::with_capacity(1024),
         }
     }
@@ -169,13 +170,10 @@ fn nop_on_a_fresh_instance(bencher: Bencher) {
     Bench::new("nop", &["instance_calls=1"]).run(bencher, &[b"key"]);
 }
 
-#[divan::bench(args = [("bench", "get"), ("bench", "none"), ("user", "1234")])]
-fn find(bencher: Bencher, (type_name, function): (&str, &str)) {
+#[divan::bench(args = ["bench:get", "bench:none", "user:1234"])]
+fn find(bencher: Bencher, call: &str) {
     let mut bench = Bench::new("nop", &[]);
-    bencher.bench_local(|| {
-        let (t, f) = black_box((type_name.as_bytes(), function.as_bytes()));
-        bench.instances.types().find(t, f)
-    });
+    bencher.bench_local(|| bench.instances.types().find(black_box(call.as_bytes())));
 }
 
 impl World for OneObject {

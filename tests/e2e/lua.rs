@@ -1,39 +1,11 @@
 //! Lua scripts from a directory, through a real server.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use cacheismo_tests::scripts::Scripts;
 use cacheismo_tests::server::{Server, refusal, wait_until};
 use rustix::process::Signal;
-
-/// A directory of scripts that goes away with the test.
-struct Scripts(PathBuf);
-
-impl Scripts {
-    fn new(name: &str, file: &str, text: &str) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("cacheismo-lua-{name}-{}", std::process::id()));
-        fs::create_dir_all(&directory).expect("a writable temporary directory");
-        let scripts = Self(directory);
-        scripts.write(file, text);
-        scripts
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        fs::write(self.0.join(file), text).expect("a writable temporary directory");
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("a path of text")
-    }
-}
-
-impl Drop for Scripts {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 const GREETER: &str = "greeter = {}
 function greeter.hello(command, key, object)
@@ -71,7 +43,7 @@ fn the_shipped_scripts_answer_and_keep_plain_items() {
 
 #[test]
 fn errors_and_loops_of_a_script_harm_nobody() {
-    let scripts = Scripts::new("errors", "greeter.lua", GREETER);
+    let scripts = Scripts::new("greeter.lua", GREETER);
     let server = Server::start(&["--lua-scripts", scripts.path(), "-t", "1"]);
     let mut client = server.connect();
     assert_eq!(client.call("greeter:hello:you"), "hello you");
@@ -90,7 +62,7 @@ fn errors_and_loops_of_a_script_harm_nobody() {
 
 #[test]
 fn a_broken_script_stops_the_start_and_a_broken_edit_changes_nothing() {
-    let scripts = Scripts::new("reload", "greeter.lua", "greeter = {\n");
+    let scripts = Scripts::new("greeter.lua", "greeter = {\n");
     let refused = refusal(&["--lua-scripts", scripts.path()]);
     assert!(refused.log.contains("greeter.lua"), "{refused:?}");
 

@@ -141,7 +141,7 @@ impl Client {
         self.reply()
     }
 
-    /// Reads one reply: a line, or `VALUE`s, `STAT`s and the like up to and including `END`.
+    /// Reads one reply: a line, or `VALUE`s, `STAT`s or `ITEM`s up to and including `END`.
     pub fn reply(&mut self) -> String {
         let mut reply = Vec::new();
         loop {
@@ -158,7 +158,7 @@ impl Client {
                     reply.extend(self.read(length + 2));
                     break;
                 }
-                b"STAT" => {}
+                b"STAT" | b"ITEM" => {}
                 _ => break,
             }
         }

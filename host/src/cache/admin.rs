@@ -3,9 +3,10 @@
 use std::fmt::Display;
 
 use super::clock::expiry;
-use super::worker::Worker;
-use crate::protocol::reply::{self, ItemFacts};
-use crate::protocol::{Command, LruCrawler, Slabs, Tokens};
+use super::dump::Dump;
+use super::worker::{Flow, Worker};
+use crate::protocol::reply;
+use crate::protocol::{Classes, Command, LruCrawler, Slabs, Tokens};
 use crate::store::{Expiry, Now};
 
 const MIB: u64 = 1024 * 1024;
@@ -13,7 +14,7 @@ const MIB: u64 = 1024 * 1024;
 pub const MEMCACHED_VERSION: &str = "1.6.45";
 
 impl Worker {
-    pub(super) fn admin(&mut self, command: &Command<'_>, out: &mut Vec<u8>) {
+    pub(super) fn admin(&mut self, command: &Command<'_>, out: &mut Vec<u8>) -> Flow {
         let mut ok_unless = |noreply: bool| {
             if !noreply {
                 out.extend_from_slice(reply::OK.as_bytes());
@@ -38,7 +39,7 @@ impl Worker {
                 Ok(()) => out.extend_from_slice(reply::OK.as_bytes()),
                 Err(why) => reply::server_error(out, &why),
             },
-            Command::LruCrawler(crawler) => self.crawler(crawler, out),
+            Command::LruCrawler(crawler) => return self.crawler(crawler, out),
             // There are no segments to tune and no slabs to move: accepted, without effect.
             Command::Lru { .. } | Command::Slabs(Slabs::Automove(_)) => {
                 out.extend_from_slice(reply::OK.as_bytes())
@@ -46,9 +47,13 @@ impl Worker {
             Command::Slabs(Slabs::Reassign { .. }) => {
                 out.extend_from_slice(b"CLIENT_ERROR slab reassignment disabled\r\n");
             }
-            Command::Stats { args } => self.stats(*args, out),
+            Command::Stats { args } => return self.stats(*args, out),
+            Command::Cachedump { class, keys_max } => {
+                return self.cachedump(*class, *keys_max, out);
+            }
             _ => out.extend_from_slice(reply::ERROR.as_bytes()),
         }
+        Flow::Next
     }
 
     fn flush_all(&mut self, delay: Option<i64>, noreply: bool, out: &mut Vec<u8>) {
@@ -91,7 +96,7 @@ impl Worker {
         }
     }
 
-    fn crawler(&mut self, crawler: &LruCrawler<'_>, out: &mut Vec<u8>) {
+    fn crawler(&mut self, crawler: &LruCrawler, out: &mut Vec<u8>) -> Flow {
         match crawler {
             LruCrawler::Metadump(_) if !self.shared.dump => {
                 out.extend_from_slice(reply::METADUMP_NOT_ALLOWED.as_bytes());
@@ -99,58 +104,52 @@ impl Worker {
             LruCrawler::Mgdump(_) if !self.shared.dump => {
                 out.extend_from_slice(reply::MGDUMP_NOT_ALLOWED.as_bytes());
             }
-            LruCrawler::Metadump(_) => self.dump(out, true),
-            LruCrawler::Mgdump(_) => self.dump(out, false),
+            LruCrawler::Metadump(classes) if classes.has_items() => {
+                return Flow::Dump(Dump::keys(true));
+            }
+            LruCrawler::Mgdump(classes) if classes.has_items() => {
+                return Flow::Dump(Dump::keys(false));
+            }
+            LruCrawler::Metadump(_) => out.extend_from_slice(reply::END.as_bytes()),
+            LruCrawler::Mgdump(_) => out.extend_from_slice(reply::EN.as_bytes()),
             // Expired items leave by themselves, oldest first: nothing to switch on.
             _ => out.extend_from_slice(reply::OK.as_bytes()),
         }
+        Flow::Next
     }
 
-    /// Every key, a line each.
-    fn dump(&mut self, out: &mut Vec<u8>, details: bool) {
-        let now = self.now;
-        let mut cursor = Some(0);
-        while let Some(at) = cursor {
-            cursor = self.shared.store.scan(now, at, &mut |key, info, value| {
-                if !details {
-                    return reply::mgdump_line(out, key);
-                }
-                let facts = ItemFacts {
-                    expiry: info.expiry.0.map(|at| at / 1000),
-                    accessed: u64::from(now.unix_s.saturating_sub(info.idle_s)),
-                    cas: info.cas,
-                    fetched: info.fetched,
-                    size: (key.len() + value.len()) as u64,
-                    flags: info.flags,
-                };
-                reply::metadump_line(out, key, &facts);
-            });
-        }
-        out.extend_from_slice(if details { reply::END } else { reply::EN }.as_bytes());
-    }
-
-    fn stats(&mut self, mut args: Tokens<'_>, out: &mut Vec<u8>) {
-        let group = args.next().unwrap_or(b"");
-        if group == b"reset" {
-            self.reset_stats();
-            out.extend_from_slice(reply::RESET.as_bytes());
-            return;
-        }
-        if group == b"detail" {
-            return self.detail(args.next().unwrap_or(b""), out);
-        }
-        if group == b"cachedump" && !self.shared.dump {
+    /// `stats cachedump`.
+    fn cachedump(&mut self, class: u32, keys_max: u32, out: &mut Vec<u8>) -> Flow {
+        if !self.shared.dump {
             out.extend_from_slice(reply::CACHEDUMP_NOT_ALLOWED.as_bytes());
-            return;
+        } else if class == Classes::OURS {
+            return Flow::Dump(Dump::cachedump(keys_max));
+        } else {
+            out.extend_from_slice(reply::END.as_bytes());
         }
-        let mut line = |name: &str, value: &dyn Display| {
-            reply::stat(out, name, value);
-        };
-        if !self.stat_lines(group, &mut line) {
-            out.extend_from_slice(reply::ERROR.as_bytes());
-            return;
+        Flow::Next
+    }
+
+    fn stats(&mut self, mut args: Tokens<'_>, out: &mut Vec<u8>) -> Flow {
+        match args.next().unwrap_or(b"") {
+            b"reset" => {
+                self.reset_stats();
+                out.extend_from_slice(reply::RESET.as_bytes());
+            }
+            b"detail" => self.detail(args.next().unwrap_or(b""), out),
+            b"sizes" => return Flow::Dump(Dump::sizes(None)),
+            group => {
+                let mut line = |name: &str, value: &dyn Display| {
+                    reply::stat(out, name, value);
+                };
+                let end = match self.stat_lines(group, &mut line) {
+                    true => reply::END,
+                    false => reply::ERROR,
+                };
+                out.extend_from_slice(end.as_bytes());
+            }
         }
-        out.extend_from_slice(reply::END.as_bytes());
+        Flow::Next
     }
 
     fn detail(&self, word: &[u8], out: &mut Vec<u8>) {
@@ -187,10 +186,8 @@ impl Worker {
             b"settings" => self.settings(line),
             b"items" => self.item_stats(line),
             b"slabs" => self.slab_stats(line),
-            b"sizes" => self.size_stats(line),
             b"conns" => self.shared.host.connections(line),
             b"objects" => self.object_stats(line),
-            b"cachedump" => self.cachedump(line),
             _ => return false,
         }
         true
@@ -292,10 +289,6 @@ impl Worker {
             ("direct_reclaims", s.evictions),
             ("lru_bumps_dropped", 0),
             ("malloc_fails", 0),
-            ("log_worker_dropped", 0),
-            ("log_worker_written", 0),
-            ("log_watcher_skipped", 0),
-            ("log_watcher_sent", 0),
             ("unexpected_napi_ids", 0),
             ("round_robin_fallback", 0),
         ] {
@@ -379,40 +372,5 @@ impl Worker {
         }
         line("active_slabs", &1);
         line("total_malloced", &s.resident_bytes);
-    }
-
-    /// Number of items for each size in steps of 32 bytes, as memcached counts them.
-    fn size_stats(&mut self, line: &mut dyn FnMut(&str, &dyn Display)) {
-        const STEP: usize = 32;
-        let mut sizes = std::collections::BTreeMap::<usize, u64>::new();
-        let mut cursor = Some(0);
-        while let Some(at) = cursor {
-            cursor = self.shared.store.scan(self.now, at, &mut |key, _, value| {
-                *sizes
-                    .entry((key.len() + value.len()).div_ceil(STEP) * STEP)
-                    .or_default() += 1;
-            });
-        }
-        sizes
-            .iter()
-            .for_each(|(size, count)| line(&size.to_string(), count));
-    }
-
-    /// Some keys, for browsers that ask for `stats cachedump`.
-    fn cachedump(&mut self, line: &mut dyn FnMut(&str, &dyn Display)) {
-        const KEYS_MAX: usize = 10_000;
-        let mut left = KEYS_MAX;
-        let mut cursor = Some(0);
-        while let (Some(at), 1..) = (cursor, left) {
-            cursor = self
-                .shared
-                .store
-                .scan(self.now, at, &mut |key, info, value| {
-                    left = left.saturating_sub(1);
-                    let exp = info.expiry.0.map_or(0, |at| at / 1000);
-                    let text = format!("[{} b; {exp} s]", value.len());
-                    line(&String::from_utf8_lossy(key), &text);
-                });
-        }
     }
 }

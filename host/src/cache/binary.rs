@@ -1,7 +1,8 @@
 //! Requests of the binary protocol.
 
-use super::calls::Call;
+use super::calls::{Call, Target};
 use super::clock::expiry;
+use super::dump::Dump;
 use super::text::OUT_BYTES_MAX;
 use super::worker::{CallOutcome, Connection, Flow, Progress, Worker, swallow};
 use crate::protocol::binary::{self, Arith, Command, Echo, Parsed, Request, Status, StoreVerb};
@@ -54,6 +55,7 @@ impl Worker {
                     self.counters.store_too_large.add_alone(1);
                     if refused.drop_old && !self.shared.is_object_name(refused.key) {
                         let key = self.shared.store.key(refused.key);
+                        self.watch_too_large(refused.key);
                         self.shared
                             .store
                             .delete(key, self.now, &DeleteOptions::default());
@@ -117,6 +119,7 @@ impl Worker {
             }
             Command::Noop => echo.ok(out, 0),
             Command::Version => echo.text(out, super::MEMCACHED_VERSION.as_bytes()),
+            Command::Stat { key: b"sizes" } => return Flow::Dump(Dump::sizes(Some(echo))),
             Command::Stat { key } => self.binary_stat(echo, key, out),
             Command::Verbosity { level } => {
                 self.shared.host.set_verbosity(level);
@@ -192,15 +195,18 @@ impl Worker {
         let echo = request.echo;
         let shown = if with_key { key } else { &[] };
         let touch = touch.map(|exptime| expiry(exptime, self.now));
-        if let Some(call) = self.virtual_key(key) {
-            self.told.get("get", std::iter::once(key));
-            return self.binary_call(&call, &[], touch, echo, out, |echo, out, reply| {
-                echo.hit(out, 0, 0, shown, reply.len());
-                out.extend_from_slice(reply);
-            });
-        }
+        let key = match self.target(key) {
+            Target::Item(key) => key,
+            Target::Call(call) => {
+                self.told.command("get", std::iter::once(key));
+                return self.binary_call(&call, &[], touch, echo, out, |echo, out, reply| {
+                    echo.hit(out, 0, 0, shown, reply.len());
+                    out.extend_from_slice(reply);
+                });
+            }
+        };
         self.counters.cmd_get.add_alone(1);
-        let key = self.shared.store.key(key);
+        self.watch_fetch(key);
         let options = GetOptions {
             want_cas: true,
             touch,
@@ -260,12 +266,15 @@ impl Worker {
             echo, quiet, cas, ..
         } = *request;
         self.counters.cmd_set.add_alone(1);
-        if let Some(call) = self.virtual_key(store.key) {
-            self.told.set(store.key, store.flags, quiet, store.exptime);
-            return self.binary_call(&call, &[store.value], None, echo, out, |echo, out, _| {
-                say(quiet, || echo.ok(out, 0));
-            });
-        }
+        let key = match self.target(store.key) {
+            Target::Item(key) => key,
+            Target::Call(call) => {
+                self.told.set(store.key, store.flags, quiet, store.exptime);
+                return self.binary_call(&call, &[store.value], None, echo, out, |echo, out, _| {
+                    say(quiet, || echo.ok(out, 0));
+                });
+            }
+        };
         if self.shared.is_object_name(store.key) {
             echo.error(out, Status::Invalid);
             return Flow::Next;
@@ -287,11 +296,23 @@ impl Worker {
             want_cas: !quiet,
             vivify: None,
         };
-        match self
-            .shared
-            .store
-            .set(self.shared.store.key(store.key), self.now, &write)
-        {
+        self.watch_fetch(key);
+        let outcome = self.shared.store.set(key, self.now, &write);
+        let command = match store.verb {
+            StoreVerb::Set if write.cas_compare.is_some() => "cas",
+            StoreVerb::Set => "set",
+            StoreVerb::Add => "add",
+            StoreVerb::Replace => "replace",
+            StoreVerb::Append => "append",
+            StoreVerb::Prepend => "prepend",
+        };
+        self.watch_store(
+            store.key,
+            command,
+            outcome,
+            (write.expiry, store.value.len()),
+        );
+        match outcome {
             SetOutcome::Stored { cas } => say(quiet, || echo.ok(out, cas)),
             SetOutcome::NotStored => echo.error(
                 out,
@@ -312,6 +333,7 @@ impl Worker {
     fn binary_touch(&mut self, echo: Echo, key: &[u8], exptime: i64, out: &mut Vec<u8>) {
         self.counters.cmd_touch.add_alone(1);
         let key: Key<'_> = self.shared.store.key(key);
+        self.watch_fetch(key);
         match self
             .shared
             .store
@@ -336,12 +358,12 @@ impl Worker {
             cas_compare: (cas != 0).then_some(cas),
             ..DeleteOptions::default()
         };
-        match self
-            .shared
-            .store
-            .delete(self.shared.store.key(key), self.now, &options)
-        {
+        let key = self.shared.store.key(key);
+        self.watch_fetch(key);
+        let len = self.before_delete(key);
+        match self.shared.store.delete(key, self.now, &options) {
             DeleteOutcome::Done => {
+                self.watch_delete(key.bytes, "delete", len);
                 self.counters.delete_hits.add_alone(1);
                 say(quiet, || echo.ok(out, 0));
             }
@@ -374,6 +396,7 @@ impl Worker {
             cas_override: None,
             want_cas: !quiet,
         };
+        self.watch_fetch(key);
         let outcome = self.shared.store.arith(key, self.now, &asked);
         self.count_arith(arith.decrement, &outcome);
         match outcome {

@@ -1,6 +1,9 @@
 //! What the cache needs of the process around it. The server implements it.
 
 use std::fmt::{Debug, Display};
+use std::sync::Arc;
+
+use crate::stats::WatchHub;
 
 /// The process around the cache.
 pub trait Host: Debug + Send + Sync {
@@ -22,6 +25,10 @@ pub trait Host: Debug + Send + Sync {
     fn flush_enabled(&self) -> bool;
     /// Whether `user` may log in with `password`. `None`: no SASL here.
     fn sasl(&self, user: &[u8], password: &[u8]) -> Option<bool>;
+    /// Where the streams of `watch` are published. By default nobody watches.
+    fn watch_hub(&self) -> Arc<WatchHub> {
+        Arc::new(WatchHub::new(0))
+    }
 }
 
 /// A host for tests and embedding: knows nothing, allows nothing special.

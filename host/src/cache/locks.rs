@@ -4,25 +4,23 @@
 //! try-lock; when that fails the call gives everything up and starts again with the larger
 //! set, taken in stripe order, so that no two calls can wait for each other.
 
-use std::sync::Arc;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use parking_lot::{ArcRwLockReadGuard, ArcRwLockWriteGuard, RawRwLock, RwLock};
-
-/// Stripes: more means fewer objects that wait for each other by accident. 16 bytes each.
+/// Stripes: more means fewer objects that wait for each other by accident. 8 bytes each.
 const STRIPES: usize = 4096;
 /// Tries before a worker gives a contended call to a lane; a call takes about a microsecond.
 const SPINS: usize = 200;
 
-/// All stripes of a server.
+/// All stripes of a server. They live as long as the process, so that guards can be kept with what they guard.
 #[derive(Debug)]
 pub(super) struct ObjectLocks {
-    stripes: Vec<Arc<RwLock<()>>>,
+    stripes: &'static [RwLock<()>],
 }
 
 #[expect(dead_code, reason = "held for its drop")]
 enum Guard {
-    Shared(ArcRwLockReadGuard<RawRwLock, ()>),
-    Exclusive(ArcRwLockWriteGuard<RawRwLock, ()>),
+    Shared(RwLockReadGuard<'static, ()>),
+    Exclusive(RwLockWriteGuard<'static, ()>),
 }
 
 /// The stripes one call holds, all shared or all exclusive.
@@ -46,7 +44,7 @@ impl std::fmt::Debug for LockSet {
 impl ObjectLocks {
     pub(super) fn new() -> ObjectLocks {
         ObjectLocks {
-            stripes: (0..STRIPES).map(|_| Arc::default()).collect(),
+            stripes: Vec::leak((0..STRIPES).map(|_| RwLock::new(())).collect()),
         }
     }
 
@@ -58,18 +56,18 @@ impl ObjectLocks {
     fn try_lock(&self, stripe: usize, exclusive: bool) -> Option<Guard> {
         let lock = &self.stripes[stripe];
         if exclusive {
-            lock.try_write_arc().map(Guard::Exclusive)
+            lock.try_write().map(Guard::Exclusive)
         } else {
-            lock.try_read_arc().map(Guard::Shared)
+            lock.try_read().map(Guard::Shared)
         }
     }
 
     fn lock(&self, stripe: usize, exclusive: bool) -> Guard {
         let lock = &self.stripes[stripe];
         if exclusive {
-            Guard::Exclusive(lock.write_arc())
+            Guard::Exclusive(lock.write())
         } else {
-            Guard::Shared(lock.read_arc())
+            Guard::Shared(lock.read())
         }
     }
 }

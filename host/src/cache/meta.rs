@@ -1,5 +1,6 @@
 //! Meta commands: `mg ms md ma mn me`.
 
+use super::calls::{Call, Target};
 use super::clock::expiry;
 use super::text::{OBJECT_NAME, arith_line};
 use super::worker::{CallOutcome, Flow, Worker};
@@ -69,8 +70,8 @@ fn vivified_expiry(flags: &MetaFlags<'_>, now: Now) -> Option<Expiry> {
         .filter(|(flag, _)| matches!(flag, b'N' | b'T'))
         .last();
     let exptime = match last {
-        Some((b'T', _)) => flags.vivify.and(flags.ttl),
-        _ => flags.vivify,
+        Some((b'T', _)) => flags.vivify().and(flags.ttl()),
+        _ => flags.vivify(),
     };
     exptime.map(|exptime| expiry(exptime, now))
 }
@@ -80,39 +81,31 @@ fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
         want_cas: flags.has(b'c'),
         want_idle: flags.has(b'l'),
         no_bump: flags.has(b'u'),
-        touch: flags.ttl.map(|exptime| expiry(exptime, now)),
+        touch: flags.ttl().map(|exptime| expiry(exptime, now)),
         vivify: vivified_expiry(flags, now),
-        recache_below_s: flags.recache.map(|s| u32::try_from(s).unwrap_or(0)),
+        recache_below_s: flags.recache().map(|s| u32::try_from(s).unwrap_or(0)),
         may_win: true,
-        cas_override: flags.cas_override,
+        cas_override: flags.cas_override(),
     }
 }
 
 impl Worker {
     /// `mg`.
-    pub(super) fn meta_get(&mut self, meta: &Meta<'_>, out: &mut Vec<u8>) -> Flow {
+    /// A key in base64 has no `target` yet.
+    pub(super) fn meta_get(
+        &mut self,
+        meta: &Meta<'_>,
+        target: Option<&Target<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         self.counters.cmd_meta.add_alone(1);
         let mut buffer = KeyBuffer::default();
-        let key = self.shared.store.key(meta.key.bytes(&mut buffer));
-        if let Some(call) = self.virtual_key(key.bytes) {
-            let touch = meta.flags.ttl.map(|exptime| expiry(exptime, self.now));
-            self.told.get("get", std::iter::once(key.bytes));
-            return match self.call(&call, &[], touch) {
-                CallOutcome::Reply | CallOutcome::Raw => {
-                    let info = result_info(self.reply.len());
-                    let now = self.now;
-                    hit(out, meta, &info, now, |out| {
-                        out.extend_from_slice(&self.reply)
-                    });
-                    Flow::Next
-                }
-                CallOutcome::Error(text) => {
-                    reply::server_error(out, &text);
-                    Flow::Next
-                }
-                CallOutcome::Lane(job) => Flow::Lane(job),
-            };
-        }
+        let bytes = meta.key.bytes(&mut buffer);
+        let key = match target.cloned().unwrap_or_else(|| self.target(bytes)) {
+            Target::Item(key) => key,
+            Target::Call(call) => return self.meta_get_call(meta, bytes, &call, out),
+        };
+        self.watch_fetch(key);
         let options = get_options(&meta.flags, self.now);
         if options.vivify.is_some() && self.shared.is_object_name(key.bytes) {
             out.extend_from_slice(OBJECT_NAME.as_bytes());
@@ -126,7 +119,7 @@ impl Worker {
             // A client that has this very version needs no value.
             if meta
                 .flags
-                .cas_compare
+                .cas_compare()
                 .is_some_and(|cas| cas == info.cas && cas != 0)
             {
                 let mut reply = MetaReply::new(out, MetaCode::Done);
@@ -162,32 +155,53 @@ impl Worker {
         Flow::Next
     }
 
+    fn meta_get_call(
+        &mut self,
+        meta: &Meta<'_>,
+        key: &[u8],
+        call: &Call<'_>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        let touch = meta.flags.ttl().map(|exptime| expiry(exptime, self.now));
+        self.told.command("get", std::iter::once(key));
+        match self.call(call, &[], touch) {
+            CallOutcome::Reply | CallOutcome::Raw => {
+                let info = result_info(self.reply.len());
+                hit(out, meta, &info, self.now, |out| {
+                    out.extend_from_slice(&self.reply)
+                });
+            }
+            CallOutcome::Error(text) => reply::server_error(out, &text),
+            CallOutcome::Lane(job) => return Flow::Lane(job),
+        }
+        Flow::Next
+    }
+
     /// `ms`.
-    pub(super) fn meta_set(&mut self, meta: &Meta<'_>, value: &[u8], out: &mut Vec<u8>) -> Flow {
+    /// A key in base64 has no `target` yet.
+    pub(super) fn meta_set(
+        &mut self,
+        meta: &Meta<'_>,
+        value: &[u8],
+        target: Option<&Target<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         self.counters.cmd_meta.add_alone(1);
         self.counters.cmd_set.add_alone(1);
         let flags = &meta.flags;
         let mut buffer = KeyBuffer::default();
-        let key = self.shared.store.key(meta.key.bytes(&mut buffer));
-        if let Some(call) = self.virtual_key(key.bytes) {
-            let exptime = flags.ttl.unwrap_or(0);
-            self.told
-                .set(key.bytes, flags.client_flags, flags.quiet(), exptime);
-            match self.call(&call, &[value], None) {
-                CallOutcome::Reply | CallOutcome::Raw if flags.quiet() => {}
-                CallOutcome::Reply | CallOutcome::Raw => status(out, MetaCode::Done, meta),
-                CallOutcome::Error(text) => reply::server_error(out, &text),
-                CallOutcome::Lane(job) => return Flow::Lane(job),
-            }
-            return Flow::Next;
-        }
+        let bytes = meta.key.bytes(&mut buffer);
+        let key = match target.cloned().unwrap_or_else(|| self.target(bytes)) {
+            Target::Item(key) => key,
+            Target::Call(call) => return self.meta_set_call(meta, bytes, &call, value, out),
+        };
         if self.shared.is_object_name(key.bytes) {
             out.extend_from_slice(OBJECT_NAME.as_bytes());
             return Flow::Next;
         }
         let write = Write {
-            flags: flags.client_flags,
-            expiry: expiry(flags.ttl.unwrap_or(0), self.now),
+            flags: flags.client_flags(),
+            expiry: expiry(flags.ttl().unwrap_or(0), self.now),
             value,
             mode: match flags.mode {
                 Mode::Add => SetMode::Add,
@@ -197,13 +211,23 @@ impl Worker {
                 _ => SetMode::Set,
             },
             // Adding has a condition of its own.
-            cas_compare: flags.cas_compare.filter(|_| flags.mode != Mode::Add),
+            cas_compare: flags.cas_compare().filter(|_| flags.mode != Mode::Add),
             stale_if_older: flags.has(b'I'),
-            cas_override: flags.cas_override,
+            cas_override: flags.cas_override(),
             want_cas: flags.has(b'c'),
-            vivify: flags.vivify.map(|exptime| expiry(exptime, self.now)),
+            vivify: flags.vivify().map(|exptime| expiry(exptime, self.now)),
         };
+        self.watch_fetch(key);
         let outcome = self.shared.store.set(key, self.now, &write);
+        let command = match write.mode {
+            SetMode::Set if write.cas_compare.is_some() => "cas",
+            SetMode::Set => "set",
+            SetMode::Add => "add",
+            SetMode::Replace => "replace",
+            SetMode::Append => "append",
+            SetMode::Prepend => "prepend",
+        };
+        self.watch_store(key.bytes, command, outcome, (write.expiry, value.len()));
         let (code, cas) = match outcome {
             SetOutcome::Stored { cas } => (MetaCode::Done, cas),
             SetOutcome::NotStored => (MetaCode::NotStored, 0),
@@ -234,6 +258,27 @@ impl Worker {
         Flow::Next
     }
 
+    fn meta_set_call(
+        &mut self,
+        meta: &Meta<'_>,
+        key: &[u8],
+        call: &Call<'_>,
+        value: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        let flags = &meta.flags;
+        let exptime = flags.ttl().unwrap_or(0);
+        self.told
+            .set(key, flags.client_flags(), flags.quiet(), exptime);
+        match self.call(call, &[value], None) {
+            CallOutcome::Reply | CallOutcome::Raw if flags.quiet() => {}
+            CallOutcome::Reply | CallOutcome::Raw => status(out, MetaCode::Done, meta),
+            CallOutcome::Error(text) => reply::server_error(out, &text),
+            CallOutcome::Lane(job) => return Flow::Lane(job),
+        }
+        Flow::Next
+    }
+
     /// `md`.
     pub(super) fn meta_delete(&mut self, meta: &Meta<'_>, out: &mut Vec<u8>) {
         self.counters.cmd_meta.add_alone(1);
@@ -241,15 +286,19 @@ impl Worker {
         let mut buffer = KeyBuffer::default();
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
         let options = DeleteOptions {
-            cas_compare: flags.cas_compare,
+            cas_compare: flags.cas_compare(),
             mark_stale: flags.has(b'I'),
-            touch: flags.ttl.map(|exptime| expiry(exptime, self.now)),
+            touch: flags.ttl().map(|exptime| expiry(exptime, self.now)),
             drop_value: flags.has(b'x'),
-            cas_override: flags.cas_override,
+            cas_override: flags.cas_override(),
         };
+        self.watch_fetch(key);
+        let removes = !options.mark_stale && !options.drop_value;
+        let len = self.before_delete(key).filter(|_| removes);
         match self.shared.store.delete(key, self.now, &options) {
             DeleteOutcome::Done => {
                 self.counters.delete_hits.add_alone(1);
+                self.watch_delete(key.bytes, "md", len);
                 if !flags.quiet() {
                     status(out, MetaCode::Done, meta);
                 }
@@ -268,22 +317,32 @@ impl Worker {
         let flags = &meta.flags;
         let mut buffer = KeyBuffer::default();
         let key = self.shared.store.key(meta.key.bytes(&mut buffer));
-        if flags.vivify.is_some() && self.shared.is_object_name(key.bytes) {
+        if flags.vivify().is_some() && self.shared.is_object_name(key.bytes) {
             out.extend_from_slice(OBJECT_NAME.as_bytes());
             return;
         }
         let decrement = flags.mode == Mode::Decrement;
         let request = Arith {
-            delta: flags.delta,
+            delta: flags.delta(),
             decrement,
-            vivify: vivified_expiry(flags, self.now).map(|expiry| (flags.initial, expiry)),
-            touch: flags.ttl.map(|exptime| expiry(exptime, self.now)),
-            cas_compare: flags.cas_compare,
-            cas_override: flags.cas_override,
+            vivify: vivified_expiry(flags, self.now).map(|expiry| (flags.initial(), expiry)),
+            touch: flags.ttl().map(|exptime| expiry(exptime, self.now)),
+            cas_compare: flags.cas_compare(),
+            cas_override: flags.cas_override(),
             want_cas: flags.has(b'c'),
         };
+        self.watch_fetch(key);
         let outcome = self.shared.store.arith(key, self.now, &request);
         self.count_arith(decrement, &outcome);
+        if let ArithOutcome::Done {
+            created: true,
+            info,
+            ..
+        } = outcome
+        {
+            let stored = SetOutcome::Stored { cas: info.cas };
+            self.watch_store(key.bytes, "add", stored, (info.expiry, info.len as usize));
+        }
         match outcome {
             ArithOutcome::Done { .. } if flags.quiet() => {}
             ArithOutcome::Done { value, info, .. } => {
@@ -312,6 +371,7 @@ impl Worker {
         self.counters.cmd_meta.add_alone(1);
         let mut buffer = KeyBuffer::default();
         let bytes = self.shared.store.key(key.bytes(&mut buffer));
+        self.watch_fetch(bytes);
         let options = GetOptions {
             want_idle: true,
             no_bump: true,

@@ -10,7 +10,9 @@ mod calls;
 mod clock;
 mod counters;
 mod detail;
+mod dump;
 mod export;
+mod handlers;
 mod host;
 mod locks;
 mod meta;
@@ -21,6 +23,7 @@ mod scripts;
 mod shared;
 mod text;
 pub mod transaction;
+mod watching;
 mod worker;
 
 use std::sync::Arc;
@@ -52,6 +55,8 @@ pub struct Config {
     pub detail: (bool, u8),
     /// Keys may be listed (`lru_crawler`, `stats cachedump`; not with `-X`).
     pub dump: bool,
+    /// Scripts handle every text command.
+    pub lua_main: bool,
     /// For all questions of one `peer_get`.
     pub peer_time_max: Duration,
 }
@@ -88,10 +93,13 @@ impl Cache {
             detail: detail::Detail::new(config.detail.0, config.detail.1),
             dump: config.dump,
             inline_budget: config.inline_budget,
+            lua_main: config.lua_main,
             counters: parking_lot::Mutex::default(),
             counters_base: parking_lot::Mutex::default(),
+            hub: host.watch_hub(),
             host,
         };
+        shared.observe_evictions();
         Cache {
             shared: Arc::new(shared),
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::overlay;
 use crate::runtime::{Scan, Stop};
-use crate::store::fields::small::{self, SmallRef};
+use crate::store::fields::small::{self, Put, SmallRef};
 use crate::store::{Change, Commit, Expiry, Gone, Key, Now, ObjectInfo, SMALL_BYTES_MAX, Store};
 
 impl From<Gone> for Stop {
@@ -126,6 +126,15 @@ impl Object {
         Ok(())
     }
 
+    pub(super) fn is_opened(&self) -> bool {
+        self.opened
+    }
+
+    /// Read from the store field by field.
+    pub(super) fn is_large(&self) -> bool {
+        self.large.is_some()
+    }
+
     pub(super) fn present(&self) -> bool {
         self.present
     }
@@ -226,24 +235,30 @@ impl Object {
         value: &[u8],
         scratch: &mut Vec<u8>,
     ) -> Result<bool, Stop> {
-        let new = match &self.large {
-            None => None,
-            Some(_) => Some(self.field(store, field, scratch, |_| ())?.is_none()),
-        };
+        if self.large.is_some() {
+            let new = self.field(store, field, scratch, |_| ())?.is_none();
+            self.put_large(field, value, new);
+            return Ok(new);
+        }
+        let put = small::put(&mut self.small, field, value);
+        self.wrote(put);
+        Ok(put == Put::New)
+    }
+
+    /// Writing what was there is no write, so nothing is committed for it.
+    fn wrote(&mut self, put: Put) {
+        if put != Put::Same || !self.present {
+            self.present = true;
+            self.touched = Touched::State;
+            self.outgrow();
+        }
+    }
+    fn put_large(&mut self, field: &[u8], value: &[u8], new: bool) {
         self.present = true;
         self.touched = Touched::State;
-        match &mut self.large {
-            None => {
-                let new = small::put(&mut self.small, field, value);
-                self.outgrow();
-                Ok(new)
-            }
-            Some(changes) => {
-                let new = new.expect("looked up above");
-                changes.count += u64::from(new);
-                changes.fields.insert(field.to_vec(), Some(value.to_vec()));
-                Ok(new)
-            }
+        if let Some(changes) = &mut self.large {
+            changes.count += u64::from(new);
+            changes.fields.insert(field.to_vec(), Some(value.to_vec()));
         }
     }
 
@@ -286,14 +301,16 @@ impl Object {
     }
 
     pub(super) fn set_value(&mut self, value: &[u8]) {
-        self.present = true;
-        self.touched = Touched::State;
         match &mut self.large {
             None => {
-                small::set_value(&mut self.small, Some(value));
-                self.outgrow();
+                let put = small::set_value(&mut self.small, Some(value));
+                self.wrote(put);
             }
-            Some(changes) => changes.value = Some(value.to_vec()),
+            Some(changes) => {
+                changes.value = Some(value.to_vec());
+                self.present = true;
+                self.touched = Touched::State;
+            }
         }
     }
 

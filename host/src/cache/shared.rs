@@ -14,6 +14,7 @@ use super::scripts::Scripts;
 use super::transaction::Transaction;
 use crate::protocol::Limits;
 use crate::runtime::{Budget, Instances, Log, Registry};
+use crate::stats::WatchHub;
 use crate::store::Store;
 
 /// The parts of a server that all its threads use.
@@ -34,10 +35,14 @@ pub struct Shared {
     /// Keys may be listed.
     pub(super) dump: bool,
     pub(super) inline_budget: Budget,
+    /// Scripts handle every text command.
+    pub(super) lua_main: bool,
     /// Of every worker there has been.
     pub(super) counters: Mutex<Vec<Arc<Counters>>>,
     /// Totals at the last `stats reset`.
     pub(super) counters_base: Mutex<Totals>,
+    /// Streams of `watch`.
+    pub(super) hub: Arc<WatchHub>,
     pub(super) host: Arc<dyn super::Host>,
 }
 
@@ -94,11 +99,11 @@ impl Shared {
 /// Instances that are not in use by a lane thread.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    idle: Mutex<Vec<(Instances<Transaction>, Transaction)>>,
+    idle: Mutex<Vec<(Instances<Transaction>, Box<Transaction>)>>,
 }
 
 impl Lanes {
-    pub(super) fn take(&self, shared: &Arc<Shared>) -> (Instances<Transaction>, Transaction) {
+    pub(super) fn take(&self, shared: &Arc<Shared>) -> (Instances<Transaction>, Box<Transaction>) {
         let idle = self.idle.lock().pop();
         idle.unwrap_or_else(|| {
             let instances = Instances::new(&shared.registry, Arc::clone(&shared.log));
@@ -106,7 +111,11 @@ impl Lanes {
         })
     }
 
-    pub(super) fn give_back(&self, instances: Instances<Transaction>, transaction: Transaction) {
+    pub(super) fn give_back(
+        &self,
+        instances: Instances<Transaction>,
+        transaction: Box<Transaction>,
+    ) {
         self.idle.lock().push((instances, transaction));
     }
 }

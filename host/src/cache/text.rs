@@ -1,5 +1,8 @@
 //! Classic text commands.
 
+use arrayvec::ArrayVec;
+
+use super::calls::{Call, Target};
 use super::clock::expiry;
 use super::detail::Event;
 use super::worker::{CallOutcome, Flow, Worker};
@@ -23,7 +26,7 @@ pub(super) struct RestOfGet {
 }
 
 impl RestOfGet {
-    fn new(get: &Get<'_>, keys: &[u8]) -> RestOfGet {
+    pub(super) fn new(get: &Get<'_>, keys: &[u8]) -> RestOfGet {
         RestOfGet {
             keys: keys.to_vec(),
             cas: get.cas,
@@ -43,38 +46,30 @@ impl RestOfGet {
 impl Worker {
     /// `get`, `gets`, `gat`, `gats`: a block for each hit, then END.
     pub(super) fn get(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> (Flow, Option<RestOfGet>) {
+        self.tell_get(get);
         let mut keys = get.keys;
-        if self.scripts.load().is_some() {
-            let name = match (get.touch, get.cas) {
-                (None, false) => "get",
-                (None, true) => "gets",
-                (Some(_), false) => "gat",
-                (Some(_), true) => "gats",
-            };
-            self.told.get(name, get.keys);
-        }
         let touch = get.touch.map(|exptime| expiry(exptime, self.now));
         loop {
-            let mut batch = arrayvec::ArrayVec::<(Key<'_>, &[u8]), KEY_BATCH>::new();
+            let mut batch = ArrayVec::<(&[u8], Target<'_>, &[u8]), KEY_BATCH>::new();
             while !batch.is_full() {
                 let here = keys.rest();
                 let Some(key) = keys.next() else { break };
-                batch.push((self.shared.store.key(key), here));
+                batch.push((key, self.target(key), here));
             }
             if batch.len() > 1 {
-                let hashes: arrayvec::ArrayVec<u64, KEY_BATCH> =
-                    batch.iter().map(|(key, _)| key.hash).collect();
+                let hashes: ArrayVec<u64, KEY_BATCH> =
+                    batch.iter().map(|(_, target, _)| target.hash()).collect();
                 self.shared.store.prefetch(&hashes);
             }
             if batch.is_empty() {
                 out.extend_from_slice(reply::END.as_bytes());
                 return (Flow::Next, None);
             }
-            for (key, here) in &batch {
+            for (key, target, here) in &batch {
                 if out.len() > OUT_BYTES_MAX {
                     return (Flow::Write, Some(RestOfGet::new(get, here)));
                 }
-                match self.value(*key, get.cas, touch, out) {
+                match self.value(key, target, get.cas, touch, out) {
                     Flow::Next => {}
                     // A call failed: its error line ends the reply.
                     Flow::Abort => return (Flow::Next, None),
@@ -84,26 +79,103 @@ impl Worker {
         }
     }
 
-    /// One key of a `get`.
-    fn value(&mut self, key: Key<'_>, cas: bool, touch: Option<Expiry>, out: &mut Vec<u8>) -> Flow {
-        if let Some(call) = self.virtual_key(key.bytes) {
-            return match self.call(&call, &[], touch) {
-                CallOutcome::Reply => {
-                    self.counters.get_hits.add_alone(1);
-                    value_block(out, key.bytes, &self.reply, cas);
-                    Flow::Next
-                }
-                CallOutcome::Raw => {
-                    out.extend_from_slice(&self.reply);
-                    Flow::Next
-                }
-                CallOutcome::Error(text) => {
-                    reply::server_error(out, &text);
-                    Flow::Abort
-                }
-                CallOutcome::Lane(job) => Flow::Lane(job),
-            };
+    /// The next `count` of `keys`; where the command stands when it cannot go on.
+    pub(super) fn values(
+        &mut self,
+        get: &Get<'_>,
+        keys: &mut Tokens<'_>,
+        count: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(Flow, Option<RestOfGet>)> {
+        let touch = get.touch.map(|exptime| expiry(exptime, self.now));
+        for _ in 0..count {
+            let here = keys.rest();
+            let key = keys.next()?;
+            let target = self.target(key);
+            match self.value(key, &target, get.cas, touch, out) {
+                Flow::Next => {}
+                Flow::Abort => return Some((Flow::Next, None)),
+                flow => return Some((flow, Some(RestOfGet::new(get, here)))),
+            }
         }
+        None
+    }
+
+    /// A `get` of one key, whose memory was asked for before.
+    pub(super) fn get_one(
+        &mut self,
+        get: &Get<'_>,
+        key: &[u8],
+        target: &Target<'_>,
+        out: &mut Vec<u8>,
+    ) -> (Flow, Option<RestOfGet>) {
+        self.tell_get(get);
+        let touch = get.touch.map(|exptime| expiry(exptime, self.now));
+        match self.value(key, target, get.cas, touch, out) {
+            Flow::Next => {
+                out.extend_from_slice(reply::END.as_bytes());
+                (Flow::Next, None)
+            }
+            Flow::Abort => (Flow::Next, None),
+            flow => (flow, Some(RestOfGet::new(get, get.keys.rest()))),
+        }
+    }
+
+    /// Notes the command for scripts.
+    fn tell_get(&mut self, get: &Get<'_>) {
+        if self.scripts.load().is_none() {
+            return;
+        }
+        self.told.command(get.name(), get.keys);
+    }
+
+    /// One key of a `get`.
+    #[inline]
+    fn value(
+        &mut self,
+        key: &[u8],
+        target: &Target<'_>,
+        cas: bool,
+        touch: Option<Expiry>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        match target {
+            Target::Item(key) => {
+                self.item_value(*key, cas, touch, out);
+                Flow::Next
+            }
+            Target::Call(call) => self.call_value(key, call, cas, touch, out),
+        }
+    }
+
+    fn call_value(
+        &mut self,
+        key: &[u8],
+        call: &Call<'_>,
+        cas: bool,
+        touch: Option<Expiry>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
+        match self.call(call, &[], touch) {
+            CallOutcome::Reply => {
+                self.counters.get_hits.add_alone(1);
+                value_block(out, key, &self.reply, cas);
+                Flow::Next
+            }
+            CallOutcome::Raw => {
+                out.extend_from_slice(&self.reply);
+                Flow::Next
+            }
+            CallOutcome::Error(text) => {
+                reply::server_error(out, &text);
+                Flow::Abort
+            }
+            CallOutcome::Lane(job) => Flow::Lane(job),
+        }
+    }
+
+    fn item_value(&mut self, key: Key<'_>, cas: bool, touch: Option<Expiry>, out: &mut Vec<u8>) {
+        self.watch_fetch(key);
         let options = GetOptions {
             want_cas: cas,
             touch,
@@ -146,17 +218,21 @@ impl Worker {
         self.shared.detail.note(key.bytes, event);
         let Some(plain) = found else {
             self.counters.get_misses.add_alone(1);
-            return Flow::Next;
+            return;
         };
         self.counters.get_hits.add_alone(1);
         if !plain && self.export(key).is_some() {
             value_block(out, key.bytes, &self.reply, cas);
         }
-        Flow::Next
     }
 
     /// `set` and its kin.
-    pub(super) fn store(&mut self, store: &protocol::Store<'_>, out: &mut Vec<u8>) -> Flow {
+    pub(super) fn store(
+        &mut self,
+        store: &protocol::Store<'_>,
+        target: &Target<'_>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         self.counters.cmd_set.add_alone(1);
         self.shared.detail.note(store.key, Event::Set);
         let mut say = |line: &str| {
@@ -164,14 +240,14 @@ impl Worker {
                 out.extend_from_slice(line.as_bytes());
             }
         };
-        if let Some(call) = self.virtual_key(store.key) {
+        if let Target::Call(call) = target {
             if store.verb != StoreVerb::Set {
                 say("CLIENT_ERROR only set calls a function\r\n");
                 return Flow::Next;
             }
             self.told
                 .set(store.key, store.flags, store.noreply, store.exptime);
-            match self.call(&call, &[store.value], None) {
+            match self.call(call, &[store.value], None) {
                 CallOutcome::Reply | CallOutcome::Raw => say(reply::STORED),
                 CallOutcome::Error(text) => reply::server_error(out, &text),
                 CallOutcome::Lane(job) => return Flow::Lane(job),
@@ -201,10 +277,14 @@ impl Worker {
             want_cas: false,
             vivify: None,
         };
-        let outcome = self
-            .shared
-            .store
-            .set(self.shared.store.key(store.key), self.now, &write);
+        let key = Key {
+            bytes: store.key,
+            hash: target.hash(),
+        };
+        self.watch_fetch(key);
+        let outcome = self.shared.store.set(key, self.now, &write);
+        let (command, written) = (store.verb.name(), (write.expiry, store.value.len()));
+        self.watch_store(store.key, command, outcome, written);
         if cas_compare.is_some() {
             match outcome {
                 SetOutcome::Stored { .. } => self.counters.cas_hits.add_alone(1),
@@ -221,8 +301,11 @@ impl Worker {
     }
 
     /// `incr`, `decr`.
-    pub(super) fn arith(&mut self, arith: &protocol::Arith<'_>, out: &mut Vec<u8>) {
-        let key = self.shared.store.key(arith.key);
+    pub(super) fn arith(&mut self, arith: &protocol::Arith<'_>, hash: u64, out: &mut Vec<u8>) {
+        let key = Key {
+            bytes: arith.key,
+            hash,
+        };
         let request = Arith {
             delta: arith.delta,
             decrement: arith.decrement,
@@ -232,6 +315,7 @@ impl Worker {
             cas_override: None,
             want_cas: false,
         };
+        self.watch_fetch(key);
         let outcome = self.shared.store.arith(key, self.now, &request);
         self.count_arith(arith.decrement, &outcome);
         if arith.noreply {
@@ -264,6 +348,8 @@ impl Worker {
     pub(super) fn delete(&mut self, key: &[u8], noreply: bool, out: &mut Vec<u8>) {
         self.shared.detail.note(key, Event::Delete);
         let key = self.shared.store.key(key);
+        self.watch_fetch(key);
+        let len = self.before_delete(key);
         let line = match self
             .shared
             .store
@@ -275,6 +361,7 @@ impl Worker {
             }
             DeleteOutcome::Done | DeleteOutcome::Exists => {
                 self.counters.delete_hits.add_alone(1);
+                self.watch_delete(key.bytes, "delete", len);
                 reply::DELETED
             }
         };
@@ -287,6 +374,7 @@ impl Worker {
     pub(super) fn touch(&mut self, key: &[u8], exptime: i64, noreply: bool, out: &mut Vec<u8>) {
         self.counters.cmd_touch.add_alone(1);
         let key = self.shared.store.key(key);
+        self.watch_fetch(key);
         let line = match self
             .shared
             .store

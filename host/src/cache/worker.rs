@@ -5,14 +5,16 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use arrayvec::ArrayVec;
 
-use super::calls::{LaneJob, LaneResult, Told};
+use super::calls::{LaneJob, LaneResult, Target, Told};
 use super::counters::Counters;
+use super::dump::Dump;
 use super::scripts::Scripts;
 use super::shared::Shared;
 use super::text::{OUT_BYTES_MAX, RestOfGet};
 use super::transaction::Transaction;
 use crate::protocol::{self, Command, Parsed, parse_text};
 use crate::runtime::{Instances, TypesReader};
+use crate::stats::Watched;
 use crate::store::Now;
 
 /// Commands parsed ahead, so that their keys are looked up together.
@@ -28,10 +30,14 @@ pub struct Worker {
     pub(super) scripts: arc_swap::Cache<Arc<ArcSwapOption<Scripts>>, Option<Arc<Scripts>>>,
     pub(super) instances: Instances<Transaction>,
     /// Always there between calls.
-    pub(super) transaction: Option<Transaction>,
+    pub(super) transaction: Option<Box<Transaction>>,
     pub(super) counters: Arc<Counters>,
     /// Of the batch being executed.
     pub(super) now: Now,
+    /// Streams that somebody watches while the batch is executed.
+    pub(super) watched: Watched,
+    /// Number of the connection the batch came from.
+    pub(super) client: u64,
     /// Reply of the call just made.
     pub(super) reply: Vec<u8>,
     /// What scripts are told of the command being executed.
@@ -47,10 +53,20 @@ pub struct Connection {
     swallow: u64,
     /// A command that is not finished.
     pending: Option<Pending>,
+    /// As `stats conns` and the log lines of `watch` call it.
+    pub(crate) id: u64,
     /// Decided by the first byte.
     pub(super) binary: Option<bool>,
     /// Logged in by SASL.
     pub(super) authenticated: bool,
+}
+
+/// A command of a batch.
+struct Ready<'a> {
+    command: Command<'a>,
+    /// Where it ends in the input.
+    end: usize,
+    aim: Option<(&'a [u8], Target<'a>)>,
 }
 
 #[derive(Debug)]
@@ -62,6 +78,7 @@ struct Pending {
 #[derive(Debug)]
 enum Unfinished {
     Get(RestOfGet),
+    Dump(Dump),
     /// The whole command, to be executed again with the result at hand.
     Command(Vec<u8>),
 }
@@ -86,7 +103,7 @@ pub enum Progress {
         /// Bytes done with.
         consumed: usize,
         /// The work.
-        job: LaneJob,
+        job: Box<LaneJob>,
     },
     /// Write `out`, then close.
     Close {
@@ -109,9 +126,11 @@ pub(super) enum Flow {
     /// The reply of this command ended early; go on with the next.
     Abort,
     Write,
-    Lane(LaneJob),
+    Lane(Box<LaneJob>),
     Close,
     Watch(Vec<u8>),
+    /// A list that is written in pieces.
+    Dump(Dump),
 }
 
 /// How a call ended.
@@ -123,7 +142,7 @@ pub(super) enum CallOutcome {
     Raw,
     /// Text for `SERVER_ERROR`.
     Error(String),
-    Lane(LaneJob),
+    Lane(Box<LaneJob>),
 }
 
 impl Worker {
@@ -136,6 +155,8 @@ impl Worker {
             instances: Instances::new(&shared.registry, Arc::clone(&shared.log)),
             transaction: Some(Transaction::new(Arc::clone(&shared))),
             now: shared.clock.now(),
+            watched: Watched::default(),
+            client: 0,
             reply: Vec::new(),
             told: Told::default(),
             ready: None,
@@ -152,6 +173,8 @@ impl Worker {
         out: &mut Vec<u8>,
     ) -> Progress {
         self.now = self.shared.clock.now();
+        self.watched = self.shared.hub.watched();
+        self.client = connection.id;
         if let Some(pending) = connection.pending.take()
             && let Some(progress) = self.finish(connection, pending, out)
         {
@@ -172,7 +195,7 @@ impl Worker {
         }
         let binary = *connection
             .binary
-            .get_or_insert(input[skipped] == BINARY_MAGIC);
+            .get_or_insert(input[skipped] == BINARY_MAGIC && !self.shared.lua_main);
         if binary {
             self.execute_binary(connection, input, skipped, out)
         } else {
@@ -195,14 +218,15 @@ impl Worker {
         out: &mut Vec<u8>,
     ) -> Progress {
         loop {
-            let mut batch = ArrayVec::<(Command<'_>, usize), COMMAND_BATCH>::new();
+            let mut batch = ArrayVec::<Ready<'_>, COMMAND_BATCH>::new();
             let mut end = at;
             let limits = self.shared.protocol_limits;
             let stop = loop {
                 match parse_text(&input[end..], &limits) {
                     Parsed::Command { command, consumed } => {
                         end += consumed;
-                        batch.push((command, end));
+                        let aim = self.aim(&command);
+                        batch.push(Ready { command, end, aim });
                         if batch.is_full() || end == input.len() {
                             break None;
                         }
@@ -211,10 +235,10 @@ impl Worker {
                 }
             };
             self.prefetch(&batch);
-            for (command, command_end) in &batch {
+            for ready in &batch {
                 let start = at;
-                at = *command_end;
-                let flow = self.command(connection, command, out);
+                at = ready.end;
+                let flow = self.command(connection, &ready.command, ready.aim.as_ref(), out);
                 if let Some(progress) = Worker::stop(connection, flow, &input[start..at], at) {
                     return progress;
                 }
@@ -260,22 +284,30 @@ impl Worker {
     }
 
     /// Looks up the keys of a batch together, so that their memory arrives while others are waited for.
-    fn prefetch(&self, batch: &[(Command<'_>, usize)]) {
+    fn prefetch(&self, batch: &[Ready<'_>]) {
         if batch.len() < 2 {
             return;
         }
-        let mut hashes = ArrayVec::<u64, COMMAND_BATCH>::new();
-        for (command, _) in batch {
-            let key = match command {
-                Command::Get(get) => get.keys.clone().next(),
-                Command::Store(store) => Some(store.key),
-                Command::Arith(arith) => Some(arith.key),
-                Command::MetaGet(meta) | Command::MetaSet { meta, .. } => Some(meta.key.token),
-                _ => None,
-            };
-            hashes.extend(key.map(|key| self.shared.store.hash(key)));
-        }
+        let aims = batch.iter().filter_map(|ready| ready.aim.as_ref());
+        let hashes: ArrayVec<u64, COMMAND_BATCH> = aims.map(|(_, target)| target.hash()).collect();
         self.shared.store.prefetch(&hashes);
+    }
+
+    /// The key of a command that has one, and where it leads.
+    #[inline]
+    fn aim<'a>(&mut self, command: &Command<'a>) -> Option<(&'a [u8], Target<'a>)> {
+        let key = match command {
+            Command::Get(get) => get.only_key()?,
+            Command::Store(store) => store.key,
+            Command::Arith(arith) => {
+                return Some((arith.key, Target::Item(self.shared.store.key(arith.key))));
+            }
+            Command::MetaGet(meta) | Command::MetaSet { meta, .. } if !meta.key.base64 => {
+                meta.key.token
+            }
+            _ => return None,
+        };
+        Some((key, self.target(key)))
     }
 
     /// Turns what a command left into where the connection stands; `None`: go on.
@@ -300,6 +332,11 @@ impl Worker {
                 connection.pending = Some(Pending { what, result: None });
                 Some(Progress::Lane { consumed, job })
             }
+            Flow::Dump(dump) => {
+                let what = Unfinished::Dump(dump);
+                connection.pending = Some(Pending { what, result: None });
+                Some(Progress::Write { consumed })
+            }
             Flow::Close => Some(Progress::Close { consumed }),
             Flow::Watch(streams) => Some(Progress::Watch { consumed, streams }),
         }
@@ -314,50 +351,87 @@ impl Worker {
     ) -> Option<Progress> {
         self.ready = pending.result;
         let limits = self.shared.protocol_limits;
-        let (flow, raw) = match &pending.what {
-            Unfinished::Get(rest) => (self.get(&rest.get(), out), &[][..]),
-            Unfinished::Command(raw) if connection.binary == Some(true) => (
-                (self.binary_again(connection, raw, out), None),
-                raw.as_slice(),
-            ),
-            Unfinished::Command(raw) => match parse_text(raw, &limits) {
+        let (flow, raw) = match pending.what {
+            Unfinished::Dump(dump) => ((self.dump(dump, out), None), Vec::new()),
+            Unfinished::Get(rest) if self.shared.lua_main => {
+                (self.get_by_scripts(&rest.get(), out), Vec::new())
+            }
+            Unfinished::Get(rest) => (self.get(&rest.get(), out), Vec::new()),
+            Unfinished::Command(raw) if connection.binary == Some(true) => {
+                ((self.binary_again(connection, &raw, out), None), raw)
+            }
+            Unfinished::Command(raw) => match parse_text(&raw, &limits) {
                 Parsed::Command { command, .. } => {
-                    (self.command(connection, &command, out), raw.as_slice())
+                    let aim = self.aim(&command);
+                    let flow = self.command(connection, &command, aim.as_ref(), out);
+                    (flow, raw)
                 }
                 _ => unreachable!("the command was parsed before"),
             },
         };
         self.ready = None;
-        Worker::stop(connection, flow, raw, 0)
+        Worker::stop(connection, flow, &raw, 0)
     }
 
-    /// One text command.
+    /// One text command. `aim` is what [`Worker::aim`] says of it.
     fn command(
         &mut self,
         connection: &mut Connection,
         command: &Command<'_>,
+        aim: Option<&(&[u8], Target<'_>)>,
         out: &mut Vec<u8>,
     ) -> (Flow, Option<RestOfGet>) {
-        let flow = match command {
-            Command::Get(get) => return self.get(get, out),
-            Command::Store(store) => self.store(store, out),
-            Command::MetaGet(meta) => self.meta_get(meta, out),
-            Command::MetaSet { meta, value } => self.meta_set(meta, value, out),
-            Command::Quit => Flow::Close,
-            Command::Watch { args } => Flow::Watch(args.rest().to_vec()),
-            other => {
-                self.simple(connection, other, out);
+        if self.shared.lua_main {
+            match command {
+                Command::Get(get) => return self.get_by_scripts(get, out),
+                other => {
+                    if let Some(flow) = self.by_scripts(other, out) {
+                        return (flow, None);
+                    }
+                }
+            }
+        }
+        let flow = match (command, aim) {
+            (Command::Get(get), Some((key, target))) => return self.get_one(get, key, target, out),
+            (Command::Store(store), Some((_, target))) => self.store(store, target, out),
+            (Command::Arith(arith), Some((_, target))) => {
+                self.arith(arith, target.hash(), out);
                 Flow::Next
             }
+            (command, aim) => return self.other(connection, command, aim, out),
+        };
+        (flow, None)
+    }
+
+    /// All but the most frequent ones.
+    fn other(
+        &mut self,
+        connection: &mut Connection,
+        command: &Command<'_>,
+        aim: Option<&(&[u8], Target<'_>)>,
+        out: &mut Vec<u8>,
+    ) -> (Flow, Option<RestOfGet>) {
+        let target = aim.map(|(_, target)| target);
+        let flow = match command {
+            Command::Get(get) => return self.get(get, out),
+            Command::MetaGet(meta) => self.meta_get(meta, target, out),
+            Command::MetaSet { meta, value } => self.meta_set(meta, value, target, out),
+            Command::Quit => Flow::Close,
+            Command::Watch { args } => Flow::Watch(args.rest().to_vec()),
+            other => self.simple(connection, other, out),
         };
         (flow, None)
     }
 
     /// Commands after which the connection simply goes on.
-    fn simple(&mut self, _connection: &mut Connection, command: &Command<'_>, out: &mut Vec<u8>) {
+    fn simple(
+        &mut self,
+        _connection: &mut Connection,
+        command: &Command<'_>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         match command {
             Command::Delete { key, noreply } => self.delete(key, *noreply, out),
-            Command::Arith(arith) => self.arith(arith, out),
             Command::Touch {
                 key,
                 exptime,
@@ -367,8 +441,9 @@ impl Worker {
             Command::MetaArith(meta) => self.meta_arith(meta, out),
             Command::MetaNoop => out.extend_from_slice(b"MN\r\n"),
             Command::MetaDebug { key } => self.meta_debug(*key, out),
-            other => self.admin(other, out),
+            other => return self.admin(other, out),
         }
+        Flow::Next
     }
 
     /// A value over the limit: the old one must not be taken for it.
@@ -379,6 +454,8 @@ impl Worker {
         let bytes = refused.key.bytes(&mut buffer);
         if refused.drop_old && !self.shared.is_object_name(bytes) {
             let key = self.shared.store.key(bytes);
+            self.watch_too_large(bytes);
+            self.watch_fetch(key);
             self.shared
                 .store
                 .delete(key, self.now, &crate::store::DeleteOptions::default());

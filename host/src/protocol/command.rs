@@ -100,6 +100,13 @@ pub enum Command<'a> {
         /// The words after `stats`.
         args: Tokens<'a>,
     },
+    /// `stats cachedump`.
+    Cachedump {
+        /// Whose keys.
+        class: u32,
+        /// How many at most; 0 is no bound.
+        keys_max: u32,
+    },
     /// `cache_memlimit`.
     CacheMemlimit {
         /// New limit in MiB.
@@ -118,7 +125,7 @@ pub enum Command<'a> {
         args: Tokens<'a>,
     },
     /// `lru_crawler`.
-    LruCrawler(LruCrawler<'a>),
+    LruCrawler(LruCrawler),
     /// `lru`: tuning of an LRU with segments, which this store does not have.
     Lru {
         /// The words after `lru`.
@@ -161,6 +168,26 @@ pub struct Get<'a> {
     pub touch: Option<i64>,
 }
 
+impl<'a> Get<'a> {
+    /// The command's name.
+    pub fn name(&self) -> &'static str {
+        match (self.touch, self.cas) {
+            (None, false) => "get",
+            (None, true) => "gets",
+            (Some(_), false) => "gat",
+            (Some(_), true) => "gats",
+        }
+    }
+
+    /// The key, when it is the only one.
+    #[inline]
+    pub fn only_key(&self) -> Option<&'a [u8]> {
+        let mut keys = self.keys;
+        let key = keys.next()?;
+        keys.rest().is_empty().then_some(key)
+    }
+}
+
 /// How a classic command stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreVerb {
@@ -176,6 +203,20 @@ pub enum StoreVerb {
     Prepend,
     /// `cas`, with the token to compare.
     Cas(u64),
+}
+
+impl StoreVerb {
+    /// The command's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            StoreVerb::Set => "set",
+            StoreVerb::Add => "add",
+            StoreVerb::Replace => "replace",
+            StoreVerb::Append => "append",
+            StoreVerb::Prepend => "prepend",
+            StoreVerb::Cas(_) => "cas",
+        }
+    }
 }
 
 /// A classic command with a data block.
@@ -210,7 +251,7 @@ pub struct Arith<'a> {
 
 /// A command to the walker over all items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LruCrawler<'a> {
+pub enum LruCrawler {
     /// `enable`.
     Enable,
     /// `disable`.
@@ -220,11 +261,27 @@ pub enum LruCrawler<'a> {
     /// `tocrawl N`.
     ToCrawl(u32),
     /// `crawl all` or class numbers.
-    Crawl(&'a [u8]),
+    Crawl(Classes),
     /// `metadump all`, `metadump hash` or class numbers.
-    Metadump(&'a [u8]),
+    Metadump(Classes),
     /// `mgdump all`, `mgdump hash` or class numbers.
-    Mgdump(&'a [u8]),
+    Mgdump(Classes),
+}
+
+/// A set of slab classes. All items are in class [`Classes::OURS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classes(pub(crate) u64);
+
+impl Classes {
+    /// The class all items are in.
+    pub const OURS: u32 = 1;
+    /// Numbers from here on are no classes.
+    pub const END: u32 = 64;
+
+    /// Whether the class of all items is one of them.
+    pub fn has_items(self) -> bool {
+        self.0 & 1 << Self::OURS != 0
+    }
 }
 
 /// `slabs` and its words.

@@ -1,6 +1,6 @@
 //! The meta commands' key and flags.
 
-use super::{KEY_BYTES_MAX, Tokens, base64};
+use super::{KEY_BYTES_MAX, Tokens, base64, number};
 
 /// A key as sent: bytes, or base64 of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,32 +56,16 @@ pub struct Meta<'a> {
     pub flags: MetaFlags<'a>,
 }
 
-/// Flags of a meta command. Letters without a number are asked for by [`MetaFlags::has`]; numbers are
-/// parsed, as sent. [`MetaFlags::in_order`] walks them as the client wrote them, for the reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Flags of a meta command, small enough to be moved around. Letters without a number are asked for by
+/// [`MetaFlags::has`]; numbers are read again, as sent, when they are asked for. [`MetaFlags::in_order`] walks them as the client wrote them, for the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct MetaFlags<'a> {
     /// Bit `letter - b'A'` for each flag of the request.
     pub(super) letters: u64,
     /// The flags as written.
     pub(super) tokens: Tokens<'a>,
-    /// `T`: new exptime.
-    pub ttl: Option<i64>,
-    /// `N`: create on a miss with this exptime.
-    pub vivify: Option<i64>,
-    /// `R`: win when the remaining time is below this exptime.
-    pub recache: Option<i64>,
-    /// `C`: only over this CAS.
-    pub cas_compare: Option<u64>,
-    /// `E`: the new CAS.
-    pub cas_override: Option<u64>,
-    /// `F`: client flags; 0 when not given.
-    pub client_flags: u32,
     /// `M`: how to store or count.
     pub mode: Mode,
-    /// `J`: initial value of `ma`; 0 when not given.
-    pub initial: u64,
-    /// `D`: delta of `ma`; 1 when not given.
-    pub delta: u64,
 }
 
 /// `M`, as far as the command knows it.
@@ -106,25 +90,6 @@ pub enum Mode {
     Decrement,
 }
 
-impl Default for MetaFlags<'_> {
-    /// No flags.
-    fn default() -> Self {
-        MetaFlags {
-            letters: 0,
-            tokens: Tokens::default(),
-            ttl: None,
-            vivify: None,
-            recache: None,
-            cas_compare: None,
-            cas_override: None,
-            client_flags: 0,
-            mode: Mode::Unset,
-            initial: 0,
-            delta: 1,
-        }
-    }
-}
-
 impl<'a> MetaFlags<'a> {
     /// Is the flag there?
     pub fn has(&self, flag: Flag) -> bool {
@@ -137,6 +102,55 @@ impl<'a> MetaFlags<'a> {
     /// `q`: hide the usual answer.
     pub fn quiet(&self) -> bool {
         self.has(b'q')
+    }
+
+    /// `T`: new exptime.
+    pub fn ttl(&self) -> Option<i64> {
+        number::signed(self.argument(b'T')?)
+    }
+
+    /// `N`: create on a miss with this exptime.
+    pub fn vivify(&self) -> Option<i64> {
+        number::signed(self.argument(b'N')?)
+    }
+
+    /// `R`: win when the remaining time is below this exptime.
+    pub fn recache(&self) -> Option<i64> {
+        number::signed(self.argument(b'R')?)
+    }
+
+    /// `C`: only over this CAS.
+    pub fn cas_compare(&self) -> Option<u64> {
+        number::unsigned(self.argument(b'C')?)
+    }
+
+    /// `E`: the new CAS.
+    pub fn cas_override(&self) -> Option<u64> {
+        number::unsigned(self.argument(b'E')?)
+    }
+
+    /// `F`: client flags; 0 when not given.
+    pub fn client_flags(&self) -> u32 {
+        let flags = self.argument(b'F').and_then(number::unsigned_32);
+        flags.unwrap_or(0)
+    }
+
+    /// `J`: initial value of `ma`; 0 when not given.
+    pub fn initial(&self) -> u64 {
+        self.argument(b'J').and_then(number::unsigned).unwrap_or(0)
+    }
+
+    /// `D`: delta of `ma`; 1 when not given.
+    pub fn delta(&self) -> u64 {
+        self.argument(b'D').and_then(number::unsigned).unwrap_or(1)
+    }
+
+    fn argument(&self, flag: Flag) -> Option<&'a [u8]> {
+        if !self.has(flag) {
+            return None;
+        }
+        let mut flags = self.in_order();
+        flags.find_map(|(letter, argument)| (letter == flag).then_some(argument))
     }
 
     /// Each flag with its argument (possibly empty), in the order of the request.

@@ -15,6 +15,7 @@ mod command;
 mod exptime;
 mod limits;
 mod meta;
+mod number;
 pub mod reply;
 mod text;
 mod tokens;

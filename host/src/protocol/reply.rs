@@ -250,25 +250,55 @@ pub fn meta_debug(out: &mut Vec<u8>, key: MetaKey<'_>, facts: &ItemFacts) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a line of `lru_crawler metadump`: the key percent-encoded, and a line feed alone as memcached has it.
-pub fn metadump_line(out: &mut Vec<u8>, key: &[u8], facts: &ItemFacts) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend_from_slice(b"key=");
-    for &byte in key {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' => out.push(byte),
-            _ if byte.is_ascii_alphanumeric() => out.push(byte),
-            _ => out.extend_from_slice(&[
-                b'%',
-                HEX[usize::from(byte >> 4)],
-                HEX[usize::from(byte & 15)],
-            ]),
+/// A key as it stands in the lines of dumps and logs: what could be mistaken for something else is `%` and two
+/// hexadecimal digits.
+#[derive(Clone, Copy, Debug)]
+pub struct PercentEncoded<'a>(pub &'a [u8]);
+
+impl PercentEncoded<'_> {
+    fn append(self, out: &mut Vec<u8>) {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        for &byte in self.0 {
+            match byte {
+                b'-' | b'.' | b'_' | b'~' => out.push(byte),
+                _ if byte.is_ascii_alphanumeric() => out.push(byte),
+                _ => out.extend_from_slice(&[
+                    b'%',
+                    HEX[usize::from(byte >> 4)],
+                    HEX[usize::from(byte & 15)],
+                ]),
+            }
         }
     }
+}
+
+impl std::fmt::Display for PercentEncoded<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = Vec::with_capacity(self.0.len());
+        self.append(&mut text);
+        f.write_str(&String::from_utf8_lossy(&text))
+    }
+}
+
+/// Appends a line of `lru_crawler metadump`: the key percent-encoded, and a line feed alone as memcached has it.
+pub fn metadump_line(out: &mut Vec<u8>, key: &[u8], facts: &ItemFacts) {
+    out.extend_from_slice(b"key=");
+    PercentEncoded(key).append(out);
     facts.append(out);
     out.extend_from_slice(b" flags=");
     number(out, facts.flags);
     out.push(b'\n');
+}
+
+/// Appends a line of `stats cachedump`: the value's length in bytes, and when it expires, 0 for never.
+pub fn cachedump_line(out: &mut Vec<u8>, key: &[u8], value_bytes: usize, expiry_s: u64) {
+    out.extend_from_slice(b"ITEM ");
+    out.extend_from_slice(key);
+    out.extend_from_slice(b" [");
+    number(out, value_bytes as u64);
+    out.extend_from_slice(b" b; ");
+    number(out, expiry_s);
+    out.extend_from_slice(b" s]\r\n");
 }
 
 /// Appends a line of `lru_crawler mgdump`: a command that reads the item. A key that is no text goes in base64.

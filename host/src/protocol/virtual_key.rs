@@ -7,40 +7,79 @@
 /// A key with at least a type and a function. Whether they exist is the registry's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VirtualKey<'a> {
-    /// Object type, not empty.
-    pub type_name: &'a [u8],
-    /// Function of it, not empty.
-    pub function: &'a [u8],
-    /// Which object; empty when the key has no third part.
-    pub object: &'a [u8],
-    rest: &'a [u8],
+    key: &'a [u8],
+    /// Where the first colon stands.
+    type_end: u16,
+    /// Where the function ends: at a colon, or with the key.
+    function_end: u16,
+    /// Where the object ends.
+    object_end: u16,
 }
 
 impl<'a> VirtualKey<'a> {
-    /// Splits a key; `None` when it names no type and function.
+    /// Splits a key; `None` when it names no type and function, or is longer than any key can be.
     #[inline]
     pub fn parse(key: &'a [u8]) -> Option<Self> {
+        u16::try_from(key.len()).ok()?;
         // Most keys end here, at one search for a colon.
-        let (type_name, tail) = part(key)?;
-        let (function, tail) = part(tail).unwrap_or((tail, b""));
-        let (object, rest) = part(tail).unwrap_or((tail, b""));
-        (!type_name.is_empty() && !function.is_empty()).then_some(VirtualKey {
-            type_name,
-            function,
-            object,
-            rest,
+        let type_end = colon(key, 0)?;
+        let function_end = colon(key, type_end + 1).unwrap_or(key.len());
+        let object_end = colon(key, function_end + 1).unwrap_or(key.len());
+        let names_both = type_end > 0 && function_end > type_end + 1;
+        names_both.then_some(VirtualKey {
+            key,
+            type_end: type_end as u16,
+            function_end: function_end as u16,
+            object_end: object_end as u16,
         })
     }
 
+    /// The whole key.
+    pub fn key(&self) -> &'a [u8] {
+        self.key
+    }
+
+    /// `type:function`, by which the registry knows it.
+    #[inline]
+    pub fn call(&self) -> &'a [u8] {
+        &self.key[..usize::from(self.function_end)]
+    }
+
+    /// Object type, not empty.
+    #[inline]
+    pub fn type_name(&self) -> &'a [u8] {
+        &self.key[..usize::from(self.type_end)]
+    }
+
+    /// Function of it, not empty.
+    #[inline]
+    pub fn function(&self) -> &'a [u8] {
+        &self.key[usize::from(self.type_end) + 1..usize::from(self.function_end)]
+    }
+
+    /// Which object; empty when the key has no third part.
+    #[inline]
+    pub fn object(&self) -> &'a [u8] {
+        let start = usize::from(self.function_end) + 1;
+        self.key
+            .get(start..usize::from(self.object_end))
+            .unwrap_or_default()
+    }
+
     /// Everything after the object and its `:`, colons included; empty when nothing follows.
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
-        self.rest
+        self.key
+            .get(usize::from(self.object_end) + 1..)
+            .unwrap_or_default()
     }
 
     /// The arguments after the object.
+    #[inline]
     pub fn args(&self) -> Args<'a> {
+        let rest = self.rest();
         Args {
-            rest: (!self.rest.is_empty()).then_some(self.rest),
+            rest: (!rest.is_empty()).then_some(rest),
         }
     }
 }
@@ -64,21 +103,18 @@ impl<'a> Iterator for Args<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest?;
-        let (argument, tail) = match part(rest) {
-            None => (rest, None),
-            Some((argument, b"")) => (argument, None),
-            Some((argument, tail)) => (argument, Some(tail)),
-        };
-        self.rest = tail;
-        Some(argument)
+        let end = colon(rest, 0).unwrap_or(rest.len());
+        // Behind a last colon there is no further argument.
+        self.rest = rest.get(end + 1..).filter(|tail| !tail.is_empty());
+        Some(&rest[..end])
     }
 }
 
-/// What stands before the first colon, and what behind it.
+/// Index of the first colon at or behind `from`. Parts are short: a plain walk beats a vector search.
 #[inline]
-fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = memchr::memchr(b':', bytes)?;
-    Some((&bytes[..colon], &bytes[colon + 1..]))
+fn colon(bytes: &[u8], from: usize) -> Option<usize> {
+    let at = bytes.get(from..)?.iter().position(|&b| b == b':')?;
+    Some(from + at)
 }
 
 #[cfg(test)]
@@ -99,9 +135,9 @@ mod tests {
         let key = VirtualKey::parse(key.as_bytes())?;
         let args = key.args().map(text).collect();
         Some((
-            text(key.type_name),
-            text(key.function),
-            text(key.object),
+            text(key.type_name()),
+            text(key.function()),
+            text(key.object()),
             args,
         ))
     }
@@ -145,8 +181,9 @@ mod tests {
             let naive = naive(key.as_bytes());
             match VirtualKey::parse(key.as_bytes()) {
                 Some(key) => {
-                    let mut ours = vec![key.type_name, key.function];
-                    ours.extend(naive.get(2).map(|_| key.object));
+                    prop_assert_eq!(key.call(), [key.type_name(), key.function()].join(&b':'));
+                    let mut ours = vec![key.type_name(), key.function()];
+                    ours.extend(naive.get(2).map(|_| key.object()));
                     ours.extend(key.args());
                     prop_assert_eq!(ours, naive);
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use wasmtime::Module;
@@ -10,6 +10,7 @@ use wasmtime::Module;
 use super::backoff::{Backoff, STOPS_MAX};
 use super::engine::Engine;
 use super::error::{LoadError, Refusal};
+use super::instances::Image;
 use super::limits::{Limits, LimitsTable};
 use super::loader::{self, Loaded, Source};
 use super::metadata::{Function, Metadata};
@@ -32,16 +33,17 @@ type Names = HashMap<Box<[u8]>, u16, rapidhash::fast::RandomState>;
 pub struct Types {
     slots: Vec<Arc<ObjectType>>,
     by_name: Names,
+    /// By `type:function`, as a virtual key begins.
+    calls: HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState>,
     /// Interpreters, which no virtual key names.
     interpreters: Names,
 }
 
 impl Types {
-    /// The function a virtual key names. Called for every key with a `:` in it.
-    pub fn find(&self, type_name: &[u8], function: &[u8]) -> Option<FunctionRef> {
-        let slot = *self.by_name.get(type_name)?;
-        let function = *self.slots[slot as usize].by_name.get(function)?;
-        Some(FunctionRef { slot, function })
+    /// The function that `type:function` names. Asked for every key with a `:` in it.
+    #[inline]
+    pub fn find(&self, call: &[u8]) -> Option<FunctionRef> {
+        self.calls.get(call).copied()
     }
 
     /// A function of an interpreter.
@@ -62,6 +64,13 @@ impl Types {
     pub fn named(&self, type_name: &[u8]) -> Option<&Arc<ObjectType>> {
         self.by_name
             .get(type_name)
+            .map(|slot| &self.slots[*slot as usize])
+    }
+
+    /// The types that virtual keys name.
+    pub fn named_types(&self) -> impl Iterator<Item = &Arc<ObjectType>> {
+        self.by_name
+            .values()
             .map(|slot| &self.slots[*slot as usize])
     }
 
@@ -94,6 +103,8 @@ pub struct ObjectType {
     pub(super) tallies: Arc<Tallies>,
     /// See [`Source::setup`].
     pub(super) setup: Option<Arc<[Vec<u8>]>>,
+    /// The memory an instance had after its setup; made by the first one.
+    pub(super) image: OnceLock<Image>,
 }
 
 impl std::fmt::Debug for ObjectType {
@@ -112,6 +123,20 @@ pub(super) struct Callable {
     pub(super) required: usize,
     pub(super) most: usize,
     pub(super) pace: Pace,
+    /// Number of the module's function that runs it: its own, but for a script's.
+    pub(super) run_by: u16,
+}
+
+impl Callable {
+    fn new(function: Function, run_by: u16) -> Callable {
+        Callable {
+            required: function.required(),
+            most: function.most(),
+            function,
+            pace: Pace::default(),
+            run_by,
+        }
+    }
 }
 
 /// Where a function runs, and whether it is paused. Shared by all threads, written rarely.
@@ -208,27 +233,39 @@ impl ObjectType {
             buffer_address,
         } = loaded;
         let mut numbers = before.map(|b| b.numbers.clone()).unwrap_or_default();
+        let mut by_name = Names::default();
+        let mut number_of = |name: &str| {
+            let next = numbers.len() as u16;
+            *numbers.entry(name.as_bytes().into()).or_insert(next)
+        };
+        let mut callables = Vec::new();
+        for function in &metadata.functions {
+            let number = number_of(&function.name);
+            by_name.insert(function.name.as_bytes().into(), number);
+            callables.push((number, Callable::new(function.clone(), number)));
+        }
+        for scripted in &*source.scripted {
+            let by = metadata.functions.iter().find(|f| f.name == scripted.by);
+            let by = by.expect("the caller names a function of the interpreter");
+            let run_by = number_of(&by.name);
+            let number = number_of(&scripted.name);
+            by_name.insert(scripted.name.as_bytes().into(), number);
+            let function = Function {
+                name: scripted.name.clone(),
+                writes: scripted.writes,
+                ..by.clone()
+            };
+            callables.push((number, Callable::new(function, run_by)));
+        }
         let mut functions: Vec<Option<Callable>> = Vec::new();
         functions.resize_with(numbers.len(), || None);
-        let mut by_name = Names::default();
-        for function in &metadata.functions {
-            let name: Box<[u8]> = function.name.as_bytes().into();
-            let next = functions.len() as u16;
-            let number = *numbers.entry(name.clone()).or_insert(next);
-            if number == next {
-                functions.push(None);
-            }
-            by_name.insert(name, number);
-            functions[number as usize] = Some(Callable {
-                required: function.required(),
-                most: function.most(),
-                function: function.clone(),
-                pace: Pace::default(),
-            });
+        for (number, callable) in callables {
+            functions[number as usize] = Some(callable);
         }
         ObjectType {
             source_name: source.name.clone(),
             setup: source.setup.clone(),
+            image: OnceLock::new(),
             limits,
             generation: before.map_or(1, |b| b.generation + 1),
             name: metadata.type_name.as_str().into(),
@@ -268,6 +305,11 @@ impl Registry {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The limits of a type of that name.
+    pub fn limits_of(&self, type_name: &str) -> Limits {
+        self.limits.of(type_name)
     }
 
     /// The types of this moment. For one look; a thread that looks often keeps a [`TypesReader`].
@@ -347,7 +389,8 @@ impl Registry {
         };
         let before = &types.slots[slot as usize];
         // Numbers are never given twice, so they could run out.
-        if before.functions.len() + metadata.functions.len() > usize::from(u16::MAX) {
+        let more = metadata.functions.len() + source.scripted.len();
+        if before.functions.len() + more > usize::from(u16::MAX) {
             return Err(Refusal::TooMany(
                 "functions over all reloads",
                 u16::MAX.into(),
@@ -373,12 +416,31 @@ impl Registry {
             Some(place) => *place = Arc::new(object),
             None => slots.push(Arc::new(object)),
         }
+        let calls = calls(&slots, &by_name);
         self.types.store(Arc::new(Types {
             slots,
             by_name,
+            calls,
             interpreters,
         }));
     }
+}
+
+/// What virtual keys can name.
+fn calls(
+    slots: &[Arc<ObjectType>],
+    by_name: &Names,
+) -> HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState> {
+    let of_type = |(type_name, slot): (&Box<[u8]>, &u16)| {
+        let (type_name, slot) = (type_name.clone(), *slot);
+        let functions = slots[slot as usize].by_name.iter();
+        functions.map(move |(function, number)| {
+            let call = [&type_name[..], function].join(&b':');
+            let function = *number;
+            (call.into_boxed_slice(), FunctionRef { slot, function })
+        })
+    };
+    by_name.iter().flat_map(of_type).collect()
 }
 
 /// One thread's view of the types: follows the registry, at the cost of one load per look.

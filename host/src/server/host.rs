@@ -1,6 +1,7 @@
 //! The process as the cache and the objects see it: statistics, settings, passwords, the log.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use cacheismo_abi::level;
 
@@ -8,7 +9,7 @@ use super::options::{Config, WireProtocol};
 use super::run::Surroundings;
 use crate::cache::Host;
 use crate::runtime::Log;
-use crate::stats::{log, usage};
+use crate::stats::{WatchHub, log, usage};
 
 /// What the server answers the cache.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ impl ServerHost {
 impl Host for ServerHost {
     fn stats(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
         let stats = &self.surroundings.stats;
+        let hub = &self.surroundings.hub;
         let used = usage();
         let seconds =
             |time: std::time::Duration| format!("{}.{:06}", time.as_secs(), time.subsec_micros());
@@ -55,6 +57,11 @@ impl Host for ServerHost {
             ("idle_kicks", stats.idle_kicks.get()),
             ("threads", self.config.server.threads as u64),
             ("lane_jobs", stats.lane_jobs.get()),
+            ("log_watchers", hub.watchers() as u64),
+            ("log_worker_dropped", 0),
+            ("log_worker_written", hub.written.get()),
+            ("log_watcher_skipped", hub.skipped.get()),
+            ("log_watcher_sent", hub.sent.get()),
         ] {
             line(name, &value);
         }
@@ -161,6 +168,10 @@ impl Host for ServerHost {
             .sasl
             .as_ref()
             .map(|passwords| passwords.check(user, password))
+    }
+
+    fn watch_hub(&self) -> Arc<WatchHub> {
+        Arc::clone(&self.surroundings.hub)
     }
 }
 

@@ -23,6 +23,9 @@ pub trait Service: 'static {
     /// What came of it.
     type Outcome: Send + 'static;
 
+    /// A connection was opened. `id` is its number in `stats conns` and in log lines.
+    fn opened(&mut self, _connection: &mut Self::Connection, _id: u64) {}
+
     /// Executes every complete command of `input`, appending replies to `out`. Never waits.
     fn execute(
         &mut self,

@@ -19,9 +19,11 @@ use super::acceptor::Admission;
 use super::buffers::Rest;
 use super::link::{Link, Wish};
 use super::service::{Service, Step};
-use super::shard::Shard;
-use crate::stats::{ConnectionState, Stream};
+use super::shard::{CloseReason, Shard};
+use crate::stats::ConnectionState;
 
+/// Answers of so many bytes wait for those of other connections: more than one small value, less than a socket takes.
+const DEFERRED_BYTES: std::ops::Range<usize> = 512..64 << 10;
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
 
@@ -35,6 +37,8 @@ pub(super) struct Session<S: Service, T> {
     rest: Rest,
     /// Nothing reaches the service before this was looked at.
     gate: Gate,
+    /// It ended by an error of its socket.
+    broken: bool,
     /// Counts the connection as open for as long as it is.
     _admission: Admission,
 }
@@ -71,11 +75,14 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     pub(super) fn new(shard: Rc<Shard<S>>, stream: T, link: Link, admission: Admission) -> Self {
         let link = Rc::new(link);
         shard.register(&link);
+        let mut state = S::Connection::default();
+        shard.service.borrow_mut().opened(&mut state, link.entry.id);
         Session {
             shard,
             stream,
             link,
-            state: S::Connection::default(),
+            state,
+            broken: false,
             rest: Rest::default(),
             gate: Gate::Protocol,
             _admission: admission,
@@ -85,7 +92,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     /// Serves until either side closes.
     pub(super) async fn run(mut self) {
         // A connection that breaks is the client's affair; nothing is left to say to it.
-        let _ = self.serve().await;
+        self.broken = self.serve().await.is_err();
     }
 
     async fn serve(&mut self) -> io::Result<()> {
@@ -181,7 +188,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         loop {
             match turn {
                 Turn::Read { needed } => {
-                    self.flush().await?;
+                    self.flush_with_others().await?;
                     return Ok(Some(needed));
                 }
                 Turn::Write => {
@@ -273,12 +280,27 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         Ok(())
     }
 
+    /// Writes the worker's output buffer; answers to a pipeline together with those of all connections that have input
+    /// now. A client on another core is woken once then and finds work for long, not anew by each write.
+    async fn flush_with_others(&mut self) -> io::Result<()> {
+        if !DEFERRED_BYTES.contains(&self.shard.output().len()) {
+            return self.flush().await;
+        }
+        let out = self.shard.take_output();
+        tokio::task::yield_now().await;
+        self.write_buffer(out).await
+    }
+
     /// Writes the worker's output buffer.
     async fn flush(&mut self) -> io::Result<()> {
         if self.shard.output().is_empty() {
             return Ok(());
         }
         let out = self.shard.take_output();
+        self.write_buffer(out).await
+    }
+
+    async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
         let result = self.write(&out).await;
         self.shard.return_output(out);
         result
@@ -342,13 +364,13 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
 
 impl<S: Service, T> Drop for Session<S, T> {
     fn drop(&mut self) {
-        let process = &self.shard.process;
-        let entry = &self.link.entry;
-        process.hub.publish(
-            Stream::Connections,
-            format_args!("type=conn_close rip={} id={}", entry.peer, entry.id),
-        );
-        process.stats.connections.close(entry.id);
+        let reason = match self.link.wish() {
+            Wish::Leave => CloseReason::Idle,
+            Wish::Finish => CloseReason::Shutdown,
+            Wish::Stay if self.broken => CloseReason::Error,
+            Wish::Stay => CloseReason::Normal,
+        };
+        self.shard.process.closed(&self.link.entry, reason);
         self.shard.unregister(&self.link);
     }
 }

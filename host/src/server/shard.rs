@@ -8,18 +8,16 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::auth::Passwords;
-use super::buffers::Spares;
+use super::buffers::{Outputs, Spares};
 use super::lanes::Lanes;
 use super::link::{Link, Wish};
 use super::options::ServerConfig;
 use super::service::Service;
 use super::tls::Tls;
-use crate::stats::{ServerStats, WatchHub, WorkerCounters};
+use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, WorkerCounters};
 
 /// Input read at one go for each request of `-R`: 20 make 64 KiB.
 const TURN_BYTES_PER_REQUEST: usize = (64 << 10) / 20;
-/// An output buffer that grew beyond this is given back.
-const OUTPUT_KEEP_BYTES_MAX: usize = 2 << 20;
 /// What a connection may have in its buffer beyond the largest item.
 const INPUT_SLACK_BYTES: usize = 1 << 20;
 
@@ -35,6 +33,47 @@ pub(super) struct Process {
     pub(super) config: ServerConfig,
 }
 
+/// Why a connection ended, as log lines say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CloseReason {
+    Normal,
+    Error,
+    Idle,
+    Shutdown,
+}
+
+impl CloseReason {
+    fn name(self) -> &'static str {
+        match self {
+            CloseReason::Normal => "normal",
+            CloseReason::Error => "error",
+            CloseReason::Idle => "idle_timeout",
+            CloseReason::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl Process {
+    /// Tells the watchers of a new connection.
+    pub(super) fn opened(&self, entry: &ConnectionEntry) {
+        let (end, id) = (entry.endpoint(), entry.id);
+        self.hub.publish(
+            Stream::Connections,
+            format_args!("type=conn_new {end} cfd={id}"),
+        );
+    }
+
+    /// Strikes a connection out and tells the watchers.
+    pub(super) fn closed(&self, entry: &ConnectionEntry, reason: CloseReason) {
+        let (end, id, reason) = (entry.endpoint(), entry.id, reason.name());
+        self.hub.publish(
+            Stream::Connections,
+            format_args!("type=conn_close {end} reason={reason} cfd={id}"),
+        );
+        self.stats.connections.close(id);
+    }
+}
+
 /// One worker's own. Never borrowed across an await.
 pub(super) struct Shard<S: Service> {
     pub(super) service: RefCell<S>,
@@ -42,6 +81,7 @@ pub(super) struct Shard<S: Service> {
     /// task runs, so one buffer does for all.
     pub(super) input: RefCell<Vec<u8>>,
     output: RefCell<Vec<u8>>,
+    outputs: RefCell<Outputs>,
     pub(super) spares: RefCell<Spares>,
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) process: Arc<Process>,
@@ -63,6 +103,7 @@ impl<S: Service> Shard<S> {
             service: RefCell::new(service),
             input: RefCell::default(),
             output: RefCell::default(),
+            outputs: RefCell::default(),
             spares: RefCell::default(),
             counters: process.stats.worker(),
             turn_bytes,
@@ -87,17 +128,14 @@ impl<S: Service> Shard<S> {
         self.output.borrow_mut()
     }
 
-    /// The output buffer, to write. While it is away others get a new one.
+    /// The output buffer, to write. While it is away others get another one.
     pub(super) fn take_output(&self) -> Vec<u8> {
-        self.output.take()
+        self.output.replace(self.outputs.borrow_mut().take())
     }
 
-    /// Brings the output buffer back.
-    pub(super) fn return_output(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        if buffer.capacity() <= OUTPUT_KEEP_BYTES_MAX && self.output.borrow().capacity() == 0 {
-            *self.output.borrow_mut() = buffer;
-        }
+    /// Brings an output buffer back.
+    pub(super) fn return_output(&self, buffer: Vec<u8>) {
+        self.outputs.borrow_mut().give(buffer);
     }
 
     pub(super) fn now_s(&self) -> u32 {

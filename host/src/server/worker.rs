@@ -12,9 +12,9 @@ use super::acceptor::Admission;
 use super::link::Link;
 use super::service::{Application, Service};
 use super::session::Session;
-use super::shard::{Process, Shard};
+use super::shard::{CloseReason, Process, Shard};
 use super::{tls, udp};
-use crate::stats::{Stream, log};
+use crate::stats::log;
 
 /// A client that doesn't finish its TLS handshake in this time is dropped.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -101,10 +101,7 @@ fn accept<S: Service>(shard: &Rc<Shard<S>>, arrival: Arrival) {
     let process = &shard.process;
     let entry = process.stats.connections.open(peer, local, shard.now_s());
     log::debug(format_args!("connection {} from {}", entry.id, entry.peer));
-    process.hub.publish(
-        Stream::Connections,
-        format_args!("type=conn_new rip={} id={}", entry.peer, entry.id),
-    );
+    process.opened(&entry);
     let link = Link::new(entry);
     let shard = Rc::clone(shard);
     match transport {
@@ -149,8 +146,8 @@ async fn handshake<S: Service>(
                 "TLS handshake with {} failed: {error}",
                 link.entry.peer
             ));
-            shard.process.stats.connections.close(link.entry.id);
+            shard.process.closed(&link.entry, CloseReason::Error);
         }
-        Err(_) => shard.process.stats.connections.close(link.entry.id),
+        Err(_) => shard.process.closed(&link.entry, CloseReason::Error),
     }
 }

@@ -45,6 +45,20 @@ pub struct ConnectionEntry {
 }
 
 impl ConnectionEntry {
+    /// The client's end in the words of memcached's log lines.
+    pub fn endpoint(&self) -> Endpoint<'_> {
+        let address = self.peer.split_once(':').and_then(|(transport, address)| {
+            let (host, port) = address.rsplit_once(':')?;
+            Some((transport, host.trim_matches(['[', ']']), port))
+        });
+        let (transport, host, port) = address.unwrap_or(("local", "unix", "0"));
+        Endpoint {
+            host,
+            port,
+            transport,
+        }
+    }
+
     /// Notes that a request came in this second (counted from the start).
     pub fn set_active(&self, now_s: u32) {
         self.active_s.store(now_s, Ordering::Relaxed);
@@ -69,6 +83,25 @@ impl ConnectionEntry {
             ConnectionState::Watching,
         ];
         STATES[usize::from(self.state.load(Ordering::Relaxed)) % STATES.len()]
+    }
+}
+
+/// Where a client is: see [`ConnectionEntry::endpoint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint<'a> {
+    host: &'a str,
+    port: &'a str,
+    transport: &'a str,
+}
+
+impl std::fmt::Display for Endpoint<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Endpoint {
+            host,
+            port,
+            transport,
+        } = self;
+        write!(f, "rip={host} rport={port} transport={transport}")
     }
 }
 
@@ -114,6 +147,21 @@ impl Connections {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_is_named_as_in_memcacheds_log() {
+        let connections = Connections::default();
+        let named = |peer: &str| {
+            let entry = connections.open(peer.to_owned(), "l".into(), 0);
+            entry.endpoint().to_string()
+        };
+        assert_eq!(
+            named("tcp:127.0.0.1:4000"),
+            "rip=127.0.0.1 rport=4000 transport=tcp"
+        );
+        assert_eq!(named("tcp:[::1]:4000"), "rip=::1 rport=4000 transport=tcp");
+        assert_eq!(named("unix"), "rip=unix rport=0 transport=local");
+    }
 
     #[test]
     fn entries_come_and_go() {

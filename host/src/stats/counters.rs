@@ -17,9 +17,9 @@ use super::Connections;
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds `n`.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
+    /// Adds `n` and returns the sum.
+    pub fn add(&self, n: u64) -> u64 {
+        self.0.fetch_add(n, Ordering::Relaxed).wrapping_add(n)
     }
 
     /// Takes `n` away and returns what is left.

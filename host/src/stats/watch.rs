@@ -26,6 +26,20 @@ pub enum Stream {
     Connections,
     /// Items deleted.
     Deletions,
+    /// What memcached tells of its proxy, its threads and its raw input. Nothing here writes to it.
+    Silent,
+}
+
+/// Most watchers at once, as in memcached.
+const WATCHERS_MAX: usize = 20;
+
+/// Why nobody was registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchError {
+    /// A name that is no stream.
+    UnknownStream,
+    /// As many watch as may.
+    TooMany,
 }
 
 impl Stream {
@@ -37,6 +51,9 @@ impl Stream {
             b"evictions" => Some(Stream::Evictions),
             b"connevents" => Some(Stream::Connections),
             b"deletions" => Some(Stream::Deletions),
+            b"proxyreqs" | b"proxyevents" | b"proxyuser" | b"sysevents" | b"rawcmds" => {
+                Some(Stream::Silent)
+            }
             _ => None,
         }
     }
@@ -53,7 +70,8 @@ pub struct WatchHub {
     watched: AtomicU8,
     watchers: Mutex<Vec<Arc<Watcher>>>,
     buffer_bytes_max: usize,
-    last_id: Counter,
+    /// Lines published, and the number of the last one.
+    pub written: Counter,
     /// Lines that found a full buffer.
     pub skipped: Counter,
     /// Lines put into a buffer.
@@ -67,7 +85,7 @@ impl WatchHub {
             watched: AtomicU8::new(0),
             watchers: Mutex::default(),
             buffer_bytes_max,
-            last_id: Counter::default(),
+            written: Counter::default(),
             skipped: Counter::default(),
             sent: Counter::default(),
         }
@@ -76,20 +94,33 @@ impl WatchHub {
     /// Whether anybody watches `stream`: ask before making a line.
     #[inline]
     pub fn wants(&self, stream: Stream) -> bool {
-        self.watched.load(Ordering::Relaxed) & stream.bit() != 0
+        self.watched().contains(stream)
+    }
+
+    /// The streams that anybody watches now.
+    #[inline]
+    pub fn watched(&self) -> Watched {
+        Watched(self.watched.load(Ordering::Relaxed))
+    }
+
+    /// How many watch.
+    pub fn watchers(&self) -> usize {
+        self.watchers.lock().len()
     }
 
     /// Registers for streams named as in the command. No name is `fetchers`, as in memcached.
     ///
     /// # Errors
-    /// The first name that is no stream.
-    pub fn watch<'a>(&self, names: &'a [u8]) -> Result<Arc<Watcher>, &'a [u8]> {
+    /// When a name is no stream, or too many watch.
+    pub fn watch(&self, names: &[u8]) -> Result<Arc<Watcher>, WatchError> {
         let mut streams = 0;
         for name in names
             .split(|byte| *byte == b' ')
             .filter(|name| !name.is_empty())
         {
-            streams |= Stream::from_name(name).ok_or(name)?.bit();
+            streams |= Stream::from_name(name)
+                .ok_or(WatchError::UnknownStream)?
+                .bit();
         }
         if streams == 0 {
             streams = Stream::Fetchers.bit();
@@ -99,6 +130,9 @@ impl WatchHub {
             buffer: Mutex::default(),
         });
         let mut watchers = self.watchers.lock();
+        if watchers.len() >= WATCHERS_MAX {
+            return Err(WatchError::TooMany);
+        }
         watchers.push(Arc::clone(&watcher));
         self.recount(&watchers);
         Ok(watcher)
@@ -116,7 +150,7 @@ impl WatchHub {
         if !self.wants(stream) {
             return;
         }
-        self.last_id.add(1);
+        let id = self.written.add(1);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -124,7 +158,7 @@ impl WatchHub {
             "ts={}.{:06} gid={} {line}\n",
             now.as_secs(),
             now.subsec_micros(),
-            self.last_id.get()
+            id
         );
         for watcher in self
             .watchers
@@ -145,6 +179,18 @@ impl WatchHub {
             .iter()
             .fold(0, |streams, watcher| streams | watcher.streams);
         self.watched.store(streams, Ordering::Relaxed);
+    }
+}
+
+/// A set of streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watched(u8);
+
+impl Watched {
+    /// Whether `stream` is one of them.
+    #[inline]
+    pub fn contains(self, stream: Stream) -> bool {
+        self.0 & stream.bit() != 0
     }
 }
 
@@ -240,10 +286,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_stream_is_refused() {
+    fn unknown_streams_and_too_many_watchers_are_refused() {
+        let hub = WatchHub::new(1);
         assert_eq!(
-            WatchHub::new(1).watch(b"fetchers junk").err(),
-            Some(&b"junk"[..])
+            hub.watch(b"fetchers junk").err(),
+            Some(WatchError::UnknownStream)
         );
+        let watchers: Vec<_> = (0..WATCHERS_MAX)
+            .map(|_| hub.watch(b"proxyreqs rawcmds").expect("room"))
+            .collect();
+        assert_eq!(hub.watch(b"").err(), Some(WatchError::TooMany));
+        hub.unwatch(&watchers[0]);
+        assert!(hub.watch(b"").is_ok());
+        assert_eq!(hub.watchers(), WATCHERS_MAX);
     }
 }

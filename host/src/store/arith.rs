@@ -5,10 +5,7 @@ use super::item::{Item, KEY_BYTES_MAX, flag};
 use super::read::seconds;
 use super::shard::{Found, Locked, Room, Spare};
 use super::stream::Stream;
-use super::{Arith, ArithOutcome, Expiry, ItemInfo, Key, Now, Store};
-
-/// Digits of the largest number.
-const DIGITS_MAX: usize = 20;
+use super::{Arith, ArithOutcome, Expiry, ItemInfo, Key, Now, Store, number};
 
 impl Store {
     /// incr, decr, meta arithmetic.
@@ -49,7 +46,7 @@ impl<'a> Locked<'a> {
         if arith.cas_compare.is_some() && arith.cas_compare != item.cas() {
             return Ok(ArithOutcome::Exists);
         }
-        let Some(number) = number(&mut item.value(), item.value_len()) else {
+        let Some(number) = number::read(&mut item.value(), item.value_len()) else {
             return Ok(ArithOutcome::NonNumeric);
         };
         let value = if arith.decrement {
@@ -113,18 +110,19 @@ impl<'a> Locked<'a> {
         let old_len = item.value_len();
         if digits.len() <= old_len {
             // A number that gets shorter keeps its length, filled with spaces, as memcached's clients know it.
-            let mut padded = [b' '; DIGITS_MAX];
-            padded[..digits.len()].copy_from_slice(digits);
-            item.value().write(&padded[..old_len]);
+            number::write(&mut item.value(), digits, old_len);
             return Ok(item);
         }
         let mut buffer = [0; KEY_BYTES_MAX];
         let mut draft = item.draft(&mut buffer);
         draft.value_len = digits.len();
+        // A number that gets longer is a new value: nobody has read it, and it isn't stale.
+        draft.marks = 0;
         let plan = draft.plan();
         if item.holds_longer(&plan) {
             self.shard.counters.payload += digits.len() as u64;
             self.shard.counters.payload -= old_len as u64;
+            item.mark(0, flag::STALE | flag::TOKEN_SENT | flag::FETCHED);
             item.set_value_len(&plan, digits.len());
             item.value().write(digits);
             return Ok(item);
@@ -138,24 +136,4 @@ impl<'a> Locked<'a> {
         self.replace(Found { slot, item }, &copy, true);
         Ok(copy)
     }
-}
-
-/// The number a value shows: decimal digits, spaces allowed after them.
-fn number(value: &mut Stream<'_>, len: usize) -> Option<u64> {
-    if len == 0 || len > DIGITS_MAX {
-        return None;
-    }
-    let mut bytes = [0; DIGITS_MAX];
-    let mut at = 0;
-    value.read(len, &mut |run| {
-        bytes[at..at + run.len()].copy_from_slice(run);
-        at += run.len();
-    });
-    let text = bytes[..len].trim_ascii_end();
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    text.iter().try_fold(0u64, |n, digit| {
-        n.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })
 }

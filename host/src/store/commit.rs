@@ -14,7 +14,7 @@ use super::index::NODE_PLAN;
 use super::item::{Item, KEY_BYTES_MAX, flag};
 use super::nodes::Writer;
 use super::read::seconds;
-use super::shard::{Leave, Locked, Room, Spare};
+use super::shard::{Found, Leave, Locked, Room, Spare};
 use super::{Change, Commit, CommitError, Now, Plan, SMALL_BYTES_MAX, Store, Version};
 
 /// A tree whose encoded contents are below this becomes a small object again; far enough below
@@ -37,6 +37,11 @@ impl Store {
     /// When a version no longer holds or the changes do not fit; nothing was changed then.
     pub fn commit(&self, now: Now, commits: &[Commit<'_>]) -> Result<(), CommitError> {
         self.note(now);
+        if let [commit] = commits
+            && !needs_tree(&commit.change)
+        {
+            return self.commit_one(now, commit);
+        }
         let trees = commits.iter().any(|commit| needs_tree(&commit.change));
         let _turn = (commits.len() > 1 || trees).then(|| self.commit.lock());
         let mut spares: Vec<Spare> = commits.iter().map(|_| Spare::default()).collect();
@@ -56,6 +61,23 @@ impl Store {
         done
     }
 
+    /// The usual commit: one item, and no tree.
+    fn commit_one(&self, now: Now, commit: &Commit<'_>) -> Result<(), CommitError> {
+        if !self.can_commit(commit) {
+            return Err(CommitError::TooLarge);
+        }
+        let done = self.with_room(commit.key.hash, |locked, spare| {
+            let found = locked.find(commit.key, now);
+            if !holds(commit, found) {
+                return Ok(Err(CommitError::Gone));
+            }
+            locked.prepare(commit, found, spare)?;
+            locked.apply(commit, found, None, spare);
+            Ok(Ok(()))
+        });
+        done.unwrap_or(Err(CommitError::TooLarge))
+    }
+
     fn try_commit(
         &self,
         now: Now,
@@ -71,7 +93,7 @@ impl Store {
             ids.binary_search(&id).expect("all were locked")
         };
         for commit in commits {
-            if !locked[of(commit)].holds(commit, now) {
+            if !holds(commit, locked[of(commit)].find(commit.key, now)) {
                 return Err(Halt::Fail(CommitError::Gone));
             }
             if !self.can_commit(commit) {
@@ -79,12 +101,16 @@ impl Store {
             }
         }
         for (i, commit) in commits.iter().enumerate() {
-            let prepared = locked[of(commit)].prepare(commit, now, &mut spares[i]);
+            let locked = &mut locked[of(commit)];
+            let found = locked.find(commit.key, now);
+            let prepared = locked.prepare(commit, found, &mut spares[i]);
             prepared.map_err(|Room(plan)| Halt::Room(i, plan))?;
         }
         let trees = self.change_trees(now, commits, &mut locked, &of)?;
         for ((i, commit), tree) in commits.iter().enumerate().zip(trees) {
-            locked[of(commit)].apply(commit, now, tree, &mut spares[i]);
+            let locked = &mut locked[of(commit)];
+            let found = locked.find(commit.key, now);
+            locked.apply(commit, found, tree, &mut spares[i]);
         }
         Ok(())
     }
@@ -263,16 +289,19 @@ fn changed_tree(
     Some(tree)
 }
 
-impl Locked<'_> {
-    /// True when the version a commit expects holds.
-    fn holds(&mut self, commit: &Commit<'_>, now: Now) -> bool {
-        let found = self.find(commit.key, now);
-        commit.blind || found.map(|found| Version(found.item.cas().unwrap_or(0))) == commit.expected
-    }
+/// True when the version a commit expects is the one that was found.
+fn holds(commit: &Commit<'_>, found: Option<Found<'_>>) -> bool {
+    commit.blind || found.map(|found| Version(found.item.cas().unwrap_or(0))) == commit.expected
+}
 
+impl<'a> Locked<'a> {
     /// Finds the memory `apply` will take, into `spare`.
-    fn prepare(&mut self, commit: &Commit<'_>, now: Now, spare: &mut Spare) -> Result<(), Room> {
-        let found = self.find(commit.key, now);
+    fn prepare(
+        &mut self,
+        commit: &Commit<'_>,
+        found: Option<Found<'a>>,
+        spare: &mut Spare,
+    ) -> Result<(), Room> {
         let plan = match (self.store.commit_draft(commit), found) {
             (Some((draft, _)), _) => draft.plan(),
             (None, Some(found)) if matches!(commit.change, Change::Expiry) => {
@@ -305,8 +334,13 @@ impl Locked<'_> {
     }
 
     /// Does what a commit says; cannot fail after `prepare`.
-    fn apply(&mut self, commit: &Commit<'_>, now: Now, tree: Option<Tree>, spare: &mut Spare) {
-        let found = self.find(commit.key, now);
+    fn apply(
+        &mut self,
+        commit: &Commit<'_>,
+        found: Option<Found<'a>>,
+        tree: Option<Tree>,
+        spare: &mut Spare,
+    ) {
         match (&commit.change, found) {
             (Change::Delete, Some(found)) => self.remove(commit.key.hash, found, Leave::Deleted),
             (Change::Expiry, Some(found)) => {
@@ -315,7 +349,7 @@ impl Locked<'_> {
                 self.bump(&item);
             }
             (Change::Small(_) | Change::Plain { .. } | Change::Fields { .. }, _) => {
-                self.apply_value(commit, now, tree, spare);
+                self.apply_value(commit, found, tree, spare);
             }
             _ => {}
         }
@@ -324,11 +358,10 @@ impl Locked<'_> {
     fn apply_value(
         &mut self,
         commit: &Commit<'_>,
-        now: Now,
+        found: Option<Found<'a>>,
         tree: Option<Tree>,
         spare: &mut Spare,
     ) {
-        let found = self.find(commit.key, now);
         let (mut draft, mut value) = self.store.commit_draft(commit).expect("it stores");
         let root = tree.map(|tree| tree.to_bytes());
         if let Some(root) = &root {

@@ -27,6 +27,7 @@ mod index;
 mod item;
 mod list;
 mod nodes;
+mod number;
 mod objects;
 mod os;
 mod prefetch;
@@ -42,12 +43,14 @@ mod tests;
 mod uses;
 mod write;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 pub use api::*;
+pub use scan::Cursor;
 pub use shard::ValueRef;
 
 use alloc::{Allocator, Chain, Plan};
@@ -91,6 +94,7 @@ pub struct Store {
     random: AtomicU64,
     item_bytes_max: usize,
     eviction: Eviction,
+    observer: OnceLock<Box<dyn Observer>>,
     /// Made from the seed, which takes longer than hashing a key.
     hash_secrets: RapidSecrets,
 }
@@ -155,6 +159,7 @@ impl Store {
             random: AtomicU64::new(config.hash_seed | 1),
             item_bytes_max: config.item_bytes_max,
             eviction: config.eviction,
+            observer: OnceLock::new(),
             hash_secrets: RapidSecrets::seed(config.hash_seed),
             arena,
         };
@@ -164,6 +169,11 @@ impl Store {
             shard.0.lock().buckets = 1;
         }
         store
+    }
+
+    /// Has `observer` told from now on; the first one stays.
+    pub fn observe(&self, observer: Box<dyn Observer>) {
+        let _ = self.observer.set(observer);
     }
 
     /// Hash of a key.

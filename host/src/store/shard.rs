@@ -227,6 +227,9 @@ impl<'a> Locked<'a> {
         plan: Option<&Plan>,
     ) -> Option<Chain> {
         let item = found.item;
+        if why == Leave::Evicted {
+            self.tell_evicted(&item);
+        }
         let bucket = self.bucket(hash);
         let node = bucket.clear(found.slot);
         self.unlink(&item);
@@ -250,6 +253,15 @@ impl<'a> Locked<'a> {
             }
         }
         self.store.exchange(item.chain(), node, plan)
+    }
+
+    fn tell_evicted(&self, item: &Item<'_>) {
+        if let Some(observer) = self.store.observer.get()
+            && observer.wants_evictions()
+        {
+            let key = &mut [0; KEY_BYTES_MAX];
+            observer.evicted(item.key(key), &self.info(item), self.store.clock.now_s());
+        }
     }
 
     /// Removes the least recently used item, for `plan` as `remove_for`.

@@ -74,7 +74,10 @@ fn value(rng: &mut Rng) -> String {
         6 => "18446744073709551615".to_owned(),
         7 => "END\r\nVALUE key1 0 1\r\n".to_owned(),
         8 => "v".repeat(usize::try_from(rng.below(5000)).expect("small")),
-        9 | 10 => "12 ".to_owned(),
+        9 => rng
+            .pick(&["12 ", "12 apples", " \t12", "+12", "0012", "12a"])
+            .to_owned(),
+        10 => "12 ".to_owned(),
         _ => "\0text\0".to_owned(),
     }
 }
@@ -207,7 +210,7 @@ fn broken(rng: &mut Rng, key: &str) -> Vec<u8> {
         1 => "\r\n".to_owned(),
         2 => "get\r\n".to_owned(),
         3 => format!("get {long}\r\n"),
-        4 => format!("get {key} {long}\r\n"),
+        4 => format!("get nosuch {long}\r\n"),
         5 => format!("set {long} 0 0 1\r\nx\r\n"),
         6 => format!("set {key} 0 0\r\n"),
         7 => format!("set {key} x 0 1\r\nx\r\n"),

@@ -29,6 +29,7 @@ pub(in crate::cache) fn cache() -> Cache {
         inline_budget: Budget::INLINE,
         detail: (false, b':'),
         dump: true,
+        lua_main: false,
         peer_time_max: Duration::from_secs(1),
     };
     let engine = Engine::new(&EngineOptions::default()).unwrap();
@@ -195,7 +196,7 @@ proptest! {
         let mut txn = Transaction::new(Arc::clone(&cache.shared));
         let mut kept: [Option<Model>; 2] = [None, None];
         for (steps, keep) in calls {
-            txn.begin(NOW, b"t", b"first", true, false);
+            txn.begin(NOW, (b"t", b"first", None), true, false);
             prop_assert!(txn.lock());
             let second = txn.open_object(b"t", b"second").unwrap();
             let mut models = kept.clone();
@@ -209,7 +210,7 @@ proptest! {
             } else {
                 txn.abandon();
             }
-            txn.begin(NOW, b"t", b"first", false, false);
+            txn.begin(NOW, (b"t", b"first", None), false, false);
             prop_assert!(txn.lock());
             let second = txn.open_object(b"t", b"second").unwrap();
             prop_assert_eq!(whole(&mut txn, Handle(0)), kept[0].clone());
@@ -223,12 +224,12 @@ proptest! {
 fn an_object_deleted_under_a_running_call_makes_it_start_again() {
     let cache = cache();
     let mut txn = Transaction::new(Arc::clone(&cache.shared));
-    txn.begin(NOW, b"t", b"k", true, false);
+    txn.begin(NOW, (b"t", b"k", None), true, false);
     assert!(txn.lock());
     txn.field_put(Handle(0), b"f", b"1").unwrap();
     txn.commit().unwrap();
 
-    txn.begin(NOW, b"t", b"k", true, false);
+    txn.begin(NOW, (b"t", b"k", None), true, false);
     assert!(txn.lock());
     txn.field_put(Handle(0), b"f", b"2").unwrap();
     let store = &cache.shared.store;
@@ -247,7 +248,7 @@ fn an_object_deleted_under_a_running_call_makes_it_start_again() {
 fn a_ttl_set_by_a_call_ends_the_object() {
     let cache = cache();
     let mut txn = Transaction::new(Arc::clone(&cache.shared));
-    txn.begin(NOW, b"t", b"k", true, false);
+    txn.begin(NOW, (b"t", b"k", None), true, false);
     assert!(txn.lock());
     assert_eq!(txn.ttl_ms(Handle(0)), Ok(TTL_ABSENT));
     assert_eq!(txn.set_ttl_ms(Handle(0), 5000), Ok(false));
@@ -260,7 +261,7 @@ fn a_ttl_set_by_a_call_ends_the_object() {
             unix_s: NOW.unix_s + later_s,
             ..NOW
         };
-        txn.begin(now, b"t", b"k", false, false);
+        txn.begin(now, (b"t", b"k", None), false, false);
         assert!(txn.lock());
         assert_eq!(txn.exists(Handle(0)), Ok(present), "{later_s} s later");
         txn.abandon();

@@ -3,13 +3,16 @@
 
 use super::line::{BAD_FORMAT, ERROR, Line, Stop};
 use super::number;
-use crate::protocol::{Command, LruCrawler, Parsed, Slabs, Tokens};
+use crate::protocol::{Classes, Command, LruCrawler, Parsed, Slabs, Tokens};
 
 const BAD_EXPTIME: &str = "CLIENT_ERROR invalid exptime argument\r\n";
 const MEMLIMIT_TOO_SMALL: &str = "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
 const MEMLIMIT_IN_BYTES: &str = "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n";
 const BAD_SHUTDOWN: &str = "CLIENT_ERROR invalid shutdown mode\r\n";
 const SLEEP_TOO_LONG: &str = "CLIENT_ERROR sleep must be one second or less\r\n";
+const BAD_CLASS: &str = "BADCLASS invalid class id\r\n";
+const BAD_CACHEDUMP: &str = "CLIENT_ERROR bad command line\r\n";
+const ILLEGAL_CLASS: &str = "CLIENT_ERROR Illegal slab id\r\n";
 const TUNE_PERCENT: &str = "ERROR hot and warm pcts must not exceed 80\r\n";
 const TUNE_FACTOR: &str = "ERROR hot/warm age factors must be greater than 0\r\n";
 
@@ -29,7 +32,7 @@ pub(super) fn parse<'a>(
     let answer = match word {
         b"version" => Ok(Command::Version),
         b"quit" => Ok(Command::Quit),
-        b"stats" => Ok(Command::Stats { args: words }),
+        b"stats" => stats(words),
         b"watch" => Ok(Command::Watch { args: words }),
         b"refresh_certs" => Ok(Command::RefreshCerts),
         b"flush_all" => flush_all(words, noreply),
@@ -122,11 +125,41 @@ fn lru_crawler(mut words: Tokens<'_>) -> Answer<'_> {
             microseconds @ 0..=1_000_000 => LruCrawler::Sleep(microseconds),
             _ => return Err(SLEEP_TOO_LONG),
         },
-        (b"crawl", Some(what)) => LruCrawler::Crawl(what),
-        (b"metadump", Some(what)) => LruCrawler::Metadump(what),
-        (b"mgdump", Some(what)) => LruCrawler::Mgdump(what),
+        (b"crawl", Some(what)) => LruCrawler::Crawl(classes(what)?),
+        (b"metadump", Some(what)) => LruCrawler::Metadump(classes(what)?),
+        (b"mgdump", Some(what)) => LruCrawler::Mgdump(classes(what)?),
         _ => return Err(ERROR),
     }))
+}
+
+/// `all`, `hash`, or numbers separated by commas.
+fn classes(text: &[u8]) -> Result<Classes, &'static str> {
+    if matches!(text, b"all" | b"hash") {
+        return Ok(Classes(!0));
+    }
+    let mut set = 0;
+    for number in text.split(|byte| *byte == b',') {
+        match number::unsigned_32(number) {
+            Some(class @ 1..Classes::END) => set |= 1 << class,
+            _ => return Err(BAD_CLASS),
+        }
+    }
+    Ok(Classes(set))
+}
+
+fn stats(words: Tokens<'_>) -> Answer<'_> {
+    let mut args = words;
+    if args.next() != Some(b"cachedump") {
+        return Ok(Command::Stats { args: words });
+    }
+    let (Some(class), Some(keys_max)) = (args.next(), args.next()) else {
+        return Err(BAD_CACHEDUMP);
+    };
+    match (number::unsigned_32(class), number::unsigned_32(keys_max)) {
+        (Some(Classes::END..), Some(_)) => Err(ILLEGAL_CLASS),
+        (Some(class), Some(keys_max)) => Ok(Command::Cachedump { class, keys_max }),
+        _ => Err(BAD_FORMAT),
+    }
 }
 
 fn slabs(mut words: Tokens<'_>) -> Answer<'static> {

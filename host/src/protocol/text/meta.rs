@@ -175,29 +175,16 @@ impl<'a> FlagReader<'a> {
         if letter >= 0x7f || self.flags.has(letter) {
             return Err(DUPLICATE);
         }
-        let flags = &mut self.flags;
         let error = match letter {
-            b'N' => number_into(&mut flags.vivify, number::signed(argument), BAD_TOKEN),
-            b'T' => number_into(&mut flags.ttl, number::signed(argument), BAD_TOKEN),
-            b'R' => number_into(&mut flags.recache, number::signed(argument), BAD_TOKEN),
-            b'C' => number_into(
-                &mut flags.cas_compare,
-                number::unsigned(argument),
-                BAD_TOKEN,
-            ),
-            b'E' => number_into(
-                &mut flags.cas_override,
-                number::unsigned(argument),
-                BAD_TOKEN,
-            ),
-            b'J' => value_into(&mut flags.initial, number::unsigned(argument), BAD_INITIAL),
-            b'D' => value_into(&mut flags.delta, number::unsigned(argument), BAD_DELTA),
+            b'N' | b'T' | b'R' => number::signed(argument).is_none().then_some(BAD_TOKEN),
+            b'C' | b'E' => number::unsigned(argument).is_none().then_some(BAD_TOKEN),
+            b'J' => number::unsigned(argument).is_none().then_some(BAD_INITIAL),
+            b'D' => number::unsigned(argument).is_none().then_some(BAD_DELTA),
             // memcached has no words of its own for this one, so an earlier error stands.
-            b'F' => value_into(
-                &mut flags.client_flags,
-                number::unsigned_32(argument),
-                self.error.unwrap_or(BAD_FORMAT),
-            ),
+            b'F' => {
+                let missing = number::unsigned_32(argument).is_none();
+                missing.then_some(self.error.unwrap_or(BAD_FORMAT))
+            }
             b'M' => {
                 self.mode = Some(argument.first().copied());
                 None
@@ -214,25 +201,5 @@ impl<'a> FlagReader<'a> {
         self.error = error.or(self.error);
         self.flags.letters |= 1 << (letter - b'A');
         Ok(())
-    }
-}
-
-fn number_into<T>(
-    place: &mut Option<T>,
-    number: Option<T>,
-    error: &'static str,
-) -> Option<&'static str> {
-    let missing = number.is_none();
-    *place = number;
-    missing.then_some(error)
-}
-
-fn value_into<T>(place: &mut T, number: Option<T>, error: &'static str) -> Option<&'static str> {
-    match number {
-        None => Some(error),
-        Some(number) => {
-            *place = number;
-            None
-        }
     }
 }

@@ -7,13 +7,12 @@ mod admin;
 mod classic;
 mod line;
 mod meta;
-mod number;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
 
-use super::{Command, Limits, Parsed, StoreVerb, Tokens};
+use super::{Command, Limits, Parsed, StoreVerb, Tokens, number};
 use line::{BAD_FORMAT, ERROR, Line, Stop};
 
 /// Reads one text command, classic or meta, from the front of `input`, which may end anywhere.

@@ -78,8 +78,6 @@ fn flag_line(pieces: &Pieces, mode: u8) -> Vec<u8> {
 
 fn meta<'a>(pieces: &'a Pieces, line: &'a [u8], mode: Mode) -> Meta<'a> {
     let has = |letter| pieces.meta_letters.contains(&letter);
-    let [cas_compare, cas_override, initial] = pieces.numbers;
-    let [ttl, vivify, recache] = pieces.times;
     Meta {
         key: MetaKey::plain(&pieces.keys[0]),
         flags: MetaFlags {
@@ -88,17 +86,27 @@ fn meta<'a>(pieces: &'a Pieces, line: &'a [u8], mode: Mode) -> Meta<'a> {
                 .iter()
                 .fold(0, |set, letter| set | 1 << (letter - b'A')),
             tokens: Tokens::new(line),
-            ttl: has(b'T').then_some(ttl),
-            vivify: has(b'N').then_some(vivify),
-            recache: has(b'R').then_some(recache),
-            cas_compare: has(b'C').then_some(cas_compare),
-            cas_override: has(b'E').then_some(cas_override),
-            client_flags: if has(b'F') { pieces.flags } else { 0 },
             mode: if has(b'M') { mode } else { Mode::Unset },
-            initial: if has(b'J') { initial } else { 0 },
-            delta: if has(b'D') { cas_compare } else { 1 },
         },
     }
+}
+
+/// The numbers among the flags are those of the pieces.
+fn numbers_are_right(pieces: &Pieces, flags: &MetaFlags<'_>) {
+    let has = |letter| pieces.meta_letters.contains(&letter);
+    let [cas_compare, cas_override, initial] = pieces.numbers;
+    let [ttl, vivify, recache] = pieces.times;
+    assert_eq!(flags.ttl(), has(b'T').then_some(ttl));
+    assert_eq!(flags.vivify(), has(b'N').then_some(vivify));
+    assert_eq!(flags.recache(), has(b'R').then_some(recache));
+    assert_eq!(flags.cas_compare(), has(b'C').then_some(cas_compare));
+    assert_eq!(flags.cas_override(), has(b'E').then_some(cas_override));
+    assert_eq!(
+        flags.client_flags(),
+        if has(b'F') { pieces.flags } else { 0 }
+    );
+    assert_eq!(flags.initial(), if has(b'J') { initial } else { 0 });
+    assert_eq!(flags.delta(), if has(b'D') { cas_compare } else { 1 });
 }
 
 /// Each kind of command that can be made of the pieces, with the bytes a client would send for it.
@@ -292,6 +300,9 @@ proptest! {
             match parse_text(&bytes, &Limits::default()) {
                 Parsed::Command { command: read, consumed } => {
                     prop_assert_eq!(consumed, bytes.len());
+                    if let Command::MetaGet(meta) | Command::MetaSet { meta, .. } | Command::MetaArith(meta) = &read {
+                        numbers_are_right(&pieces, &meta.flags);
+                    }
                     // The list of keys may start behind the space that ends the name.
                     match (read, command) {
                         (Command::Get(read), Command::Get(meant)) => {

@@ -349,7 +349,7 @@ fn meta_flags_keep_their_order_and_numbers() {
         ]
     );
     assert_eq!(
-        (meta.flags.recache, meta.flags.vivify, meta.flags.ttl),
+        (meta.flags.recache(), meta.flags.vivify(), meta.flags.ttl()),
         (Some(30), Some(-1), None)
     );
     assert!(
@@ -371,10 +371,10 @@ fn meta_flags_keep_their_order_and_numbers() {
     let flags = meta.flags;
     assert_eq!(
         (
-            flags.ttl,
-            flags.client_flags,
-            flags.cas_compare,
-            flags.cas_override,
+            flags.ttl(),
+            flags.client_flags(),
+            flags.cas_compare(),
+            flags.cas_override(),
             flags.mode
         ),
         (Some(90), 5, Some(7), Some(9), Mode::Append)
@@ -384,14 +384,14 @@ fn meta_flags_keep_their_order_and_numbers() {
         panic!("not an ma")
     };
     assert_eq!(
-        (meta.flags.delta, meta.flags.initial, meta.flags.mode),
+        (meta.flags.delta(), meta.flags.initial(), meta.flags.mode),
         (1, 0, Mode::Unset)
     );
     let Command::MetaArith(meta) = command(b"ma k D5 J18446744073709551615 MDecr\r\n") else {
         panic!("not an ma")
     };
     assert_eq!(
-        (meta.flags.delta, meta.flags.initial, meta.flags.mode),
+        (meta.flags.delta(), meta.flags.initial(), meta.flags.mode),
         (5, u64::MAX, Mode::Decrement)
     );
 }
@@ -502,7 +502,7 @@ fn commands_about_the_server_are_read() {
     assert_eq!(command(b"refresh_certs\r\n"), Command::RefreshCerts);
     assert_eq!(
         command(b"lru_crawler metadump all\r\n"),
-        Command::LruCrawler(LruCrawler::Metadump(b"all"))
+        Command::LruCrawler(LruCrawler::Metadump(Classes(!0)))
     );
     assert_eq!(
         command(b"lru_crawler sleep 100\r\n"),
@@ -524,11 +524,31 @@ fn commands_about_the_server_are_read() {
         Command::Lru { .. }
     ));
     assert!(matches!(command(b"lru mode flat\r\n"), Command::Lru { .. }));
-    let Command::Stats { mut args } = command(b"stats cachedump 1 0\r\n") else {
+    let Command::Stats { mut args } = command(b"stats detail on\r\n") else {
         panic!("not stats")
     };
-    assert_eq!((args.next(), args.count()), (Some(&b"cachedump"[..]), 2));
+    assert_eq!((args.next(), args.count()), (Some(&b"detail"[..]), 1));
+    assert_eq!(
+        command(b"stats cachedump 1 20\r\n"),
+        Command::Cachedump {
+            class: 1,
+            keys_max: 20
+        }
+    );
+    assert_eq!(
+        command(b"lru_crawler mgdump 2,1,63\r\n"),
+        Command::LruCrawler(LruCrawler::Mgdump(Classes(1 << 2 | 1 << 1 | 1 << 63)))
+    );
     for (line, reply) in [
+        ("lru_crawler metadump 1,64", "BADCLASS invalid class id"),
+        ("lru_crawler mgdump x", "BADCLASS invalid class id"),
+        ("stats cachedump", "CLIENT_ERROR bad command line"),
+        ("stats cachedump 1", "CLIENT_ERROR bad command line"),
+        (
+            "stats cachedump x 1",
+            "CLIENT_ERROR bad command line format",
+        ),
+        ("stats cachedump 64 0", "CLIENT_ERROR Illegal slab id"),
         ("flush_all x", "CLIENT_ERROR invalid exptime argument"),
         ("flush_all x noreply", ""),
         ("cache_memlimit", "ERROR"),

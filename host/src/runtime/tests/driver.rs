@@ -205,7 +205,7 @@ impl Driver {
     pub(super) fn function(&self, name: &str) -> FunctionRef {
         self.registry
             .types()
-            .find(b"driver", name.as_bytes())
+            .find(format!("driver:{name}").as_bytes())
             .unwrap()
     }
 
@@ -225,7 +225,7 @@ impl Driver {
         let args = arguments(steps);
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         let function = self.function(function);
-        let world = self.world.clone();
+        let world = Box::new(self.world.clone());
         let (world, result) = self
             .instances
             .call(function, &args, world, self.budget, &mut reply);
@@ -236,7 +236,7 @@ impl Driver {
         }
         self.world = PlainWorld {
             handles: vec!["self".to_owned()],
-            ..world
+            ..*world
         };
         let (streamed, reply) =
             reply[before.len()..].split_at(reply.len() - before.len() - 8 * STEPS_MAX - OUT_BYTES);

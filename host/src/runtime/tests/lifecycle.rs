@@ -93,11 +93,17 @@ fn too_few_arguments_are_answered_with_the_usage() {
     let body = r#"(func (export "fn:put") (param i32) (result i64) (i64.const 0x400_0000_0001))"#;
     let refused = registry.load(&[source("set.wasm", &module("set", functions, body))]);
     assert!(refused.is_empty(), "{refused:?}");
-    let put = registry.types().find(b"set", b"put").unwrap();
+    let put = registry.types().find(b"set:put").unwrap();
     let mut instances = Instances::new(&registry, Arc::new(NoLog));
     let mut call = |args: &[&[u8]]| {
         let mut reply = Vec::new();
-        let (_, result) = instances.call(put, args, PlainWorld::new(), Budget::INLINE, &mut reply);
+        let (_, result) = instances.call(
+            put,
+            args,
+            Box::new(PlainWorld::new()),
+            Budget::INLINE,
+            &mut reply,
+        );
         result.map(|()| reply[0])
     };
     let usage = CallError::Usage("set:put:<set>:<member>[:<note>]".to_owned());
@@ -210,12 +216,12 @@ fn a_function_keeps_its_reference_over_reloads() {
         source("t.wasm", &module("t", &functions.join(","), &bodies))
     };
     assert!(registry.load(&[of(&["a", "b"])]).is_empty());
-    let find = |name: &str| registry.types().find(b"t", name.as_bytes());
+    let find = |name: &str| registry.types().find(format!("t:{name}").as_bytes());
     let (a, b) = (find("a").unwrap(), find("b").unwrap());
     let mut instances = Instances::new(&registry, Arc::new(NoLog));
     let mut call = |function| {
         let mut reply = Vec::new();
-        let world = PlainWorld::new();
+        let world = Box::new(PlainWorld::new());
         let (_, result) = instances.call(function, &[b"key"], world, Budget::Full, &mut reply);
         result.map(|()| String::from_utf8(reply).unwrap())
     };
@@ -261,7 +267,7 @@ fn threads_call_the_same_type_at_once_while_it_is_reloaded() {
                     let mut instances = Instances::new(registry, Arc::new(NoLog));
                     for _ in 0..500 {
                         let mut reply = Vec::new();
-                        let world = PlainWorld::new();
+                        let world = Box::new(PlainWorld::new());
                         let (_, result) =
                             instances.call(run, &[b"key"], world, Budget::Full, &mut reply);
                         result.unwrap();

@@ -50,8 +50,8 @@ fn a_good_module_is_loaded() {
     );
     let types = registry.types();
     assert_eq!(types.named(b"good").unwrap().source_name(), "good.wasm");
-    assert!(types.find(b"good", b"f").is_some());
-    assert!(types.find(b"good", b"g").is_none() && types.find(b"bad", b"f").is_none());
+    assert!(types.find(b"good:f").is_some());
+    assert!(types.find(b"good:g").is_none() && types.find(b"bad:f").is_none());
     assert!(api::help::objects(&types).starts_with("good 1  \n"));
 }
 

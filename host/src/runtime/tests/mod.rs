@@ -35,6 +35,7 @@ fn source(name: &str, wat: &str) -> api::Source {
         wasm: wasm.into(),
         bytes_max: api::MODULE_BYTES_MAX,
         setup: None,
+        scripted: std::sync::Arc::default(),
     }
 }
 

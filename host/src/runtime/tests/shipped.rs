@@ -36,13 +36,10 @@ impl Shipped {
     /// Calls `type:function:object:argument...` and commits.
     fn call(&mut self, key: &str) -> Result<String, CallError> {
         let words: Vec<&[u8]> = key.split(':').map(str::as_bytes).collect();
-        let function = self
-            .registry
-            .types()
-            .find(words[0], words[1])
-            .expect("such a function");
+        let named = words[..2].join(&b':');
+        let function = self.registry.types().find(&named).expect("such a function");
         let mut reply = Vec::new();
-        let mut world = self.world.clone();
+        let mut world = Box::new(self.world.clone());
         world.handles = vec![format!(
             "{}${}",
             key.split(':').next().unwrap(),
@@ -52,7 +49,7 @@ impl Shipped {
             self.instances
                 .call(function, &words[2..], world, Budget::Full, &mut reply);
         result?;
-        self.world = world;
+        self.world = *world;
         Ok(String::from_utf8(reply).unwrap())
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{Session, poll_read};
 use crate::server::link::Wish;
 use crate::server::service::Service;
-use crate::stats::{ConnectionState, Watcher};
+use crate::stats::{ConnectionState, WatchError, Watcher};
 
 impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     /// Sends log lines until the client leaves. False when there is no such stream: the connection goes on.
@@ -22,9 +22,16 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
                 .extend_from_slice(b"CLIENT_ERROR watch commands not allowed\r\n");
             return Ok(false);
         }
-        let Ok(watcher) = hub.watch(streams) else {
-            self.shard.output().extend_from_slice(b"ERROR\r\n");
-            return Ok(false);
+        let watcher = match hub.watch(streams) {
+            Ok(watcher) => watcher,
+            Err(refusal) => {
+                let line = match refusal {
+                    WatchError::UnknownStream => &b"ERROR\r\n"[..],
+                    WatchError::TooMany => b"WATCHER_TOO_MANY log watcher limit reached\r\n",
+                };
+                self.shard.output().extend_from_slice(line);
+                return Ok(false);
+            }
         };
         self.shard.output().extend_from_slice(b"OK\r\n");
         let result = self.watch_lines(&watcher).await;

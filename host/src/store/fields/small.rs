@@ -169,14 +169,28 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Sets a field; true when it is new. A value of the same length is overwritten where it is.
-pub fn put(state: &mut Vec<u8>, field: &[u8], value: &[u8]) -> bool {
+/// What setting a field, or the value, did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was not there before.
+    New,
+    /// It was another one.
+    Changed,
+    /// Nothing.
+    Same,
+}
+
+/// Sets a field. A value of the same length is overwritten where it is.
+pub fn put(state: &mut Vec<u8>, field: &[u8], value: &[u8]) -> Put {
     let head = begin(state);
     let (start, end) = match entries::find::<ALL>(state, head.entries, field) {
         Place::Found(entry) if entry.value_len == value.len() => {
+            if entry.stored == value {
+                return Put::Same;
+            }
             let end = entry.end;
             state[end - value.len()..end].copy_from_slice(value);
-            return false;
+            return Put::Changed;
         }
         Place::Found(entry) => (entry.start, entry.end),
         Place::Absent(at) => (at, at),
@@ -188,11 +202,11 @@ pub fn put(state: &mut Vec<u8>, field: &[u8], value: &[u8]) -> bool {
         entries::entry_len::<ALL>(field, value.len()),
     );
     entries::write(gap, field, value.len(), value);
-    let new = start == end;
-    if new {
-        set_head(state, head.count + 1, head.value.is_some());
+    if start != end {
+        return Put::Changed;
     }
-    new
+    set_head(state, head.count + 1, head.value.is_some());
+    Put::New
 }
 
 /// Adds a field behind all others, without a search.
@@ -224,14 +238,23 @@ pub fn delete(state: &mut Vec<u8>, field: &[u8]) -> bool {
 }
 
 /// Sets the opaque value, or removes it.
-pub fn set_value(state: &mut Vec<u8>, value: Option<&[u8]>) {
+pub fn set_value(state: &mut Vec<u8>, value: Option<&[u8]>) -> Put {
     let head = begin(state);
     if let (Some((start, end)), Some(value)) = (head.value, value)
         && value.len() == end - start
     {
-        state[start..end].copy_from_slice(value);
-        return;
+        let place = &mut state[start..end];
+        if place == value {
+            return Put::Same;
+        }
+        place.copy_from_slice(value);
+        return Put::Changed;
     }
+    let put = match (head.value, value) {
+        (None, None) => Put::Same,
+        (None, Some(_)) => Put::New,
+        (Some(_), _) => Put::Changed,
+    };
     let number = head.count << 1 | usize::from(value.is_some());
     let prefix = varint::len(number) + value.map_or(0, |v| varint::len(v.len()) + v.len());
     let gap = resize(state, 0, head.entries, prefix);
@@ -241,6 +264,7 @@ pub fn set_value(state: &mut Vec<u8>, value: Option<&[u8]>) {
         let at = varint::write(gap, value.len());
         gap[at..].copy_from_slice(value);
     }
+    put
 }
 
 /// Deletes every field; the opaque value stays.

@@ -347,11 +347,42 @@ fn a_scan_meets_everybody() {
         store.put(&i.to_le_bytes(), b"v");
     }
     let mut seen = std::collections::HashSet::new();
-    let mut cursor = Some(0);
+    let mut cursor = Some(Cursor::default());
     while let Some(at) = cursor {
         cursor = store.scan(NOW, at, &mut |key, _, _| assert!(seen.insert(key.to_vec())));
     }
     assert_eq!(seen.len(), 3000);
+}
+
+#[test]
+fn a_scan_meets_everybody_who_stays_while_the_index_shrinks_and_grows() {
+    let store = store();
+    let keep = |i: u32| i.is_multiple_of(64);
+    for i in 0..20_000u32 {
+        store.put(&i.to_le_bytes(), b"v");
+    }
+    let mut seen = std::collections::HashSet::new();
+    let mut cursor = Some(Cursor::default());
+    let (mut calls, mut gone) = (0u32, 0);
+    while let Some(at) = cursor {
+        cursor = store.scan(NOW, at, &mut |key, _, _| {
+            seen.insert(key.to_vec());
+        });
+        calls += 1;
+        // Shrinks while the first half of the scan goes on, then grows again.
+        let removed = gone..(gone + 500).min(20_000);
+        gone = removed.end;
+        for i in removed.filter(|i| !keep(*i)) {
+            store.delete(store.key(&i.to_le_bytes()), NOW, &DeleteOptions::default());
+        }
+        while store.maintain(NOW, 1000) > 0 {}
+        if gone == 20_000 {
+            store.put(&(1_000_000 + calls).to_le_bytes(), b"v");
+        }
+    }
+    for i in (0..20_000u32).filter(|i| keep(*i)) {
+        assert!(seen.contains(&i.to_le_bytes()[..]), "{i} was not met");
+    }
 }
 
 #[test]

@@ -62,11 +62,19 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
+fn did(before: Option<&Vec<u8>>, now: Option<&Vec<u8>>) -> Put {
+    match before {
+        before if before == now => Put::Same,
+        None => Put::New,
+        Some(_) => Put::Changed,
+    }
+}
+
 fn run(edit: &Edit, naive: &mut Naive, state: &mut Vec<u8>) {
     match edit {
         Edit::Put(n, v) => {
-            let new = naive.fields.insert(n.clone(), v.clone()).is_none();
-            assert_eq!(put(state, n, v), new);
+            let did = did(naive.fields.insert(n.clone(), v.clone()).as_ref(), Some(v));
+            assert_eq!(put(state, n, v), did);
         }
         Edit::Push(v) => {
             let mut n = naive.fields.keys().next_back().cloned().unwrap_or_default();
@@ -78,8 +86,9 @@ fn run(edit: &Edit, naive: &mut Naive, state: &mut Vec<u8>) {
             assert_eq!(delete(state, n), naive.fields.remove(n).is_some());
         }
         Edit::Value(v) => {
+            let did = did(naive.value.as_ref(), v.as_ref());
             naive.value.clone_from(v);
-            set_value(state, v.as_deref());
+            assert_eq!(set_value(state, v.as_deref()), did);
         }
         Edit::Clear => {
             naive.fields.clear();
@@ -150,10 +159,10 @@ proptest! {
         exercise(SmallRef::trusted(&bytes), &probes);
         for edit in &edits {
             match edit {
-                Edit::Put(n, v) => drop(put(&mut bytes, n, v)),
+                Edit::Put(n, v) => _ = put(&mut bytes, n, v),
                 Edit::Push(v) => push(&mut bytes, b"x", v),
                 Edit::Delete(n) => drop(delete(&mut bytes, n)),
-                Edit::Value(v) => set_value(&mut bytes, v.as_deref()),
+                Edit::Value(v) => _ = set_value(&mut bytes, v.as_deref()),
                 Edit::Clear => clear_fields(&mut bytes),
             }
             exercise(SmallRef::trusted(&bytes), &probes);
@@ -208,9 +217,10 @@ fn no_bytes_and_one_zero_byte_are_empty_objects() {
 fn names_and_values_of_a_mebibyte_are_held() {
     let big = vec![7; 1 << 20];
     let mut state = Vec::new();
-    assert!(put(&mut state, &big, &big));
-    assert!(put(&mut state, b"a", b"1"));
-    assert!(!put(&mut state, &big, b"short"));
+    assert_eq!(put(&mut state, &big, &big), Put::New);
+    assert_eq!(put(&mut state, b"a", b"1"), Put::New);
+    assert_eq!(put(&mut state, b"a", b"1"), Put::Same);
+    assert_eq!(put(&mut state, &big, b"short"), Put::Changed);
     let small = SmallRef::parse(&state).expect("well formed");
     assert_eq!(
         (small.get(&big), small.get(b"a")),
@@ -225,7 +235,7 @@ fn an_overwrite_of_equal_length_moves_nothing() {
         put(&mut state, format!("field{i}").as_bytes(), b"0000");
     }
     let (before, place) = (state.clone(), state.as_ptr());
-    assert!(!put(&mut state, b"field4", b"1234"));
+    assert_eq!(put(&mut state, b"field4", b"1234"), Put::Changed);
     assert_eq!((state.len(), state.as_ptr()), (before.len(), place));
     let changed = before.iter().zip(&state).filter(|(a, b)| a != b).count();
     assert_eq!(changed, 4);
