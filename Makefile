@@ -7,7 +7,7 @@ CARGO ?= cargo
 ARGS ?=
 SECONDS_EACH ?= 30
 
-.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench fuzz soak clean
+.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench instructions fuzz soak clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -58,6 +58,10 @@ bench: ## Compare with memcached and redis, interleaved and pinned; ARGS="--secs
 	@tests/install-tools bench
 	$(CARGO) build --release --package cacheismo --package cacheismo-bench
 	target/release/cacheismo-bench $(ARGS)
+
+instructions: ## Instructions per request of the hot paths against tests/instructions.txt; fails at 5 % more
+	@tests/install-tools bench
+	tests/instructions $(ARGS)
 
 fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 	@tests/install-tools fuzz
