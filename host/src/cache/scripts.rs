@@ -32,6 +32,9 @@ fn handler_name(command: &str) -> String {
 /// A script: its path, for messages, and its text.
 pub type Script = (String, Vec<u8>);
 
+/// Looked into for every virtual key.
+type Names<T> = HashMap<Vec<u8>, T, rapidhash::fast::RandomState>;
+
 /// Why scripts were not loaded.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -59,7 +62,7 @@ impl From<&str> for ScriptError {
 /// The types there are.
 #[derive(Debug)]
 pub(super) struct Scripts {
-    pub(super) types: HashMap<Vec<u8>, ScriptType>,
+    pub(super) types: Names<ScriptType>,
     /// Under `--lua-main`: what handles a command, by its name.
     pub(super) main: HashMap<&'static str, FunctionRef>,
 }
@@ -70,7 +73,7 @@ pub(super) struct ScriptType {
     /// Its state is an object's, which clients do not write; else plain items in marshal format.
     pub(super) protected: bool,
     /// By name.
-    pub(super) functions: HashMap<Vec<u8>, ScriptFunction>,
+    pub(super) functions: Names<ScriptFunction>,
 }
 
 /// A function defined by a script.

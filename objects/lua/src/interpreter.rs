@@ -2,11 +2,12 @@
 
 use crate::api::{self, Slot, object};
 use crate::context;
+use crate::number;
 use crate::output;
 use crate::rules::Rules;
 use crate::script::{self, FIRST, Located, json_string};
 use crate::sys::host;
-use crate::sys::lua::{ALL, Failure, GLOBALS, Lua, Outcome, kind};
+use crate::sys::lua::{ALL, Failure, GLOBALS, Lua, Outcome, REGISTRY, kind};
 use crate::wire::{Args, split_key};
 use std::cell::{Cell, RefCell};
 use std::ffi::CString;
@@ -15,6 +16,7 @@ thread_local! {
     static LUA: Cell<Option<Lua>> = const { Cell::new(None) };
     static LOADING: RefCell<Loading> = const { RefCell::new(Loading::new()) };
     static HEAP_MARK: Cell<i32> = const { Cell::new(HEAP_KB) };
+    static FOUND: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
     static ARGS: Cell<Args<'static>> = const { Cell::new(Args::none()) };
 }
 
@@ -401,6 +403,52 @@ fn set_command(args: &mut Args<'static>) -> Option<&'static [u8]> {
     data
 }
 
+/// How many functions are remembered by name.
+const KNOWN_MAX: usize = 64;
+/// Registry slots of the remembered ones.
+const KNOWN: i32 = 1000;
+
+/// A function found before: its type, its name, and whether the type is an old-style one.
+type Known = (Vec<u8>, Vec<u8>, bool);
+
+/// Pushes a function of a type, and whether that is an old-style one; `None` when there is no such function.
+fn push_function(lua: Lua, type_name: &[u8], function: &[u8]) -> Option<bool> {
+    let hash = type_name.iter().chain(function).fold(0, |hash: u32, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    let place = (hash ^ hash >> 16) as usize % KNOWN_MAX;
+    let slot = KNOWN + i32::try_from(place).expect("a small number");
+    let known = FOUND.with_borrow(|found| {
+        let (known_type, known_function, legacy) = found.get(place)?;
+        (known_type == type_name && known_function == function).then_some(*legacy)
+    });
+    if known.is_some() {
+        lua.raw_get_index(REGISTRY, slot);
+        return known;
+    }
+    Slot::Legacy.push(lua);
+    lua.raw_field(-1, type_name);
+    let legacy = lua.kind(-1) == kind::TABLE;
+    if !legacy {
+        Slot::Objects.push(lua);
+        lua.raw_field(-1, type_name);
+        if lua.kind(-1) != kind::TABLE {
+            return None;
+        }
+    }
+    lua.raw_field(-1, function);
+    if lua.kind(-1) != kind::FUNCTION {
+        return None;
+    }
+    lua.push_value(-1);
+    lua.raw_set_index(REGISTRY, slot);
+    FOUND.with_borrow_mut(|found| {
+        found.resize(KNOWN_MAX, Known::default());
+        found[place] = (type_name.to_vec(), function.to_vec(), legacy);
+    });
+    Some(legacy)
+}
+
 /// Runs a function of a type.
 fn run_call(lua: Lua) -> Outcome {
     let mut args = ARGS.get();
@@ -414,20 +462,9 @@ fn run_call(lua: Lua) -> Outcome {
     });
     let data = set_command(&mut args);
 
-    Slot::Legacy.push(lua);
-    lua.raw_field(-1, type_name);
-    let legacy = lua.kind(-1) == kind::TABLE;
-    if !legacy {
-        Slot::Objects.push(lua);
-        lua.raw_field(-1, type_name);
-        if lua.kind(-1) != kind::TABLE {
-            return Ok(0);
-        }
-    }
-    lua.raw_field(-1, function);
-    if lua.kind(-1) != kind::FUNCTION {
+    let Some(legacy) = push_function(lua, type_name, function) else {
         return Ok(0);
-    }
+    };
     let base = lua.top();
     if legacy {
         Slot::Command.push(lua);
@@ -454,6 +491,11 @@ fn run_call(lua: Lua) -> Outcome {
 fn answer(lua: Lua, virtual_key: &[u8]) -> Result<(), crate::sys::lua::Raise> {
     match lua.kind(-1) {
         kind::NIL => (),
+        kind::NUMBER if number::reads_the_same(lua.number(-1)) => {
+            number::with_text(lua.number(-1), |text| {
+                context::with(|c| c.answer(virtual_key, text));
+            });
+        }
         kind::STRING | kind::NUMBER => context::with(|c| c.answer(virtual_key, lua.bytes(-1))),
         kind::BOOLEAN => {
             let text: &[u8] = if lua.boolean(-1) { b"true" } else { b"false" };
