@@ -7,22 +7,15 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::alloc::{Chain, Plan};
 use super::arena::Addr;
-use super::item::{Item, flag};
-use super::shard::{EMPTY, Found, Leave, Locked};
+use super::shard::{EMPTY, Leave, Locked};
 use super::{Eviction, NoRoom, Store};
 
 /// Nodes of dead trees freed before anybody else leaves.
 const GARBAGE_AT_ONCE: usize = 64;
 /// Bytes from which an item is likely to be gathered from several holes, so that their sum counts.
 const FROM_SEVERAL: usize = 4096;
-/// Residents compared by `Eviction::SizeIdle`.
-const SAMPLES: usize = 16;
-/// How much sooner those leave that nobody asked for since they were stored: what comes once, as in a scan, does not
-/// push out what is asked for again. Measured: 2 to 8 are about equally good.
-const UNFETCHED_WEIGHT: u64 = 4;
-
 /// Somebody left; with the memory asked for, if that was possible then.
-type Left = Option<Chain>;
+pub(super) type Left = Option<Chain>;
 
 impl Store {
     /// Allocates `plan`, evicting as much as needed. It was tried without before. No shard may be locked.
@@ -150,63 +143,9 @@ impl Store {
     }
 
     /// Removes a flushed item, if there is one, and tries for `plan`.
-    fn drop_flushed(&self, plan: Option<&Plan>) -> Option<Left> {
+    pub(super) fn drop_flushed(&self, plan: Option<&Plan>) -> Option<Left> {
         let flushed = self.flushed.load(Relaxed);
         let any = self.tails.iter().any(|tail| tail.load(Relaxed) < flushed);
         any.then(|| self.evict_lru(plan)).flatten()
-    }
-
-    /// Evicts the resident with the largest size x idle time, more for those never fetched, among some of one shard.
-    fn evict_size_idle(&self, plan: Option<&Plan>) -> Option<Left> {
-        if let Some(left) = self.drop_flushed(plan) {
-            return Some(left);
-        }
-        // Hashing makes a shard, and neighbouring buckets, a fair sample. A few tries find a shard that is not empty.
-        for _ in 0..8 {
-            let random = self.random();
-            let id = self.shard_of(random);
-            let mut locked = self.lock_shard(id);
-            let buckets = locked.shard.buckets;
-            let mut sample = [(super::index::Slot::default(), 0); SAMPLES];
-            let mut count = 0;
-            for step in 0..buckets.min(8) {
-                let bucket = ((random as u32 % buckets) + step) % buckets;
-                locked.bucket_at(bucket).each(|slot, _, addr| {
-                    if count < SAMPLES {
-                        sample[count] = (slot, addr);
-                        count += 1;
-                    }
-                });
-                if count == SAMPLES {
-                    break;
-                }
-            }
-            let now = self.tick.load(Relaxed) as u32;
-            let score = |addr| {
-                let item = Item::at(&self.arena, addr);
-                let idle = u64::from(now.wrapping_sub(item.tick()));
-                let weight = match item.has(flag::FETCHED) {
-                    true => 1,
-                    false => UNFETCHED_WEIGHT,
-                };
-                item.footprint() as u64 * idle * weight
-            };
-            if let Some((slot, addr)) = sample[..count].iter().max_by_key(|(_, addr)| score(*addr))
-            {
-                let item = Item::at(&self.arena, *addr);
-                let hash = locked.hash_of(&item);
-                let found = Found { slot: *slot, item };
-                return Some(locked.remove_for(hash, found, Leave::Evicted, plan));
-            }
-        }
-        None
-    }
-
-    /// A number nobody needs to predict badly: splitmix over a shared counter.
-    fn random(&self) -> u64 {
-        let mut x = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
     }
 }

@@ -6,7 +6,7 @@
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`: how it moves between items and index.
 //! - `item`: what an item looks like, `index`: where it is, `shard`: index and LRU list under one lock.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
-//! - `evict`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
+//! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
 //! `garbage`, allocator. What needs memory and finds none gives up its shard, makes room, and starts again.
@@ -35,6 +35,7 @@ mod read;
 mod regions;
 mod scan;
 mod shard;
+mod size_idle;
 mod stats;
 mod stream;
 #[cfg(test)]

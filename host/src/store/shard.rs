@@ -13,6 +13,7 @@ use super::alloc::{Chain, Plan};
 use super::arena::Addr;
 use super::index::{Bucket, NODE_PLAN, Slot, bucket_of, tag_of};
 use super::item::{Item, KEY_BYTES_MAX};
+use super::size_idle::Candidates;
 use super::stream::Stream;
 use super::{Key, Now, Store};
 
@@ -29,6 +30,8 @@ pub(super) struct Shard {
     pub tail_epoch: u64,
     /// Oldest item of each later epoch in the list, with the upper bits of its tick.
     pub epochs: VecDeque<(Addr, u64)>,
+    /// Who may leave next by size and idle time.
+    pub candidates: Candidates,
     pub counters: Counters,
     pub scratch: Vec<(u8, Addr)>,
 }
