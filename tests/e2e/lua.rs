@@ -27,6 +27,15 @@ fn the_shipped_scripts_answer_and_keep_plain_items() {
     assert_eq!(client.call("map:put:m:k:v"), "SUCCESS");
     assert_eq!(client.call("map:get:m:k"), "k : v");
     assert_eq!(client.call("leaderboard:add:game:bob:5"), "5");
+    // Help names the types that answer.
+    let help = client.call("help:objects");
+    assert!(help.contains("map  A Lua script."), "{help}");
+    assert!(help.contains("\nconsistent 0"), "{help}");
+    assert!(
+        !help.contains("\nmap 0") && !help.contains("\nlua 0"),
+        "{help}"
+    );
+    assert!(client.call("help:map").contains("map:put:<object>"));
     // Legacy state is a plain item that clients may delete.
     assert_eq!(client.ask("delete set$fruit\r\n"), "DELETED\r\n");
     assert_eq!(client.call("set:exist:fruit:fig"), "ERROR_CACHE_MISS");

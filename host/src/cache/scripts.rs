@@ -131,6 +131,33 @@ struct LoadedError {
     message: String,
 }
 
+impl Scripts {
+    /// A line for each type, for the help.
+    pub(super) fn list(&self) -> String {
+        let mut names: Vec<_> = self.types.keys().collect();
+        names.sort();
+        let line = |name: &&Vec<u8>| format!("{}  A Lua script.\n", String::from_utf8_lossy(name));
+        names.iter().map(line).collect()
+    }
+
+    /// What can be called of a type; scripts say no more of themselves.
+    pub(super) fn describe(&self, type_name: &[u8]) -> Option<String> {
+        let functions = &self.types.get(type_name)?.functions;
+        let mut names: Vec<_> = functions
+            .keys()
+            .map(|n| String::from_utf8_lossy(n))
+            .collect();
+        names.sort();
+        let name = String::from_utf8_lossy(type_name);
+        let mut text = format!("{name}\nA Lua script. Its functions:\n");
+        for function in names {
+            text += &format!("  {name}:{function}:<object>[:<argument>...]\n");
+        }
+        text.truncate(text.trim_end().len());
+        Some(text)
+    }
+}
+
 impl Shared {
     /// Runs the scripts once, and from then on answers the types they define. Returns the types' names.
     ///
