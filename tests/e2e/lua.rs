@@ -27,6 +27,15 @@ fn the_shipped_scripts_answer_and_keep_plain_items() {
     assert_eq!(client.call("map:put:m:k:v"), "SUCCESS");
     assert_eq!(client.call("map:get:m:k"), "k : v");
     assert_eq!(client.call("leaderboard:add:game:bob:5"), "5");
+    // Help names the types that answer.
+    let help = client.call("help:objects");
+    assert!(help.contains("map  A Lua script."), "{help}");
+    assert!(help.contains("\nconsistent 0"), "{help}");
+    assert!(
+        !help.contains("\nmap 0") && !help.contains("\nlua 0"),
+        "{help}"
+    );
+    assert!(client.call("help:map").contains("map:put:<object>"));
     // Legacy state is a plain item that clients may delete.
     assert_eq!(client.ask("delete set$fruit\r\n"), "DELETED\r\n");
     assert_eq!(client.call("set:exist:fruit:fig"), "ERROR_CACHE_MISS");
@@ -125,4 +134,45 @@ fn a_function_that_answers_nothing_is_a_miss_by_every_command() {
     }
     client.send("get quiet:raw:x\r\n");
     assert_eq!(client.read_until(b"END\r\n"), b"X\r\nEND\r\n");
+}
+
+/// Eight connections at once, each asking `times` times; how often `hit` was the answer.
+fn hits(server: &Server, request: &str, hit: &str, times: usize) -> usize {
+    std::thread::scope(|scope| {
+        let clients = (0..8).map(|_| {
+            scope.spawn(|| {
+                let mut client = server.connect();
+                client.send(request.repeat(times));
+                (0..times).filter(|_| client.reply().contains(hit)).count()
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        let counts = clients.into_iter().map(|client| client.join());
+        counts.map(|count| count.expect("answered")).sum()
+    })
+}
+
+#[test]
+fn clients_that_count_against_one_limit_never_count_wrong() {
+    let scripts = Scripts::copy("scripts-lua", &["quota"]);
+    scripts.write(
+        "incr.lua",
+        "function core.incr(command)
+           local item = getHashMap():get(command:getKey())
+           local sum = tonumber(item:getData()) + command:getDelta()
+           command:setData(tostring(sum))
+           getHashMap():put(command:newCacheItem())
+           command:writeString(sum .. '\\r\\n')
+         end",
+    );
+    for main in [&[][..], &["--lua-main"]] {
+        let server = Server::start(&[&["-t", "4", "--lua-scripts", scripts.path()], main].concat());
+        let mut client = server.connect();
+        assert_eq!(client.call("quota:new:q:1000:day"), "CREATED");
+        let request = "get quota:addandcheck:q:1\r\n";
+        assert_eq!(hits(&server, request, "QUOTA_OK", 200), 1000);
+        client.set("n", "0");
+        hits(&server, "incr n 1\r\n", "", 200);
+        assert_eq!(client.call("n"), "1600");
+    }
 }

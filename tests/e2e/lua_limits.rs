@@ -12,7 +12,7 @@ worker = {}
 function worker.fast(command, key) writeStringAsValue(command, key, 'fast') end
 function worker.slow(command, key)
   local n = 0
-  for i = 1, 1e6 do n = n + i end
+  for i = 1, 1e5 do n = n + i end
   writeStringAsValue(command, key, 'slow')
 end
 function worker.loop() pcall(function() while true do end end) end
@@ -65,7 +65,7 @@ fn stat(client: &mut Client, name: &str) -> u64 {
 
 #[test]
 fn a_slow_function_goes_to_the_lanes_alone() {
-    let (server, _scripts) = start(&["-v", "-t", "1"]);
+    let (server, _scripts) = start(&["-v", "-t", "1", "--deadline-ms", "5000"]);
     let mut client = server.connect();
     for _ in 0..30 {
         assert_eq!(client.call("worker:slow:x"), "slow");
@@ -222,4 +222,42 @@ fn state_of_old_is_bytes_that_clients_may_take_elsewhere() {
     );
     assert_eq!(other.ask("delete map$copy\r\n"), "DELETED\r\n");
     assert_eq!(other.call("map:getall:copy"), "ERROR_CACHE_MISS");
+}
+
+#[test]
+#[ignore = "long: `make soak` runs it"]
+fn a_million_calls_of_scripts_leave_memory_as_it_was() {
+    const CALLS: usize = 1_000_000;
+    const AT_ONCE: usize = 100;
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts-lua");
+    let scripts = directory.to_str().expect("text");
+    let server = Server::start(&["--lua-scripts", scripts, "-t", "1"]);
+    let mut client = server.connect();
+    assert_eq!(client.call("map:new:m"), "CREATED");
+    assert_eq!(client.call("quota:new:q:1e9:day"), "CREATED");
+    let mut run = |calls: usize| {
+        for round in 0..calls / AT_ONCE {
+            let mut requests = String::new();
+            for n in 0..AT_ONCE / 4 {
+                let value = "v".repeat((round + n) % 50);
+                requests += &format!(
+                    "get map:put:m:k{}:{value}\r\nget quota:addandcheck:q:1\r\n\
+                     get leaderboard:add:game:player{}:1\r\nget map:getall:m\r\n",
+                    n % 10,
+                    round % 100,
+                );
+            }
+            client.send(&requests);
+            for _ in 0..AT_ONCE {
+                let reply = client.reply();
+                assert!(reply.ends_with("END\r\n"), "{reply}");
+            }
+        }
+        (stat(&mut client, "memory_bytes"), server.resident_bytes())
+    };
+    let (interpreter, resident) = run(CALLS / 10);
+    let (interpreter_after, resident_after) = run(CALLS);
+    assert_eq!(interpreter, interpreter_after);
+    let grown = resident_after.saturating_sub(resident);
+    assert!(grown < 1 << 20, "{grown} bytes more after a million calls");
 }

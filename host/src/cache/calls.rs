@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::scripts::{Answer, ScriptFunction};
+use super::scripts::{Answer, ScriptFunction, Scripts};
 use super::shared::Shared;
 use super::transaction::{OBJECT_NAME_BYTES_MAX, Transaction};
 use super::worker::{CallOutcome, Worker};
@@ -342,11 +342,19 @@ impl Worker {
     /// `help:objects`, `help:<type>`.
     fn help(&mut self, topic: &[u8]) -> CallOutcome {
         let types = self.types.types();
+        let scripts = self.scripts.load().as_deref();
+        let native = |name| types.named(name).map(|of| help::object(of.metadata()));
         let text = match topic {
-            b"objects" => Some(help::objects(types)),
-            name => types
-                .named(name)
-                .map(|object| help::object(object.metadata())),
+            b"objects" => {
+                let taken = |name: &str| {
+                    scripts.is_some_and(|scripts| scripts.types.contains_key(name.as_bytes()))
+                };
+                let list = scripts.map_or_else(String::new, Scripts::list);
+                Some(list + &help::objects(types, taken))
+            }
+            name => scripts
+                .and_then(|scripts| scripts.describe(name))
+                .or_else(|| native(name)),
         };
         match text {
             Some(text) => {

@@ -32,6 +32,9 @@ fn handler_name(command: &str) -> String {
 /// A script: its path, for messages, and its text.
 pub type Script = (String, Vec<u8>);
 
+/// Looked into for every virtual key.
+type Names<T> = HashMap<Vec<u8>, T, rapidhash::fast::RandomState>;
+
 /// Why scripts were not loaded.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -59,7 +62,7 @@ impl From<&str> for ScriptError {
 /// The types there are.
 #[derive(Debug)]
 pub(super) struct Scripts {
-    pub(super) types: HashMap<Vec<u8>, ScriptType>,
+    pub(super) types: Names<ScriptType>,
     /// Under `--lua-main`: what handles a command, by its name.
     pub(super) main: HashMap<&'static str, FunctionRef>,
 }
@@ -70,7 +73,7 @@ pub(super) struct ScriptType {
     /// Its state is an object's, which clients do not write; else plain items in marshal format.
     pub(super) protected: bool,
     /// By name.
-    pub(super) functions: HashMap<Vec<u8>, ScriptFunction>,
+    pub(super) functions: Names<ScriptFunction>,
 }
 
 /// A function defined by a script.
@@ -126,6 +129,33 @@ struct LoadedError {
     script: String,
     line: u32,
     message: String,
+}
+
+impl Scripts {
+    /// A line for each type, for the help.
+    pub(super) fn list(&self) -> String {
+        let mut names: Vec<_> = self.types.keys().collect();
+        names.sort();
+        let line = |name: &&Vec<u8>| format!("{}  A Lua script.\n", String::from_utf8_lossy(name));
+        names.iter().map(line).collect()
+    }
+
+    /// What can be called of a type; scripts say no more of themselves.
+    pub(super) fn describe(&self, type_name: &[u8]) -> Option<String> {
+        let functions = &self.types.get(type_name)?.functions;
+        let mut names: Vec<_> = functions
+            .keys()
+            .map(|n| String::from_utf8_lossy(n))
+            .collect();
+        names.sort();
+        let name = String::from_utf8_lossy(type_name);
+        let mut text = format!("{name}\nA Lua script. Its functions:\n");
+        for function in names {
+            text += &format!("  {name}:{function}:<object>[:<argument>...]\n");
+        }
+        text.truncate(text.trim_end().len());
+        Some(text)
+    }
 }
 
 impl Shared {

@@ -1,14 +1,17 @@
 //! Help for the users of the types, made from their metadata: `get help:objects`, `get help:<type>`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::metadata::{Function, Metadata};
-use super::registry::Types;
+use super::registry::{ObjectType, Types};
 
-/// All types with their versions, and how to ask on.
-pub fn objects(types: &Types) -> String {
+/// All types with their versions, but for those whose names are `taken`, and how to ask on.
+pub fn objects(types: &Types, taken: impl Fn(&str) -> bool) -> String {
     let mut text = String::new();
-    for object in types.iter() {
+    let shown =
+        |object: &&Arc<ObjectType>| object.setup.is_none() && !taken(&object.metadata().type_name);
+    for object in types.iter().filter(shown) {
         let Metadata {
             type_name,
             version,
@@ -17,7 +20,7 @@ pub fn objects(types: &Types) -> String {
         } = object.metadata();
         let _ = writeln!(text, "{type_name} {version}  {}", first_line(doc));
     }
-    if text.is_empty() {
+    if types.iter().next().is_none() {
         text.push_str("no object types are loaded\n");
     }
     text.push_str("get help:<type> shows the functions of a type");

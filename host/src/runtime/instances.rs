@@ -152,6 +152,14 @@ impl<W: World> Instances<W> {
         }
         if let Err(error) = &result {
             after.note_error(error, ending);
+            if matches!(error, CallError::NeedsLane) {
+                // It would come to the same point each time, and each time cost the instance.
+                callable
+                    .pace
+                    .on_lane
+                    .store(true, std::sync::atomic::Ordering::Relaxed);
+                slot.gauges[number] = Gauge::default();
+            }
         }
         slot.settle(object, result.is_err());
         (world, result)

@@ -23,7 +23,7 @@ pub(crate) struct Context {
     /// The answer so far.
     pub(crate) output: RefCell<Output>,
     /// The virtual key of the call; empty under `main`.
-    pub(crate) virtual_key: RefCell<Vec<u8>>,
+    pub(crate) virtual_key: Cell<&'static [u8]>,
     /// What the host would refuse.
     pub(crate) rules: RefCell<Rules>,
     /// Type and function of those that declared themselves read-only.
@@ -52,7 +52,7 @@ impl Context {
         Self {
             command: RefCell::new(Command::new()),
             output: RefCell::new(Output::new()),
-            virtual_key: RefCell::new(Vec::new()),
+            virtual_key: Cell::new(b""),
             rules: RefCell::new(Rules::new()),
             read_only: RefCell::new(BTreeSet::new()),
             called: Cell::new((b"", b"")),
@@ -65,14 +65,12 @@ impl Context {
     }
 
     /// Begins a call.
-    pub(crate) fn begin(&self, virtual_key: &[u8]) {
+    pub(crate) fn begin(&self, virtual_key: &'static [u8]) {
         self.output.borrow_mut().reset();
         self.lines_left.set(LINES_MAX);
         self.called.set((b"", b""));
         self.serial.set(self.serial.get().wrapping_add(1));
-        let mut key = self.virtual_key.borrow_mut();
-        key.clear();
-        key.extend_from_slice(virtual_key);
+        self.virtual_key.set(virtual_key);
     }
 
     /// Refuses a write of a function that declared itself read-only.
@@ -94,23 +92,21 @@ impl Context {
 
     /// Appends raw protocol bytes to the answer.
     pub(crate) fn write(&self, raw: &[u8]) {
-        self.output
-            .borrow_mut()
-            .write(&self.virtual_key.borrow(), raw);
+        self.output.borrow_mut().write(self.virtual_key.get(), raw);
     }
 
     /// Answers a key with a value.
     pub(crate) fn answer(&self, key: &[u8], value: &[u8]) {
         self.output
             .borrow_mut()
-            .answer(&self.virtual_key.borrow(), key, value);
+            .answer(self.virtual_key.get(), key, value);
     }
 
     /// Answers with an item.
     pub(crate) fn write_item(&self, key: &[u8], flags: u32, data: &[u8]) {
         self.output
             .borrow_mut()
-            .write_item(&self.virtual_key.borrow(), key, flags, data);
+            .write_item(self.virtual_key.get(), key, flags, data);
     }
 
     /// Prints a line to the server's log, unless this call has printed enough.

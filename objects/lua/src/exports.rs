@@ -87,7 +87,7 @@ extern "C" fn call(len: i32) -> i64 {
         End::Failed => FAILED,
         End::Answer => context::with(|c| {
             let mut output = c.output.borrow_mut();
-            reply(output.finish(&c.virtual_key.borrow()))
+            reply(output.finish(c.virtual_key.get()))
         }),
     }
 }

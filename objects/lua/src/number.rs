@@ -46,6 +46,14 @@ pub(crate) fn with_text<R>(n: f64, f: impl FnOnce(&[u8]) -> R) -> R {
     f(&text[at..])
 }
 
+/// Numbers below this are printed alike by `with_text` and by Lua, if they are whole.
+const SAME_END: f64 = 1e14;
+
+/// Would `tostring` make the same text of the number as [`with_text`]?
+pub(crate) fn reads_the_same(n: f64) -> bool {
+    n.abs() < SAME_END && (n as i64) as f64 == n && (n != 0.0 || n.is_sign_positive())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +86,10 @@ mod tests {
                     "{text}"
                 );
             });
+        }
+        assert!(reads_the_same(99_999_999_999_999.0) && reads_the_same(-5.0));
+        for n in [0.5, -0.0, 1e14, f64::NAN, f64::INFINITY] {
+            assert!(!reads_the_same(n), "{n}");
         }
         for text in ["", "-", "1x", "--1", " 1", "1e", "0x10"] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");

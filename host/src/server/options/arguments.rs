@@ -222,7 +222,7 @@ pub(super) struct Arguments {
     /// Leave out the embedded objects
     #[arg(long, help_heading = "Objects")]
     pub(super) no_objects: bool,
-    /// Start without the modules that can't be loaded
+    /// Start without the modules and scripts that can't be loaded
     #[arg(long, help_heading = "Objects")]
     pub(super) objects_lenient: bool,
     /// Load every Lua object script of a directory; repeatable

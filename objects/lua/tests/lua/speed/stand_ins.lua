@@ -64,6 +64,32 @@ local environment = setmetatable({
   end,
 }, { __index = _G })
 
+-- What a config.lua of its own has: here they are native.
+local function stored(kind, name)
+  local item = hashMap:get(kind .. "$" .. name)
+  return item and unmarshal(item:getData())
+end
+
+local function store(kind, name, object)
+  local key = kind .. "$" .. name
+  command:setKey(key)
+  command:setData(marshal(object))
+  hashMap:delete(key)
+  hashMap:put(command:newCacheItem())
+end
+
+function environment.executeReadWrite(c, key, kind, name, f, ...)
+  local object = stored(kind, name)
+  local value = f(object, unpack(arg))
+  store(kind, name, object)
+  environment.writeStringAsValue(c, key, value)
+end
+
+function environment.executeNew(c, key, kind, name, f, ...)
+  store(kind, name, f(unpack(arg)))
+  environment.writeStringAsValue(c, key, "CREATED")
+end
+
 local types = {}
 for _, text in ipairs(texts) do setfenv(assert(loadstring(text)), environment)(types, {}) end
 types.map, types.quota = environment.map, environment.quota
