@@ -313,7 +313,7 @@ impl Worker {
             (write.expiry, store.value.len()),
         );
         match outcome {
-            SetOutcome::Stored { cas } => say(quiet, || echo.ok(out, cas)),
+            SetOutcome::Stored { cas, .. } => say(quiet, || echo.ok(out, cas)),
             SetOutcome::NotStored => echo.error(
                 out,
                 match store.verb {

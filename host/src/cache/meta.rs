@@ -227,11 +227,12 @@ impl Worker {
             SetMode::Prepend => "prepend",
         };
         self.watch_store(key.bytes, command, outcome, (write.expiry, value.len()));
-        let (code, cas) = match outcome {
-            SetOutcome::Stored { cas } => (MetaCode::Done, cas),
-            SetOutcome::NotStored => (MetaCode::NotStored, 0),
-            SetOutcome::Exists => (MetaCode::Exists, 0),
-            SetOutcome::NotFound => (MetaCode::NotFound, 0),
+        let sent = value.len() as u32;
+        let (code, cas, len) = match outcome {
+            SetOutcome::Stored { cas, len } => (MetaCode::Done, cas, len),
+            SetOutcome::NotStored => (MetaCode::NotStored, 0, sent),
+            SetOutcome::Exists => (MetaCode::Exists, 0, sent),
+            SetOutcome::NotFound => (MetaCode::NotFound, 0, sent),
             SetOutcome::TooLarge => {
                 self.counters.store_no_memory.add_alone(1);
                 out.extend_from_slice(reply::OUT_OF_MEMORY_STORING.as_bytes());
@@ -249,7 +250,7 @@ impl Worker {
         for (flag, argument) in flags.in_order() {
             match flag {
                 b'c' => reply.number(b'c', cas),
-                b's' => reply.number(b's', value.len() as u64),
+                b's' => reply.number(b's', u64::from(len)),
                 _ => echo(&mut reply, meta.key, flag, argument),
             }
         }
@@ -339,7 +340,10 @@ impl Worker {
             ..
         } = outcome
         {
-            let stored = SetOutcome::Stored { cas: info.cas };
+            let stored = SetOutcome::Stored {
+                cas: info.cas,
+                len: info.len,
+            };
             self.watch_store(key.bytes, "add", stored, (info.expiry, info.len as usize));
         }
         match outcome {
