@@ -75,6 +75,7 @@ impl Bench {
             wasm: wasm.into(),
             bytes_max: 1 << 20,
             setup: None,
+            scripted: std::sync::Arc::default(),
         };
         let refused = registry.load(&[source]);
         assert!(refused.is_empty(), "{refused:?}");

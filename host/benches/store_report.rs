@@ -111,34 +111,55 @@ fn memory() {
     );
 }
 
+/// How often this thread was given a processor.
+fn turns() -> u64 {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let turns = schedstat.split_whitespace().nth(2);
+    turns.and_then(|turns| turns.parse().ok()).unwrap_or(0)
+}
+
+/// Sets in a row after which it is asked whether the thread was interrupted meanwhile.
+const ROW: usize = 64;
+
+/// Times of sets that evict, those left out during which another thread had the processor.
 fn stalls() {
     for mixed in [false, true] {
         let store = store(64 << 20, Eviction::Lru);
         let mut random = Random(1);
         let mut times = Vec::with_capacity(2_000_000);
-        for i in 0..3_000_000u32 {
-            let name = format!("{:010}", random.next() % 10_000_000_000);
-            let len = if mixed {
-                (random.next() % 1000) as usize
-            } else {
-                100
-            };
-            let start = Instant::now();
-            put(&store, name.as_bytes(), len);
-            if i >= 1_000_000 {
-                times.push(start.elapsed().as_nanos() as u32);
+        let mut left_out = 0;
+        for row in 0..3_000_000 / ROW {
+            let (before, kept) = (turns(), times.len());
+            for _ in 0..ROW {
+                let name = format!("{:010}", random.next() % 10_000_000_000);
+                let len = if mixed {
+                    (random.next() % 1000) as usize
+                } else {
+                    100
+                };
+                let start = Instant::now();
+                put(&store, name.as_bytes(), len);
+                if row * ROW >= 1_000_000 {
+                    times.push(start.elapsed().as_nanos() as u32);
+                }
+            }
+            if turns() != before {
+                left_out += times.len() - kept;
+                times.truncate(kept);
             }
         }
         times.sort_unstable();
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
         println!(
-            "stalls: a set that evicts, values of {}: p50 {} p99 {} p99.9 {} p99.99 {} max {} ns",
+            "stalls: a set that evicts, values of {}: p50 {} p99 {} p99.9 {} ({:.1}x) p99.99 {} max {} ns; {:.1} % left out as preempted",
             if mixed { "0 to 999 bytes" } else { "100 bytes" },
             at(0.5),
             at(0.99),
             at(0.999),
+            f64::from(at(0.999)) / f64::from(at(0.5)),
             at(0.9999),
             at(1.0),
+            100.0 * left_out as f64 / (left_out + times.len()) as f64,
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The `cacheismo` binary: options in, rooms wired, serve.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,8 @@ use cacheismo::store;
 const EXIT_SYSTEM: u8 = 71;
 /// Time for all questions of one call to a peer.
 const PEER_TIME_MAX: Duration = Duration::from_secs(1);
+/// What a script may add to a value: key, flags and lengths of its block.
+const REPLY_FRAME_BYTES: u64 = 512;
 /// Index shards for each worker: few enough to be cheap, enough that two workers seldom meet.
 const SHARDS_PER_WORKER: usize = 4;
 
@@ -94,6 +96,7 @@ fn cache_config(config: &Config) -> cache::Config {
         },
         detail: (config.cache.detail, config.cache.prefix_delimiter),
         dump: config.cache.dump,
+        lua_main: config.runtime.lua_main,
         peer_time_max: PEER_TIME_MAX,
     }
 }
@@ -133,7 +136,7 @@ fn interpreter() -> anyhow::Result<Source> {
         .iter()
         .find(|(name, _)| *name == INTERPRETER)
         .context("this build has no Lua object")?;
-    Ok(Source::embedded(name, wasm).with_setup(Vec::new()))
+    Ok(Source::embedded(name, wasm).with_setup(Vec::new(), Vec::new()))
 }
 
 /// Loads the Lua scripts now, and again whenever the server is told to reload.
@@ -144,9 +147,8 @@ fn scripts(
 ) -> anyhow::Result<()> {
     let (cache, directories) = (cache.clone(), options.lua_scripts.clone());
     let interpreter = interpreter()?;
-    let load = move || {
-        let scripts = read_scripts(&directories).map_err(|error| format!("{error:#}"))?;
-        let types = cache.load_scripts(&interpreter, &scripts)?;
+    let take = move |scripts: &[cache::Script]| {
+        let types = cache.load_scripts(&interpreter, scripts)?;
         for name in types.iter().filter(|name| is_embedded(name)) {
             log::warn(format_args!(
                 "the script's type {name} takes the place of the embedded one"
@@ -154,13 +156,40 @@ fn scripts(
         }
         Ok(())
     };
-    if let Err(error) = load() {
+    start_scripts(&take, options)?;
+    let load = move || {
+        let scripts = read_scripts(&directories).map_err(|error| format!("{error:#}"))?;
+        take(&scripts).map_err(|error: cache::ScriptError| error.to_string())
+    };
+    surroundings.control.on_reload_scripts(load);
+    Ok(())
+}
+
+/// Loads the scripts for the first time; with `--objects-lenient` without those that fail.
+fn start_scripts(
+    take: impl Fn(&[cache::Script]) -> Result<(), cache::ScriptError>,
+    options: &RuntimeOptions,
+) -> anyhow::Result<()> {
+    let mut scripts = match read_scripts(&options.lua_scripts) {
+        Err(error) if options.lenient => {
+            log::warn(format_args!("{error:#}"));
+            return Ok(());
+        }
+        read => read?,
+    };
+    while let Err(error) = take(&scripts) {
         if !options.lenient {
-            bail!("{error}; --objects-lenient starts without the scripts");
+            bail!("{error}; --objects-lenient starts without the script");
         }
         log::warn(format_args!("{error}"));
+        let before = scripts.len();
+        let failed = error.script.unwrap_or_default();
+        scripts.retain(|(path, _)| Path::new(path).file_name() != Some(failed.as_ref()));
+        // An error of nobody's, or of one of the interpreter's own.
+        if scripts.len() == before {
+            break;
+        }
     }
-    surroundings.control.on_reload_scripts(load);
     Ok(())
 }
 
@@ -198,9 +227,6 @@ fn read_scripts(directories: &[PathBuf]) -> anyhow::Result<Vec<cache::Script>> {
 }
 
 fn sources(options: &RuntimeOptions) -> anyhow::Result<Vec<Source>> {
-    if options.lua_main.is_some() {
-        bail!("--lua-main is refused: scripts define types, but do not handle every command yet");
-    }
     let mut sources = Vec::new();
     if options.embedded {
         sources.extend(
@@ -231,7 +257,8 @@ fn limits(config: &Config) -> anyhow::Result<LimitsTable> {
     limits.general.memory_bytes = options.memory_bytes_max as u64;
     // What an item may hold, a call may be given and answer.
     let item_bytes_max = config.store.item_bytes_max as u64;
-    limits.general.reply_bytes = limits.general.reply_bytes.max(item_bytes_max);
+    let framed = item_bytes_max + REPLY_FRAME_BYTES;
+    limits.general.reply_bytes = limits.general.reply_bytes.max(framed);
     limits.general.argument_bytes = limits.general.argument_bytes.max(2 * item_bytes_max);
     for assignment in &options.limits {
         limits.set(assignment).map_err(anyhow::Error::msg)?;

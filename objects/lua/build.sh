@@ -13,6 +13,8 @@ rustup target list --installed | grep -q wasm32-unknown-unknown || rustup target
 target=${2:-$PWD/target/objects}
 home=${CARGO_HOME:-$HOME/.cargo}
 unset CARGO_ENCODED_RUSTFLAGS
+# build.rs asks cargo where the sources of Lua are, which cargo answers only when every package is there.
+cargo fetch --locked --quiet
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=$PWD=. --remap-path-prefix=$home=cargo"
 cargo build --locked -p cacheismo-object-lua --profile wasm --target wasm32-unknown-unknown \
   --target-dir "$target"

@@ -1,25 +1,87 @@
 //! What the original answered, and what its bugs were meant to answer.
 
-use cacheismo_tests::{golden, tools};
+use cacheismo_tests::golden::{self, Record};
+use cacheismo_tests::scripts::Scripts;
+use cacheismo_tests::server::Server;
+use cacheismo_tests::tools;
+
+/// Where the script that the recordings look around with is, in the directory error messages name.
+const LUA_TESTS: &str = "objects/lua/tests/lua";
+/// Recordings made with them.
+const LUA_SESSIONS: &str = "objects/lua/tests/lua/golden/sessions.jsonl";
 
 #[test]
 fn plain_commands_answer_as_the_original() {
-    play("plain.jsonl");
+    play("tests/golden/plain.jsonl", golden::differences);
 }
 
 #[test]
 fn native_objects_answer_as_the_original() {
-    play("objects.jsonl");
+    play("tests/golden/objects.jsonl", golden::differences);
 }
 
-fn play(file: &str) {
-    let records = golden::read(&tools::repository().join("tests/golden").join(file));
+#[test]
+fn lua_objects_answer_as_the_original() {
+    play(LUA_SESSIONS, |session| lua_differences(session, &[]));
+}
+
+#[test]
+fn lua_objects_answer_as_the_original_when_scripts_handle_every_command() {
+    play(LUA_SESSIONS, |session| {
+        lua_differences(session, &["--lua-main"])
+    });
+}
+
+#[test]
+fn plain_commands_handled_by_scripts_answer_as_the_original() {
+    play("tests/golden/plain.jsonl", |session| {
+        lua_differences(session, &["--lua-main"])
+    });
+}
+
+/// Plays a session with the scripts, and with peers for the sessions that ask some.
+fn lua_differences(session: &[Record], options: &[&str]) -> Vec<String> {
+    let scripts = Scripts::copy("scripts-lua", &["map", "quota", "set", "swcounter"]);
+    let start = || {
+        let mut command = Server::command(options);
+        command
+            .current_dir(tools::repository().join(LUA_TESTS))
+            .args(["--lua-scripts", scripts.path()])
+            .args(["--lua-scripts", "scripts-probe"]);
+        Server::spawn(&mut command)
+    };
+    let mut server = start();
+    let mut substitutes = Vec::new();
+    let mut peer;
+    if session[0].session.starts_with("c-") {
+        peer = start();
+        // The recordings list servers by name, the peer first.
+        if peer.address() > server.address() {
+            std::mem::swap(&mut peer, &mut server);
+        }
+        let mut client = peer.connect();
+        client.set("rk", "rv");
+        client.set("k1", "v1");
+        let port = |server: &Server| server.address().port().to_string();
+        substitutes = vec![("10001", port(&peer)), ("10002", port(&server))];
+        assert!(
+            substitutes.iter().all(|(_, port)| port.len() == 5),
+            "the recorded lengths are those of five digits"
+        );
+    }
+    let until_quit = session.iter().position(Record::quits);
+    let session = &session[..until_quit.unwrap_or(session.len())];
+    golden::differences_on(&server, session, &substitutes)
+}
+
+fn play(file: &str, differences: impl Fn(&[Record]) -> Vec<String> + Sync) {
+    let records = golden::read(&tools::repository().join(file));
     let sessions: Vec<_> = records.chunk_by(|a, b| a.session == b.session).collect();
     // Sessions have their own servers and know nothing of each other: some wait for an expiry.
-    let differences: Vec<String> = std::thread::scope(|scope| {
+    let found: Vec<String> = std::thread::scope(|scope| {
         let played: Vec<_> = sessions
             .iter()
-            .map(|session| scope.spawn(|| golden::differences(session)))
+            .map(|session| scope.spawn(|| differences(session)))
             .collect();
         played
             .into_iter()
@@ -27,9 +89,9 @@ fn play(file: &str) {
             .collect()
     });
     assert!(
-        differences.is_empty(),
+        found.is_empty(),
         "{} differences:\n{}",
-        differences.len(),
-        differences.join("\n")
+        found.len(),
+        found.join("\n")
     );
 }

@@ -1,39 +1,11 @@
 //! Lua scripts from a directory, through a real server.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use cacheismo_tests::scripts::Scripts;
 use cacheismo_tests::server::{Server, refusal, wait_until};
 use rustix::process::Signal;
-
-/// A directory of scripts that goes away with the test.
-struct Scripts(PathBuf);
-
-impl Scripts {
-    fn new(name: &str, file: &str, text: &str) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("cacheismo-lua-{name}-{}", std::process::id()));
-        fs::create_dir_all(&directory).expect("a writable temporary directory");
-        let scripts = Self(directory);
-        scripts.write(file, text);
-        scripts
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        fs::write(self.0.join(file), text).expect("a writable temporary directory");
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("a path of text")
-    }
-}
-
-impl Drop for Scripts {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 const GREETER: &str = "greeter = {}
 function greeter.hello(command, key, object)
@@ -71,7 +43,7 @@ fn the_shipped_scripts_answer_and_keep_plain_items() {
 
 #[test]
 fn errors_and_loops_of_a_script_harm_nobody() {
-    let scripts = Scripts::new("errors", "greeter.lua", GREETER);
+    let scripts = Scripts::new("greeter.lua", GREETER);
     let server = Server::start(&["--lua-scripts", scripts.path(), "-t", "1"]);
     let mut client = server.connect();
     assert_eq!(client.call("greeter:hello:you"), "hello you");
@@ -90,7 +62,7 @@ fn errors_and_loops_of_a_script_harm_nobody() {
 
 #[test]
 fn a_broken_script_stops_the_start_and_a_broken_edit_changes_nothing() {
-    let scripts = Scripts::new("reload", "greeter.lua", "greeter = {\n");
+    let scripts = Scripts::new("greeter.lua", "greeter = {\n");
     let refused = refusal(&["--lua-scripts", scripts.path()]);
     assert!(refused.log.contains("greeter.lua"), "{refused:?}");
 
@@ -110,4 +82,47 @@ fn a_broken_script_stops_the_start_and_a_broken_edit_changes_nothing() {
         client.call("greeter:hello:you") == "goodbye you"
     });
     assert!(reloaded, "the edited script is never used");
+}
+
+#[test]
+fn a_lenient_start_leaves_out_only_what_is_broken() {
+    let scripts = Scripts::new("greeter.lua", GREETER);
+    scripts.write("broken.lua", "x = = 1");
+    let refused = refusal(&["--lua-scripts", scripts.path()]);
+    assert!(
+        refused
+            .log
+            .contains("broken.lua:1: unexpected symbol near '='"),
+        "{refused:?}"
+    );
+    let server = Server::start(&["--objects-lenient", "--lua-scripts", scripts.path()]);
+    assert!(server.log().contains("broken.lua:1:"), "{}", server.log());
+    assert_eq!(server.connect().call("greeter:hello:you"), "hello you");
+}
+
+#[test]
+fn a_function_that_answers_nothing_is_a_miss_by_every_command() {
+    let scripts = Scripts::new(
+        "quiet.lua",
+        "quiet = {
+           nothing = function() end,
+           raw = function(command) command:writeString('X\\r\\n') end,
+         }",
+    );
+    let server = Server::start(&["--lua-scripts", scripts.path()]);
+    let mut client = server.connect();
+    for (request, reply) in [
+        ("get quiet:nothing:x\r\n", "END\r\n"),
+        ("gat 10 quiet:nothing:x\r\n", "END\r\n"),
+        ("mg quiet:nothing:x v\r\n", "EN\r\n"),
+        (
+            "mg quiet:raw:x v\r\n",
+            "SERVER_ERROR raw output is only possible for get\r\n",
+        ),
+        ("set quiet:nothing:x 0 0 1\r\n1\r\n", "STORED\r\n"),
+    ] {
+        assert_eq!(client.ask(request), reply, "{request}");
+    }
+    client.send("get quiet:raw:x\r\n");
+    assert_eq!(client.read_until(b"END\r\n"), b"X\r\nEND\r\n");
 }

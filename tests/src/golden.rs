@@ -26,7 +26,29 @@ pub struct Record {
     /// Ask again for as long, since the answer depends on time.
     #[serde(default)]
     patience_s: u64,
+    #[serde(default)]
+    verdict: Verdict,
 }
+
+/// What the recorded reply is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    /// It still holds.
+    #[default]
+    Keep,
+    /// It is what an evident bug was meant to answer.
+    Fix,
+    /// The original said nothing; a script's error line is due.
+    Error,
+    /// A quirk: the reply may differ.
+    Decide,
+    /// The reply depends on the time.
+    Run,
+}
+
+/// A word of a recording and what stands for it in this run.
+pub type Substitute = (&'static str, String);
 
 /// The records of a file, without the one that tells their origin.
 ///
@@ -46,28 +68,44 @@ pub fn read(path: &Path) -> Vec<Record> {
 /// Plays one session on a fresh server and gives every difference found.
 #[must_use]
 pub fn differences(session: &[Record]) -> Vec<String> {
-    let server = Server::start(&[]);
+    differences_on(&Server::start(&[]), session, &[])
+}
+
+/// The same on a server that was started for it.
+#[must_use]
+pub fn differences_on(
+    server: &Server,
+    session: &[Record],
+    substitutes: &[Substitute],
+) -> Vec<String> {
     let mut client = server.connect();
     session
         .iter()
-        .filter_map(|record| record.difference(&mut client))
+        .filter_map(|record| record.difference(&mut client, substitutes))
         .collect()
 }
 
 impl Record {
-    fn difference(&self, client: &mut Client) -> Option<String> {
-        let request = latin1(&self.request, &self.request_rle);
-        let wanted = latin1(&self.response, &self.response_rle);
+    /// Whether the recording asks the server to close, after which there is nobody to ask.
+    #[must_use]
+    pub fn quits(&self) -> bool {
+        self.request.as_deref() == Some("quit\r\n")
+    }
+
+    fn difference(&self, client: &mut Client, substitutes: &[Substitute]) -> Option<String> {
+        let request = substitute(latin1(&self.request, &self.request_rle), substitutes);
+        let wanted = substitute(latin1(&self.response, &self.response_rle), substitutes);
         let mut heard = Vec::new();
         let agreed = wait_until(Duration::from_secs(self.patience_s), || {
             // The fence tells the end of any reply, and that nothing but the reply came.
             client.send([&request[..], b"mn\r\n"].concat());
             heard = client.read_until(b"MN\r\n");
             heard.truncate(heard.len() - b"MN\r\n".len());
-            if self.any_order {
-                sorted_lines(&heard) == sorted_lines(&wanted)
-            } else {
-                heard == wanted
+            match self.verdict {
+                Verdict::Error => is_script_error(&heard),
+                Verdict::Decide | Verdict::Run => true,
+                _ if self.any_order => sorted_lines(&heard) == sorted_lines(&wanted),
+                _ => heard == wanted,
             }
         });
         (!agreed).then(|| {
@@ -80,6 +118,27 @@ impl Record {
             )
         })
     }
+}
+
+/// `SERVER_ERROR lua type:function: message (script.lua:line)` as the last line.
+fn is_script_error(reply: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(reply);
+    let last = text.trim_end_matches("\r\n").rsplit("\r\n").next();
+    last.and_then(|line| line.strip_prefix("SERVER_ERROR lua "))
+        .and_then(|line| line.strip_suffix(')')?.rsplit_once(" ("))
+        .and_then(|(_, place)| place.rsplit_once(".lua:"))
+        .is_some_and(|(_, line)| line.parse::<u32>().is_ok())
+}
+
+/// `bytes` with every word in its place of this run.
+fn substitute(bytes: Vec<u8>, substitutes: &[Substitute]) -> Vec<u8> {
+    let Ok(mut text) = String::from_utf8(bytes.clone()) else {
+        return bytes;
+    };
+    for (word, here) in substitutes {
+        text = text.replace(word, here);
+    }
+    text.into_bytes()
 }
 
 fn sorted_lines(bytes: &[u8]) -> Vec<&[u8]> {

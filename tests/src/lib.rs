@@ -13,5 +13,6 @@ pub mod client;
 pub mod conversation;
 pub mod differential;
 pub mod golden;
+pub mod scripts;
 pub mod server;
 pub mod tools;

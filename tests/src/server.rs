@@ -33,9 +33,15 @@ impl Server {
     /// Starts the server under test on a free port of 127.0.0.1 with further options.
     #[must_use]
     pub fn start(options: &[&str]) -> Self {
+        Self::spawn(&mut Self::command(options))
+    }
+
+    /// The command that starts it so.
+    #[must_use]
+    pub fn command(options: &[&str]) -> Command {
         let mut command = Command::new(tools::cacheismo());
         command.args(["-p", "0", "-l", "127.0.0.1"]).args(options);
-        Self::spawn(&mut command)
+        command
     }
 
     /// Starts `command`, which must print a ready line, and waits for that.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::scripts::Answer;
+use super::scripts::{Answer, ScriptFunction};
 use super::shared::Shared;
 use super::transaction::{OBJECT_NAME_BYTES_MAX, Transaction};
 use super::worker::{CallOutcome, Worker};
@@ -12,10 +12,14 @@ use crate::protocol::VirtualKey;
 use crate::runtime::{Budget, CallError, FunctionRef, Instances, Stop, help};
 use crate::store::{CommitError, Expiry, Key};
 
+pub(super) mod handler;
+
 /// Arguments of a call, the object's key included. More than a key of 250 bytes can hold.
 const ARGS_MAX: usize = 130;
 /// Runs of one call before a worker hands it to a lane, or a lane gives up, because others were faster each time.
 const RUNS_MAX: usize = 100;
+/// What a script may write only into the reply of `get` and its kin.
+pub(super) const RAW_REFUSED: &str = "raw output is only possible for get";
 /// Object type answered by the host itself.
 const HELP: &[u8] = b"help";
 
@@ -66,8 +70,12 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// A retrieval of these keys.
-    pub(super) fn get<'k>(&mut self, command: &'static str, keys: impl Iterator<Item = &'k [u8]>) {
+    /// A command with these keys, without numbers.
+    pub(super) fn command<'k>(
+        &mut self,
+        command: &'static str,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) {
         self.command = command.as_bytes();
         self.numbers.clear();
         self.keys.clear();
@@ -80,12 +88,18 @@ impl Told {
 
     /// A storage command.
     pub(super) fn set(&mut self, key: &[u8], flags: u32, noreply: bool, exptime: i64) {
-        self.get("set", std::iter::once(key));
+        self.command("set", std::iter::once(key));
+        self.numbers(flags, noreply, exptime, 0);
+    }
+
+    /// Its numbers.
+    pub(super) fn numbers(&mut self, flags: u32, noreply: bool, exptime: i64, delta: u64) {
+        self.numbers.clear();
         self.numbers.extend_from_slice(&flags.to_le_bytes());
         self.numbers
             .extend_from_slice(&u32::from(noreply).to_le_bytes());
         self.numbers.extend_from_slice(&exptime.to_le_bytes());
-        self.numbers.extend_from_slice(&0_u64.to_le_bytes());
+        self.numbers.extend_from_slice(&delta.to_le_bytes());
     }
 }
 
@@ -104,18 +118,31 @@ pub struct LaneJob {
     function: FunctionRef,
     writes: bool,
     type_name: Vec<u8>,
+    key: Vec<u8>,
     name: String,
     args: Vec<Vec<u8>>,
     touch: Option<Expiry>,
+    /// Hashes of names to lock beside the object's.
+    wanted: Vec<u64>,
+    of_handler: bool,
 }
 
 /// What came of it: the reply, or the error line for the client.
 #[derive(Debug)]
-pub struct LaneResult(pub(super) Result<Vec<u8>, String>);
+pub struct LaneResult {
+    result: Result<Vec<u8>, String>,
+    /// Of the handler of a command, not of a virtual key.
+    pub(super) of_handler: bool,
+}
 
 type Args<'a> = ArrayVec<&'a [u8], ARGS_MAX>;
 
 impl Call<'_> {
+    /// Its function is a script's.
+    pub(super) fn is_script(&self) -> bool {
+        self.script
+    }
+
     /// Fills `args`; it is long, so it is not handed around by value.
     fn args<'a>(
         &'a self,
@@ -178,9 +205,11 @@ impl Worker {
             && let Some(script_type) = scripts.types.get(virtual_key.type_name())
         {
             call.script = true;
-            call.writes = *script_type.functions.get(virtual_key.function())?;
-            call.function = Some(scripts.call);
-            call.on_lane = types.of(scripts.call).wants_lane(scripts.call);
+            let &ScriptFunction { function, writes } =
+                script_type.functions.get(virtual_key.function())?;
+            call.writes = writes;
+            call.function = Some(function);
+            call.on_lane = types.of(function).wants_lane(function);
         } else if let Some(function) = types.find(virtual_key.call()) {
             let object = types.of(function);
             call.function = Some(function);
@@ -213,8 +242,8 @@ impl Worker {
     ) -> CallOutcome {
         self.counters.object_calls.add_alone(1);
         self.reply.clear();
-        if let Some(LaneResult(result)) = self.ready.take() {
-            return match result {
+        if let Some(ready) = self.ready.take() {
+            return match ready.result {
                 Ok(reply) => {
                     self.reply = reply;
                     self.replied(call)
@@ -239,7 +268,7 @@ impl Worker {
         function: FunctionRef,
         data: &[&[u8]],
         touch: Option<Expiry>,
-    ) -> Result<Option<LaneJob>, String> {
+    ) -> Result<Option<Box<LaneJob>>, String> {
         if !valid_object_key(&call.virtual_key) {
             return Err("object key is too long".to_owned());
         }
@@ -274,16 +303,19 @@ impl Worker {
         function: FunctionRef,
         args: &[&[u8]],
         touch: Option<Expiry>,
-    ) -> LaneJob {
-        LaneJob {
+    ) -> Box<LaneJob> {
+        Box::new(LaneJob {
             shared: Arc::clone(&self.shared),
             function,
             writes: call.writes,
             type_name: call.virtual_key.type_name().to_vec(),
+            key: args[0].to_vec(),
             name: call.name(),
             args: args.iter().map(|argument| argument.to_vec()).collect(),
             touch,
-        }
+            wanted: Vec::new(),
+            of_handler: false,
+        })
     }
 
     /// What the reply is; a script's says so itself.
@@ -414,8 +446,9 @@ impl LaneJob {
     /// Runs the call to its end; may block for its deadline and for locks and peers.
     pub fn run(self) -> LaneResult {
         let (mut instances, mut transaction) = self.shared.lanes.take(&self.shared);
-        let own = (&self.type_name[..], &self.args[0][..], None);
+        let own = (&self.type_name[..], &self.key[..], None);
         transaction.begin(self.shared.clock.now(), own, self.writes, true);
+        transaction.want(&self.wanted);
         let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
         let mut reply = Vec::new();
         let result;
@@ -429,10 +462,13 @@ impl LaneJob {
             &mut reply,
         );
         self.shared.lanes.give_back(instances, transaction);
-        LaneResult(match result {
-            Ok(()) => Ok(reply),
-            Err(Failure::Text(text)) => Err(format!("{}: {text}", self.name)),
-            Err(Failure::Lane) => Err(format!("{}: deadline exceeded", self.name)),
-        })
+        LaneResult {
+            result: match result {
+                Ok(()) => Ok(reply),
+                Err(Failure::Text(text)) => Err(format!("{}: {text}", self.name)),
+                Err(Failure::Lane) => Err(format!("{}: deadline exceeded", self.name)),
+            },
+            of_handler: self.of_handler,
+        }
     }
 }

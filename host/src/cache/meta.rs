@@ -1,6 +1,6 @@
 //! Meta commands: `mg ms md ma mn me`.
 
-use super::calls::{Call, Target};
+use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
 use super::text::{OBJECT_NAME, arith_line};
 use super::worker::{CallOutcome, Flow, Worker};
@@ -79,6 +79,7 @@ fn vivified_expiry(flags: &MetaFlags<'_>, now: Now) -> Option<Expiry> {
 fn get_options(flags: &MetaFlags<'_>, now: Now) -> GetOptions {
     GetOptions {
         want_cas: flags.has(b'c'),
+        want_idle: flags.has(b'l'),
         no_bump: flags.has(b'u'),
         touch: flags.ttl().map(|exptime| expiry(exptime, now)),
         vivify: vivified_expiry(flags, now),
@@ -162,9 +163,16 @@ impl Worker {
         out: &mut Vec<u8>,
     ) -> Flow {
         let touch = meta.flags.ttl().map(|exptime| expiry(exptime, self.now));
-        self.told.get("get", std::iter::once(key));
+        self.told.command("get", std::iter::once(key));
         match self.call(call, &[], touch) {
-            CallOutcome::Reply | CallOutcome::Raw => {
+            CallOutcome::Raw if self.reply.is_empty() => {
+                self.counters.get_misses.add_alone(1);
+                if !meta.flags.quiet() {
+                    status(out, MetaCode::Miss, meta);
+                }
+            }
+            CallOutcome::Raw => reply::server_error(out, RAW_REFUSED),
+            CallOutcome::Reply => {
                 let info = result_info(self.reply.len());
                 hit(out, meta, &info, self.now, |out| {
                     out.extend_from_slice(&self.reply)
@@ -376,6 +384,7 @@ impl Worker {
         let bytes = self.shared.store.key(key.bytes(&mut buffer));
         self.watch_fetch(bytes);
         let options = GetOptions {
+            want_idle: true,
             no_bump: true,
             ..GetOptions::default()
         };

@@ -12,6 +12,7 @@ mod counters;
 mod detail;
 mod dump;
 mod export;
+mod handlers;
 mod host;
 mod locks;
 mod meta;
@@ -32,7 +33,7 @@ pub use admin::MEMCACHED_VERSION;
 pub use calls::{LaneJob, LaneResult};
 pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Standalone};
-pub use scripts::Script;
+pub use scripts::{Script, ScriptError};
 pub use shared::Shared;
 pub use worker::{Connection, Progress, Worker};
 
@@ -54,6 +55,8 @@ pub struct Config {
     pub detail: (bool, u8),
     /// Keys may be listed (`lru_crawler`, `stats cachedump`; not with `-X`).
     pub dump: bool,
+    /// Scripts handle every text command.
+    pub lua_main: bool,
     /// For all questions of one `peer_get`.
     pub peer_time_max: Duration,
 }
@@ -90,6 +93,7 @@ impl Cache {
             detail: detail::Detail::new(config.detail.0, config.detail.1),
             dump: config.dump,
             inline_budget: config.inline_budget,
+            lua_main: config.lua_main,
             counters: parking_lot::Mutex::default(),
             counters_base: parking_lot::Mutex::default(),
             hub: host.watch_hub(),
@@ -115,7 +119,7 @@ impl Cache {
         &self,
         interpreter: &Source,
         scripts: &[Script],
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Vec<String>, ScriptError> {
         self.shared.load_scripts(interpreter, scripts)
     }
 

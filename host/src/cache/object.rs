@@ -126,6 +126,15 @@ impl Object {
         Ok(())
     }
 
+    pub(super) fn is_opened(&self) -> bool {
+        self.opened
+    }
+
+    /// Read from the store field by field.
+    pub(super) fn is_large(&self) -> bool {
+        self.large.is_some()
+    }
+
     pub(super) fn present(&self) -> bool {
         self.present
     }

@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 
 /// Time to establish a connection.
 const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
+/// How long an answer is waited for when the time of all is over.
+const LATE: Duration = Duration::from_millis(1);
 /// Idle connections kept to one server.
 const IDLE_PER_SERVER_MAX: usize = 16;
 /// Servers one request may name.
@@ -165,11 +167,10 @@ fn connect(server: &str, deadline: Instant) -> Option<TcpStream> {
     Some(stream)
 }
 
+/// Answers are read one server after the other: what arrived while a late one was waited for is taken, too.
 fn wait_until(stream: &TcpStream, deadline: Instant) -> Option<()> {
-    let left = deadline
-        .checked_duration_since(Instant::now())
-        .filter(|left| !left.is_zero())?;
-    stream.set_read_timeout(Some(left)).ok()
+    let left = deadline.saturating_duration_since(Instant::now());
+    stream.set_read_timeout(Some(left.max(LATE))).ok()
 }
 
 fn parse(mut requests: &[u8]) -> Option<Vec<Question<'_>>> {

@@ -8,23 +8,60 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::handlers::COMMANDS;
 use super::shared::Shared;
 use super::transaction::Transaction;
-use crate::runtime::{Budget, FunctionRef, Instances, LimitsTable, Registry, SETUP, Source};
+use crate::runtime::{
+    Budget, FunctionRef, Instances, Limits, LimitsTable, Registry, SETUP, SETUP_MS_MAX, Scripted,
+    Source, Types,
+};
 
 /// Type name of the interpreter, in its metadata.
-const INTERPRETER: &[u8] = b"lua";
+const INTERPRETER: &str = "lua";
 /// Its function for calls.
-const CALL: &[u8] = b"call";
+const CALL: &str = "call";
+
+/// Its function for commands.
+const MAIN: &str = "main";
+
+/// What the registry calls the handler of a command. No type has a name with a space.
+fn handler_name(command: &str) -> String {
+    format!("main {command}")
+}
 
 /// A script: its path, for messages, and its text.
 pub type Script = (String, Vec<u8>);
 
-/// The types there are, and how to call them.
+/// Why scripts were not loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ScriptError {
+    /// File name of the script that failed, if one did.
+    pub script: Option<String>,
+    message: String,
+}
+
+impl From<String> for ScriptError {
+    fn from(message: String) -> ScriptError {
+        ScriptError {
+            script: None,
+            message,
+        }
+    }
+}
+
+impl From<&str> for ScriptError {
+    fn from(message: &str) -> ScriptError {
+        message.to_owned().into()
+    }
+}
+
+/// The types there are.
 #[derive(Debug)]
 pub(super) struct Scripts {
-    pub(super) call: FunctionRef,
     pub(super) types: HashMap<Vec<u8>, ScriptType>,
+    /// Under `--lua-main`: what handles a command, by its name.
+    pub(super) main: HashMap<&'static str, FunctionRef>,
 }
 
 /// A type defined by scripts.
@@ -32,8 +69,15 @@ pub(super) struct Scripts {
 pub(super) struct ScriptType {
     /// Its state is an object's, which clients do not write; else plain items in marshal format.
     pub(super) protected: bool,
-    /// Function names, and whether they write.
-    pub(super) functions: HashMap<Vec<u8>, bool>,
+    /// By name.
+    pub(super) functions: HashMap<Vec<u8>, ScriptFunction>,
+}
+
+/// A function defined by a script.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScriptFunction {
+    pub(super) function: FunctionRef,
+    pub(super) writes: bool,
 }
 
 /// What an answer of the interpreter is.
@@ -93,30 +137,63 @@ impl Shared {
         self: &Arc<Shared>,
         interpreter: &Source,
         scripts: &[Script],
-    ) -> Result<Vec<String>, String> {
-        // The first argument of every function is an object's key, and there is none.
-        let mut arguments = vec![Vec::new()];
+    ) -> Result<Vec<String>, ScriptError> {
+        let mut arguments = vec![self.rules()];
         for (name, text) in scripts {
             arguments.extend([name.clone().into_bytes(), text.clone()]);
         }
         let loaded = self.try_scripts(interpreter, &arguments)?;
+        let mut scripted: Vec<Scripted> = loaded.iter().flat_map(LoadedType::scripted).collect();
+        let commands = if self.lua_main { COMMANDS } else { &[] };
+        scripted.extend(commands.iter().map(|command| Scripted {
+            name: handler_name(command),
+            by: MAIN,
+            writes: true,
+        }));
         self.registry
-            .reload(&interpreter.clone().with_setup(arguments))
+            .reload(&interpreter.clone().with_setup(arguments, scripted))
             .map_err(|error| error.to_string())?;
         let types = self.registry.types();
-        let call = types
-            .interpreter(INTERPRETER, CALL)
-            .ok_or("the interpreter cannot be called")?;
         let names = loaded.iter().map(|of| of.name.clone()).collect();
-        let types = loaded
-            .into_iter()
-            .map(|of| (of.name.clone().into_bytes(), ScriptType::new(of)));
-        let scripts = Scripts {
-            call,
-            types: types.collect(),
+        let handler = |command: &&'static str| {
+            let name = handler_name(command);
+            Some((
+                *command,
+                types.interpreter(INTERPRETER.as_bytes(), name.as_bytes())?,
+            ))
         };
+        let scripts = Scripts {
+            main: commands.iter().filter_map(handler).collect(),
+            types: loaded
+                .into_iter()
+                .map(|of| (of.name.clone().into_bytes(), ScriptType::new(of, &types)))
+                .collect(),
+        };
+        self.prepare(&types)?;
         self.scripts.store(Some(Arc::new(scripts)));
         Ok(names)
+    }
+
+    /// Runs the scripts once more, in an instance whose memory all others start from.
+    fn prepare(self: &Arc<Shared>, types: &Types) -> Result<(), String> {
+        let load = types.interpreter(INTERPRETER.as_bytes(), SETUP.as_bytes());
+        let load = load.ok_or("the interpreter takes no scripts")?;
+        let mut instances = Instances::new(&self.registry, Arc::clone(&self.log));
+        let mut transaction = Transaction::new(Arc::clone(self));
+        transaction.begin(self.clock.now(), (b"", b"", None), false, true);
+        let (_, prepared) = instances.prepare(load, transaction);
+        prepared.map_err(|error| format!("scripts: {error}"))
+    }
+
+    /// What scripts are told before all else: the longest value, and the types whose objects only their functions write.
+    fn rules(&self) -> Vec<u8> {
+        let mut rules = (self.item_bytes_max as u32).to_le_bytes().to_vec();
+        for object in self.registry.types().named_types() {
+            let name = object.metadata().type_name.as_bytes();
+            rules.extend_from_slice(&(name.len() as u32).to_le_bytes());
+            rules.extend_from_slice(name);
+        }
+        rules
     }
 
     /// Loads the scripts into an interpreter of their own, which nobody else sees.
@@ -124,18 +201,24 @@ impl Shared {
         self: &Arc<Shared>,
         interpreter: &Source,
         arguments: &[Vec<u8>],
-    ) -> Result<Vec<LoadedType>, String> {
-        let registry = Registry::new(self.registry.engine().clone(), LimitsTable::default());
-        let refused = registry.load(&[interpreter.clone().with_setup(Vec::new())]);
+    ) -> Result<Vec<LoadedType>, ScriptError> {
+        let mut limits = LimitsTable::default();
+        limits.general = Limits {
+            deadline_ms: SETUP_MS_MAX,
+            ..self.registry.limits_of(INTERPRETER)
+        };
+        let registry = Registry::new(self.registry.engine().clone(), limits);
+        let refused = registry.load(&[interpreter.clone().with_setup(Vec::new(), Vec::new())]);
         if let Some(error) = refused.first() {
-            return Err(error.to_string());
+            return Err(error.to_string().into());
         }
-        let load = registry.types().interpreter(INTERPRETER, SETUP.as_bytes());
+        let load = registry
+            .types()
+            .interpreter(INTERPRETER.as_bytes(), SETUP.as_bytes());
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        let own = (INTERPRETER, SETUP.as_bytes(), None);
-        transaction.begin(self.clock.now(), own, false, true);
+        transaction.begin(self.clock.now(), (b"", b"", None), false, true);
         let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let mut json = Vec::new();
         let (_, result) = instances.call(load, &args, transaction, Budget::Full, &mut json);
@@ -147,21 +230,45 @@ impl Shared {
                 script,
                 line,
                 message,
-            }) => Err(format!("{script}:{line}: {message}")),
+            }) => Err(ScriptError {
+                message: format!("{script}:{line}: {message}"),
+                script: Some(script).filter(|script| !script.is_empty()),
+            }),
             None => Ok(loaded.types),
         }
     }
 }
 
+impl LoadedType {
+    /// Its functions, as the registry is told of them.
+    fn scripted(&self) -> impl Iterator<Item = Scripted> {
+        self.functions.iter().map(|f| Scripted {
+            name: self.full_name(&f.name),
+            by: CALL,
+            writes: f.writes,
+        })
+    }
+
+    /// `type:function`.
+    fn full_name(&self, function: &str) -> String {
+        format!("{}:{function}", self.name)
+    }
+}
+
 impl ScriptType {
-    fn new(loaded: LoadedType) -> ScriptType {
+    fn new(loaded: LoadedType, types: &Types) -> ScriptType {
+        let function = |f: &LoadedFunction| {
+            let function =
+                types.interpreter(INTERPRETER.as_bytes(), loaded.full_name(&f.name).as_bytes())?;
+            let writes = f.writes;
+            Some((
+                f.name.clone().into_bytes(),
+                ScriptFunction { function, writes },
+            ))
+        };
         ScriptType {
             protected: loaded.style == "object",
-            functions: loaded
-                .functions
-                .into_iter()
-                .map(|f| (f.name.into_bytes(), f.writes))
-                .collect(),
+            functions: loaded.functions.iter().filter_map(function).collect(),
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Shared {
     /// Keys may be listed.
     pub(super) dump: bool,
     pub(super) inline_budget: Budget,
+    /// Scripts handle every text command.
+    pub(super) lua_main: bool,
     /// Of every worker there has been.
     pub(super) counters: Mutex<Vec<Arc<Counters>>>,
     /// Totals at the last `stats reset`.

@@ -26,7 +26,7 @@ pub(super) struct RestOfGet {
 }
 
 impl RestOfGet {
-    fn new(get: &Get<'_>, keys: &[u8]) -> RestOfGet {
+    pub(super) fn new(get: &Get<'_>, keys: &[u8]) -> RestOfGet {
         RestOfGet {
             keys: keys.to_vec(),
             cas: get.cas,
@@ -79,6 +79,28 @@ impl Worker {
         }
     }
 
+    /// The next `count` of `keys`; where the command stands when it cannot go on.
+    pub(super) fn values(
+        &mut self,
+        get: &Get<'_>,
+        keys: &mut Tokens<'_>,
+        count: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<(Flow, Option<RestOfGet>)> {
+        let touch = get.touch.map(|exptime| expiry(exptime, self.now));
+        for _ in 0..count {
+            let here = keys.rest();
+            let key = keys.next()?;
+            let target = self.target(key);
+            match self.value(key, &target, get.cas, touch, out) {
+                Flow::Next => {}
+                Flow::Abort => return Some((Flow::Next, None)),
+                flow => return Some((flow, Some(RestOfGet::new(get, here)))),
+            }
+        }
+        None
+    }
+
     /// A `get` of one key, whose memory was asked for before.
     pub(super) fn get_one(
         &mut self,
@@ -104,13 +126,7 @@ impl Worker {
         if self.scripts.load().is_none() {
             return;
         }
-        let name = match (get.touch, get.cas) {
-            (None, false) => "get",
-            (None, true) => "gets",
-            (Some(_), false) => "gat",
-            (Some(_), true) => "gats",
-        };
-        self.told.get(name, get.keys);
+        self.told.command(get.name(), get.keys);
     }
 
     /// One key of a `get`.

@@ -35,6 +35,8 @@ pub struct Transaction {
     /// Nothing of this call has been committed yet, so it may start again.
     restartable: bool,
     locks: LockSet,
+    /// It only reads, so far only its own object, and that as it was at one moment: it needs no lock.
+    lockless: bool,
     /// The first `used` are this call's; handle 0 is its own object.
     objects: Vec<Object>,
     used: usize,
@@ -56,6 +58,7 @@ impl Transaction {
             lane: false,
             restartable: true,
             locks: LockSet::default(),
+            lockless: false,
             objects: Vec::new(),
             used: 0,
             items: BTreeMap::new(),
@@ -80,13 +83,36 @@ impl Transaction {
         self.locks.begin(writes);
         let own = self.add(type_name, key, hash);
         self.locks.want(self.objects[own].hash);
-        self.items.clear();
+        self.lockless = !writes;
+        self.forget_items();
+    }
+
+    fn forget_items(&mut self) {
+        // Nearly always empty, and clearing an empty map isn't free.
+        if !self.items.is_empty() {
+            self.items.clear();
+        }
         self.evict_bytes = 0;
     }
 
-    /// Takes the locks. False when that would mean waiting and this thread may not.
+    /// Adds names, by their hashes, to what `lock` takes.
+    pub(super) fn want(&mut self, hashes: &[u64]) {
+        hashes.iter().for_each(|hash| self.locks.want(*hash));
+    }
+
+    /// Takes the locks, if it needs any. False when that would mean waiting and this thread may not.
     pub(super) fn lock(&mut self) -> bool {
-        self.locks.acquire(&self.shared.locks, self.lane)
+        self.lockless || self.locks.acquire(&self.shared.locks, self.lane)
+    }
+
+    /// Begins to hold locks in the middle of a run. What was read of its own object before may have changed since.
+    fn lock_late(&mut self) -> Result<(), Stop> {
+        self.lockless = false;
+        let read = self.objects[0].is_opened();
+        if read || !self.lock() {
+            return Err(Stop::Conflict);
+        }
+        Ok(())
     }
 
     /// Ends a run that did not commit; `lock` starts the next.
@@ -96,8 +122,7 @@ impl Transaction {
         self.objects[..self.used]
             .iter_mut()
             .for_each(Object::forget);
-        self.items.clear();
-        self.evict_bytes = 0;
+        self.forget_items();
     }
 
     /// Applies everything written, or nothing, and gives up the locks.
@@ -153,9 +178,10 @@ impl Transaction {
     /// What `item_delete_lru` asked for.
     fn evict(&self) {
         if self.evict_bytes > 0 {
-            self.shared
-                .store
-                .evict(usize::try_from(self.evict_bytes).unwrap_or(usize::MAX));
+            // A script that means everything says 64 GiB.
+            let all = self.shared.store.stats().limit_maxbytes;
+            let bytes = self.evict_bytes.min(all);
+            self.shared.store.evict(bytes as usize);
         }
     }
 
@@ -189,7 +215,15 @@ impl Transaction {
             .get_mut(h.0 as usize)
             .ok_or(Stop::Misuse("unknown object handle"))?;
         object.open(&self.shared.store, self.now)?;
-        Ok(object)
+        if self.lockless && object.is_large() {
+            // It is read piece by piece, which writers would disturb.
+            object.forget();
+            self.lock_late()?;
+            let object = &mut self.objects[h.0 as usize];
+            object.open(&self.shared.store, self.now)?;
+            return Ok(object);
+        }
+        Ok(&mut self.objects[h.0 as usize])
     }
 
     /// An opened object with the store and the scratch buffer, borrowed apart.
@@ -207,6 +241,9 @@ impl Transaction {
     }
 
     fn join(&mut self, hash: u64) -> Result<(), Stop> {
+        if self.lockless {
+            self.lock_late()?;
+        }
         if self.locks.join(&self.shared.locks, hash) {
             Ok(())
         } else {
@@ -442,9 +479,9 @@ impl World for Transaction {
             CommitError::Gone => Stop::Conflict,
             CommitError::TooLarge => Stop::Limit("out of memory storing object".to_owned()),
         })?;
-        self.items.clear();
-        self.evict_bytes = 0;
+        self.forget_items();
         self.restartable = false;
+        self.lockless = false;
         let answered = self.shared.peers.get(requests, out);
         self.objects[..self.used]
             .iter_mut()

@@ -103,7 +103,7 @@ pub enum Progress {
         /// Bytes done with.
         consumed: usize,
         /// The work.
-        job: LaneJob,
+        job: Box<LaneJob>,
     },
     /// Write `out`, then close.
     Close {
@@ -126,7 +126,7 @@ pub(super) enum Flow {
     /// The reply of this command ended early; go on with the next.
     Abort,
     Write,
-    Lane(LaneJob),
+    Lane(Box<LaneJob>),
     Close,
     Watch(Vec<u8>),
     /// A list that is written in pieces.
@@ -142,7 +142,7 @@ pub(super) enum CallOutcome {
     Raw,
     /// Text for `SERVER_ERROR`.
     Error(String),
-    Lane(LaneJob),
+    Lane(Box<LaneJob>),
 }
 
 impl Worker {
@@ -195,7 +195,7 @@ impl Worker {
         }
         let binary = *connection
             .binary
-            .get_or_insert(input[skipped] == BINARY_MAGIC);
+            .get_or_insert(input[skipped] == BINARY_MAGIC && !self.shared.lua_main);
         if binary {
             self.execute_binary(connection, input, skipped, out)
         } else {
@@ -353,6 +353,9 @@ impl Worker {
         let limits = self.shared.protocol_limits;
         let (flow, raw) = match pending.what {
             Unfinished::Dump(dump) => ((self.dump(dump, out), None), Vec::new()),
+            Unfinished::Get(rest) if self.shared.lua_main => {
+                (self.get_by_scripts(&rest.get(), out), Vec::new())
+            }
             Unfinished::Get(rest) => (self.get(&rest.get(), out), Vec::new()),
             Unfinished::Command(raw) if connection.binary == Some(true) => {
                 ((self.binary_again(connection, &raw, out), None), raw)
@@ -378,6 +381,16 @@ impl Worker {
         aim: Option<&(&[u8], Target<'_>)>,
         out: &mut Vec<u8>,
     ) -> (Flow, Option<RestOfGet>) {
+        if self.shared.lua_main {
+            match command {
+                Command::Get(get) => return self.get_by_scripts(get, out),
+                other => {
+                    if let Some(flow) = self.by_scripts(other, out) {
+                        return (flow, None);
+                    }
+                }
+            }
+        }
         let flow = match (command, aim) {
             (Command::Get(get), Some((key, target))) => return self.get_one(get, key, target, out),
             (Command::Store(store), Some((_, target))) => self.store(store, target, out),

@@ -169,6 +169,16 @@ pub struct Get<'a> {
 }
 
 impl<'a> Get<'a> {
+    /// The command's name.
+    pub fn name(&self) -> &'static str {
+        match (self.touch, self.cas) {
+            (None, false) => "get",
+            (None, true) => "gets",
+            (Some(_), false) => "gat",
+            (Some(_), true) => "gats",
+        }
+    }
+
     /// The key, when it is the only one.
     #[inline]
     pub fn only_key(&self) -> Option<&'a [u8]> {

@@ -21,11 +21,13 @@ use super::state::{CallState, Log, Logger};
 use super::tally::{Ending, Tally};
 use super::world::World;
 
+mod image;
 mod warm;
 
-/// Milliseconds an interpreter may take for its scripts.
-const SETUP_MS_MAX: u64 = 1000;
+/// Milliseconds an interpreter may take for its scripts: nobody waits for it but the start, or a reload.
+pub const SETUP_MS_MAX: u64 = 10_000;
 
+pub(super) use image::Image;
 use warm::{Call, Warm};
 
 /// Warm instances of one thread.
@@ -121,7 +123,7 @@ impl<W: World> Instances<W> {
         let start_ms = self.engine.ticks_ms();
         let taken = args.len().min(callable.most.saturating_add(1));
         let call = Call {
-            function: number,
+            function: usize::from(callable.run_by),
             args: &args[..taken],
             writes: callable.function.writes,
             deadline_ms: object.limits().deadline_ms,
@@ -153,6 +155,24 @@ impl<W: World> Instances<W> {
         }
         slot.settle(object, result.is_err());
         (world, result)
+    }
+
+    /// Makes the instance that a call of the function will use. The first one of an interpreter runs the
+    /// scripts; all later ones start from its memory.
+    ///
+    /// # Errors
+    /// When there can be none.
+    pub fn prepare(
+        &mut self,
+        function: FunctionRef,
+        world: Box<W>,
+    ) -> (Box<W>, Result<(), CallError>) {
+        let object = self.types.types().of(function);
+        let slot = Slot::of(&mut self.slots, function.slot, object);
+        match slot.warm_up(object, &self.linker, &self.log, world) {
+            Ok(world) => (world, Ok(())),
+            Err((world, error)) => (world, Err(error)),
+        }
     }
 
     /// Linear memory of all instances of this thread, in bytes.
@@ -252,9 +272,18 @@ impl<W: World> Slot<W> {
         world: Box<W>,
     ) -> Result<Box<W>, (Box<W>, CallError)> {
         let warm = self.warm.as_mut().expect("it was just made");
+        if let Some(image) = object.image.get() {
+            if let Err(error) = warm.restore(image) {
+                self.cool_down();
+                let error = CallError::Unavailable(format!("no instance: {error:#}"));
+                return Err((world, error));
+            }
+            return Ok(world);
+        }
         let Some(function) = object.function_number(SETUP) else {
             return Ok(world);
         };
+        let before = warm.memory().to_vec();
         let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let call = Call {
             function,
@@ -265,7 +294,11 @@ impl<W: World> Slot<W> {
         };
         let (world, result) = warm.run(&call, world, &mut Vec::new());
         match result {
-            Ok(()) => Ok(world),
+            Ok(()) => {
+                // Another thread may have been first; the images are alike.
+                let _ = object.image.set(Image::new(&before, warm.memory()));
+                Ok(world)
+            }
             Err(error) => {
                 self.cool_down();
                 Err((world, error))

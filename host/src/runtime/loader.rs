@@ -29,6 +29,20 @@ pub struct Source {
     /// `Some` for an interpreter: no virtual key names it, and every new instance first calls its function
     /// [`SETUP`] with these arguments.
     pub setup: Option<Arc<[Vec<u8>]>>,
+    /// What the scripts of an interpreter define.
+    pub scripted: Arc<[Scripted]>,
+}
+
+/// A function a script defines. Its calls are calls of a function of the interpreter, but its pace and its
+/// stops are its own: a slow one takes no other along to the lanes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scripted {
+    /// Under this name the registry finds it: `type:function`, which no function of a module is called.
+    pub name: String,
+    /// The interpreter's function that runs it.
+    pub by: &'static str,
+    /// It may write.
+    pub writes: bool,
 }
 
 /// The function of an interpreter that takes its scripts.
@@ -42,13 +56,15 @@ impl Source {
             wasm: wasm.into(),
             bytes_max: MODULE_BYTES_MAX,
             setup: None,
+            scripted: Arc::default(),
         }
     }
 
-    /// The same module as an interpreter of these scripts.
-    pub fn with_setup(self, arguments: Vec<Vec<u8>>) -> Source {
+    /// The same module as an interpreter of these scripts, which define these functions.
+    pub fn with_setup(self, arguments: Vec<Vec<u8>>, scripted: Vec<Scripted>) -> Source {
         Source {
             setup: Some(arguments.into()),
+            scripted: scripted.into(),
             ..self
         }
     }
@@ -98,6 +114,7 @@ impl Source {
             wasm: wasm.into(),
             bytes_max: MODULE_BYTES_MAX,
             setup: None,
+            scripted: Arc::default(),
         })
     }
 }

@@ -31,9 +31,9 @@ mod world;
 
 pub use engine::{Engine, EngineOptions, TICK_MS};
 pub use error::{CallError, LoadError, Refusal, TEXT_BYTES_MAX, Trap, one_line};
-pub use instances::Instances;
+pub use instances::{Instances, SETUP_MS_MAX};
 pub use limits::{Budget, LINEAR_MEMORY_BYTES_CAP, Limits, LimitsTable, TABLE_ELEMENTS_CAP};
-pub use loader::{MODULE_BYTES_MAX, SETUP, Source};
+pub use loader::{MODULE_BYTES_MAX, SETUP, Scripted, Source};
 pub use registry::{FunctionRef, ObjectType, Registry, TYPES_MAX, Types, TypesReader};
 pub use sections::SectionError;
 pub use state::{Log, NoLog};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use wasmtime::Module;
@@ -10,6 +10,7 @@ use wasmtime::Module;
 use super::backoff::{Backoff, STOPS_MAX};
 use super::engine::Engine;
 use super::error::{LoadError, Refusal};
+use super::instances::Image;
 use super::limits::{Limits, LimitsTable};
 use super::loader::{self, Loaded, Source};
 use super::metadata::{Function, Metadata};
@@ -27,13 +28,15 @@ pub struct FunctionRef {
 
 type Names = HashMap<Box<[u8]>, u16, rapidhash::fast::RandomState>;
 
+type Calls = HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState>;
+
 /// All object types, as they were at one moment.
 #[derive(Debug, Default)]
 pub struct Types {
     slots: Vec<Arc<ObjectType>>,
     by_name: Names,
     /// By `type:function`, as a virtual key begins.
-    calls: HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState>,
+    calls: Calls,
     /// Interpreters, which no virtual key names.
     interpreters: Names,
 }
@@ -66,6 +69,13 @@ impl Types {
             .map(|slot| &self.slots[*slot as usize])
     }
 
+    /// The types that virtual keys name.
+    pub fn named_types(&self) -> impl Iterator<Item = &Arc<ObjectType>> {
+        self.by_name
+            .values()
+            .map(|slot| &self.slots[*slot as usize])
+    }
+
     /// The type a function belongs to.
     pub fn of(&self, function: FunctionRef) -> &Arc<ObjectType> {
         &self.slots[function.slot as usize]
@@ -95,6 +105,8 @@ pub struct ObjectType {
     pub(super) tallies: Arc<Tallies>,
     /// See [`Source::setup`].
     pub(super) setup: Option<Arc<[Vec<u8>]>>,
+    /// The memory an instance had after its setup; made by the first one.
+    pub(super) image: OnceLock<Image>,
 }
 
 impl std::fmt::Debug for ObjectType {
@@ -113,6 +125,20 @@ pub(super) struct Callable {
     pub(super) required: usize,
     pub(super) most: usize,
     pub(super) pace: Pace,
+    /// Number of the module's function that runs it: its own, but for a script's.
+    pub(super) run_by: u16,
+}
+
+impl Callable {
+    fn new(function: Function, run_by: u16) -> Callable {
+        Callable {
+            required: function.required(),
+            most: function.most(),
+            function,
+            pace: Pace::default(),
+            run_by,
+        }
+    }
 }
 
 /// Where a function runs, and whether it is paused. Shared by all threads, written rarely.
@@ -209,27 +235,39 @@ impl ObjectType {
             buffer_address,
         } = loaded;
         let mut numbers = before.map(|b| b.numbers.clone()).unwrap_or_default();
+        let mut by_name = Names::default();
+        let mut number_of = |name: &str| {
+            let next = numbers.len() as u16;
+            *numbers.entry(name.as_bytes().into()).or_insert(next)
+        };
+        let mut callables = Vec::new();
+        for function in &metadata.functions {
+            let number = number_of(&function.name);
+            by_name.insert(function.name.as_bytes().into(), number);
+            callables.push((number, Callable::new(function.clone(), number)));
+        }
+        for scripted in &*source.scripted {
+            let by = metadata.functions.iter().find(|f| f.name == scripted.by);
+            let by = by.expect("the caller names a function of the interpreter");
+            let run_by = number_of(&by.name);
+            let number = number_of(&scripted.name);
+            by_name.insert(scripted.name.as_bytes().into(), number);
+            let function = Function {
+                name: scripted.name.clone(),
+                writes: scripted.writes,
+                ..by.clone()
+            };
+            callables.push((number, Callable::new(function, run_by)));
+        }
         let mut functions: Vec<Option<Callable>> = Vec::new();
         functions.resize_with(numbers.len(), || None);
-        let mut by_name = Names::default();
-        for function in &metadata.functions {
-            let name: Box<[u8]> = function.name.as_bytes().into();
-            let next = functions.len() as u16;
-            let number = *numbers.entry(name.clone()).or_insert(next);
-            if number == next {
-                functions.push(None);
-            }
-            by_name.insert(name, number);
-            functions[number as usize] = Some(Callable {
-                required: function.required(),
-                most: function.most(),
-                function: function.clone(),
-                pace: Pace::default(),
-            });
+        for (number, callable) in callables {
+            functions[number as usize] = Some(callable);
         }
         ObjectType {
             source_name: source.name.clone(),
             setup: source.setup.clone(),
+            image: OnceLock::new(),
             limits,
             generation: before.map_or(1, |b| b.generation + 1),
             name: metadata.type_name.as_str().into(),
@@ -269,6 +307,11 @@ impl Registry {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The limits of a type of that name.
+    pub fn limits_of(&self, type_name: &str) -> Limits {
+        self.limits.of(type_name)
     }
 
     /// The types of this moment. For one look; a thread that looks often keeps a [`TypesReader`].
@@ -348,7 +391,8 @@ impl Registry {
         };
         let before = &types.slots[slot as usize];
         // Numbers are never given twice, so they could run out.
-        if before.functions.len() + metadata.functions.len() > usize::from(u16::MAX) {
+        let more = metadata.functions.len() + source.scripted.len();
+        if before.functions.len() + more > usize::from(u16::MAX) {
             return Err(Refusal::TooMany(
                 "functions over all reloads",
                 u16::MAX.into(),
@@ -385,20 +429,16 @@ impl Registry {
 }
 
 /// What virtual keys can name.
-fn calls(
-    slots: &[Arc<ObjectType>],
-    by_name: &Names,
-) -> HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState> {
-    let of_type = |(type_name, slot): (&Box<[u8]>, &u16)| {
-        let (type_name, slot) = (type_name.clone(), *slot);
-        let functions = slots[slot as usize].by_name.iter();
-        functions.map(move |(function, number)| {
+fn calls(slots: &[Arc<ObjectType>], by_name: &Names) -> Calls {
+    let mut calls = Calls::default();
+    for (type_name, &slot) in by_name {
+        for (function, &number) in &slots[slot as usize].by_name {
             let call = [&type_name[..], function].join(&b':');
-            let function = *number;
-            (call.into_boxed_slice(), FunctionRef { slot, function })
-        })
-    };
-    by_name.iter().flat_map(of_type).collect()
+            let function = number;
+            calls.insert(call.into(), FunctionRef { slot, function });
+        }
+    }
+    calls
 }
 
 /// One thread's view of the types: follows the registry, at the cost of one load per look.

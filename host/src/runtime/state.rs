@@ -184,6 +184,8 @@ pub(super) struct MemoryGuard {
     table_elements: usize,
     /// Growth beyond a limit was refused; a trap that follows is most likely due to it.
     pub(super) refused: bool,
+    /// It grew.
+    pub(super) grew: bool,
 }
 
 impl MemoryGuard {
@@ -192,6 +194,7 @@ impl MemoryGuard {
             memory_bytes: limits.memory_bytes as usize,
             table_elements: limits.table_elements as usize,
             refused: false,
+            grew: false,
         }
     }
 }
@@ -200,6 +203,7 @@ impl ResourceLimiter for MemoryGuard {
     fn memory_growing(&mut self, _: usize, to: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = to <= self.memory_bytes;
         self.refused |= !allowed;
+        self.grew |= allowed;
         Ok(allowed)
     }
 

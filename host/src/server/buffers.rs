@@ -9,6 +9,8 @@ const SPARE_BYTES_MAX: usize = 8 << 20;
 const SPARE_BUFFER_BYTES_MAX: usize = 4 << 20;
 /// Smaller buffers aren't worth keeping.
 const SPARE_BUFFER_BYTES_MIN: usize = 4 << 10;
+/// Output buffers a worker keeps, in bytes of all together.
+const OUTPUT_BYTES_MAX: usize = 2 << 20;
 /// Room made for a read into a buffer that is in use.
 const READ_BYTES_MIN: usize = 16 << 10;
 /// A buffer this large or more is doubled, not extended to what was announced.
@@ -41,6 +43,32 @@ impl Spares {
         if worth && self.bytes + bytes <= SPARE_BYTES_MAX {
             buffer.clear();
             self.bytes += bytes;
+            self.buffers.push(buffer);
+        }
+    }
+}
+
+/// Output buffers between two turns. As many are in use at a time as connections have answers to write.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Outputs {
+    /// An empty buffer.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.bytes -= buffer.capacity();
+        buffer
+    }
+
+    /// Keeps a buffer for later, or lets it go.
+    pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
+        let bytes = self.bytes + buffer.capacity();
+        if bytes <= OUTPUT_BYTES_MAX {
+            buffer.clear();
+            self.bytes = bytes;
             self.buffers.push(buffer);
         }
     }

@@ -18,7 +18,7 @@ impl Application for Cache {
 
 impl Service for Worker {
     type Connection = Connection;
-    type Job = LaneJob;
+    type Job = Box<LaneJob>;
     type Outcome = LaneResult;
 
     fn opened(&mut self, connection: &mut Connection, id: u64) {
@@ -31,7 +31,7 @@ impl Service for Worker {
         connection: &mut Connection,
         input: &[u8],
         out: &mut Vec<u8>,
-    ) -> Step<LaneJob> {
+    ) -> Step<Box<LaneJob>> {
         match Worker::execute(self, connection, input, out) {
             Progress::Read { consumed, needed } => Step::Read { consumed, needed },
             Progress::Write { consumed } => Step::Write { consumed },
@@ -41,7 +41,7 @@ impl Service for Worker {
         }
     }
 
-    fn run(job: LaneJob) -> LaneResult {
+    fn run(job: Box<LaneJob>) -> LaneResult {
         job.run()
     }
 

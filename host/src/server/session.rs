@@ -22,6 +22,8 @@ use super::service::{Service, Step};
 use super::shard::{CloseReason, Shard};
 use crate::stats::ConnectionState;
 
+/// Answers of so many bytes wait for those of other connections: more than one small value, less than a socket takes.
+const DEFERRED_BYTES: std::ops::Range<usize> = 512..64 << 10;
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
 
@@ -186,7 +188,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         loop {
             match turn {
                 Turn::Read { needed } => {
-                    self.flush().await?;
+                    self.flush_with_others().await?;
                     return Ok(Some(needed));
                 }
                 Turn::Write => {
@@ -278,12 +280,27 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         Ok(())
     }
 
+    /// Writes the worker's output buffer; answers to a pipeline together with those of all connections that have input
+    /// now. A client on another core is woken once then and finds work for long, not anew by each write.
+    async fn flush_with_others(&mut self) -> io::Result<()> {
+        if !DEFERRED_BYTES.contains(&self.shard.output().len()) {
+            return self.flush().await;
+        }
+        let out = self.shard.take_output();
+        tokio::task::yield_now().await;
+        self.write_buffer(out).await
+    }
+
     /// Writes the worker's output buffer.
     async fn flush(&mut self) -> io::Result<()> {
         if self.shard.output().is_empty() {
             return Ok(());
         }
         let out = self.shard.take_output();
+        self.write_buffer(out).await
+    }
+
+    async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
         let result = self.write(&out).await;
         self.shard.return_output(out);
         result

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::auth::Passwords;
-use super::buffers::Spares;
+use super::buffers::{Outputs, Spares};
 use super::lanes::Lanes;
 use super::link::{Link, Wish};
 use super::options::ServerConfig;
@@ -18,8 +18,6 @@ use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, WorkerCounter
 
 /// Input read at one go for each request of `-R`: 20 make 64 KiB.
 const TURN_BYTES_PER_REQUEST: usize = (64 << 10) / 20;
-/// An output buffer that grew beyond this is given back.
-const OUTPUT_KEEP_BYTES_MAX: usize = 2 << 20;
 /// What a connection may have in its buffer beyond the largest item.
 const INPUT_SLACK_BYTES: usize = 1 << 20;
 
@@ -83,6 +81,7 @@ pub(super) struct Shard<S: Service> {
     /// task runs, so one buffer does for all.
     pub(super) input: RefCell<Vec<u8>>,
     output: RefCell<Vec<u8>>,
+    outputs: RefCell<Outputs>,
     pub(super) spares: RefCell<Spares>,
     pub(super) counters: Arc<WorkerCounters>,
     pub(super) process: Arc<Process>,
@@ -104,6 +103,7 @@ impl<S: Service> Shard<S> {
             service: RefCell::new(service),
             input: RefCell::default(),
             output: RefCell::default(),
+            outputs: RefCell::default(),
             spares: RefCell::default(),
             counters: process.stats.worker(),
             turn_bytes,
@@ -128,17 +128,14 @@ impl<S: Service> Shard<S> {
         self.output.borrow_mut()
     }
 
-    /// The output buffer, to write. While it is away others get a new one.
+    /// The output buffer, to write. While it is away others get another one.
     pub(super) fn take_output(&self) -> Vec<u8> {
-        self.output.take()
+        self.output.replace(self.outputs.borrow_mut().take())
     }
 
-    /// Brings the output buffer back.
-    pub(super) fn return_output(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        if buffer.capacity() <= OUTPUT_KEEP_BYTES_MAX && self.output.borrow().capacity() == 0 {
-            *self.output.borrow_mut() = buffer;
-        }
+    /// Brings an output buffer back.
+    pub(super) fn return_output(&self, buffer: Vec<u8>) {
+        self.outputs.borrow_mut().give(buffer);
     }
 
     pub(super) fn now_s(&self) -> u32 {

@@ -22,12 +22,15 @@ use super::bins::Bins;
 
 pub(super) const LEN_MASK: u64 = 0xfff;
 pub(super) const IN_USE: u64 = 1 << 12;
-const PREV_FREE: u64 = 1 << 13;
+pub(super) const PREV_FREE: u64 = 1 << 13;
 const KIND_SHIFT: u32 = 14;
 /// The allocator's bits of word 0.
 pub(super) const TAG_MASK: u64 = 0xffff;
 /// Smallest extent in grains: a free one needs two words for its links.
 pub(super) const GRAINS_MIN: u32 = 2;
+/// One grain in so many is left free. With fewer free, holes are small, items come in ever more pieces and leave as
+/// many small holes again: heads of pieces then take more than the reserve (measured: 7 % of the memory).
+const RESERVE_SHARE: u64 = 100;
 /// Bytes of a continuation piece before its payload.
 pub(super) const PIECE_HEAD: usize = 8;
 
@@ -165,13 +168,25 @@ impl Allocator {
         if plan.chained == 0 {
             return Err(u64::from(whole));
         }
-        let needed = plan.grains_min(arena) + 1;
+        let needed = self.with_reserve(plan.grains_min(arena) + 1);
         let unused = u64::from(self.regions_allowed.saturating_sub(self.regions_used))
             * u64::from(REGION_GRAINS);
         if self.bins.grains + unused < needed {
             return Err(needed - self.bins.grains - unused);
         }
         self.take_pieces(arena, plan)
+    }
+
+    /// Grains that must be free before `needed` of them are gathered from several holes.
+    fn with_reserve(&self, needed: u64) -> u64 {
+        let regions = self.regions_allowed.saturating_sub(self.regions_index);
+        let all = u64::from(regions) * u64::from(REGION_GRAINS);
+        // An item of much of the memory may have it all.
+        if needed > all / 2 {
+            needed
+        } else {
+            needed + all / RESERVE_SHARE
+        }
     }
 
     /// Gathers pieces, largest holes first, until the plan is met.

@@ -37,7 +37,7 @@ pub struct ItemInfo {
     pub cas: u64,
     /// A get returned it before this one.
     pub fetched: bool,
-    /// Seconds since the last access before this one.
+    /// Seconds since the last access before this one, if [`GetOptions::want_idle`] or scanned; else 0.
     pub idle_s: u32,
     /// Marked stale by a meta delete or an old-CAS set.
     pub stale: bool,
@@ -54,6 +54,8 @@ pub struct ItemInfo {
 pub struct GetOptions {
     /// The caller will show the CAS: assign one if the item has none.
     pub want_cas: bool,
+    /// The caller will show for how long nobody asked, which takes longer to find out than all else.
+    pub want_idle: bool,
     /// Leave the LRU position, fetched mark and access time alone.
     pub no_bump: bool,
     /// Set a new expiry (gat, meta T).

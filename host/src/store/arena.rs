@@ -75,46 +75,55 @@ impl Arena {
     }
 
     /// True when the extent lies inside; for addresses read without a lock.
+    #[inline]
     pub(super) fn holds(&self, addr: Addr, grains: u32) -> bool {
         (addr as usize + grains as usize) << self.shift <= self.words.len()
     }
 
     /// Index of the first word of `addr`.
+    #[inline]
     pub(super) fn at(&self, addr: Addr) -> usize {
         (addr as usize) << self.shift
     }
 
     /// The words from `start` on, `count` of them.
+    #[inline]
     pub(super) fn words(&self, start: usize, count: usize) -> &[AtomicU64] {
         &self.words[start..start + count]
     }
 
     /// One word by its absolute index.
+    #[inline]
     pub(super) fn load(&self, word: usize) -> u64 {
         self.words[word].load(Relaxed)
     }
 
     /// Stores one word by its absolute index.
+    #[inline]
     pub(super) fn store(&self, word: usize, value: u64) {
         self.words[word].store(value, Relaxed);
     }
 
     /// The first word of an extent. Its tag belongs to the allocator, the rest to the owner.
+    #[inline]
     pub(super) fn word0(&self, addr: Addr) -> &AtomicU64 {
         &self.words[self.at(addr)]
     }
 
     /// The `i`-th word of the extent at `addr`.
+    #[inline]
     pub(super) fn word(&self, addr: Addr, i: usize) -> &AtomicU64 {
         &self.words[self.at(addr) + i]
     }
 
     /// The `i`-th half word (4 bytes) of the extent at `addr`.
+    #[inline]
     pub(super) fn half(&self, addr: Addr, i: usize) -> u32 {
         (self.load(self.at(addr) + i / 2) >> (32 * (i % 2))) as u32
     }
 
     /// Stores a half word; the caller owns the whole word.
+    #[inline]
     pub(super) fn set_half(&self, addr: Addr, i: usize, value: u32) {
         let word = self.at(addr) + i / 2;
         let shift = 32 * (i % 2);
@@ -145,38 +154,76 @@ impl Arena {
     }
 
     /// Hands `len` bytes from `byte` of the extent to `sink`, in runs.
+    #[inline]
     pub(super) fn read(&self, addr: Addr, byte: usize, len: usize, sink: &mut impl FnMut(&[u8])) {
-        if len == 0 {
-            return;
-        }
         let first = self.at(addr) + byte / 8;
-        let skip = byte % 8;
-        let mut words = self.words(first, (skip + len).div_ceil(8));
-        let mut skip = skip;
+        let mut skip = byte % 8;
         let mut left = len;
         let mut run = [[0u8; 8]; RUN_WORDS];
-        while left > 0 {
-            let (now, later) = words.split_at(words.len().min(RUN_WORDS));
-            for (to, from) in run.iter_mut().zip(now) {
+        for words in self
+            .words(first, (skip + len).div_ceil(8))
+            .chunks(RUN_WORDS)
+        {
+            for (to, from) in run.iter_mut().zip(words) {
                 *to = from.load(Relaxed).to_le_bytes();
             }
-            let end = (skip + left).min(now.len() * 8);
+            let end = (skip + left).min(words.len() * 8);
             sink(&run.as_flattened()[skip..end]);
             left -= end - skip;
             skip = 0;
-            words = later;
         }
     }
 
+    /// Copies from `byte` of the extent on into `to`.
+    #[inline]
+    pub(super) fn copy(&self, addr: Addr, byte: usize, to: &mut [u8]) {
+        let first = self.at(addr) + byte / 8;
+        let skip = byte % 8;
+        let mut words = self.words(first, (skip + to.len()).div_ceil(8)).iter();
+        let mut next = || words.next().map_or(0, |word| word.load(Relaxed));
+        let mut word = next();
+        let (whole, tail) = to.as_chunks_mut::<8>();
+        for chunk in whole {
+            let after = next();
+            *chunk = straddling(word, after, skip).to_le_bytes();
+            word = after;
+        }
+        let last = straddling(word, next(), skip).to_le_bytes();
+        tail.copy_from_slice(&last[..tail.len()]);
+    }
+
     /// True when the extent holds `bytes` at `byte`.
+    #[inline]
     pub(super) fn equals(&self, addr: Addr, byte: usize, bytes: &[u8]) -> bool {
-        let mut at = 0;
-        let mut same = true;
-        self.read(addr, byte, bytes.len(), &mut |run| {
-            same &= run == &bytes[at..at + run.len()];
-            at += run.len();
-        });
-        same
+        if bytes.is_empty() {
+            return true;
+        }
+        let first = self.at(addr) + byte / 8;
+        let skip = byte % 8;
+        let mut words = self.words(first, (skip + bytes.len()).div_ceil(8)).iter();
+        let mut next = || words.next().map_or(0, |word| word.load(Relaxed));
+        // Eight bytes at a time, put together from the two words they lie in.
+        let mut word = next();
+        let (whole, tail) = bytes.as_chunks::<8>();
+        for chunk in whole {
+            let after = next();
+            if straddling(word, after, skip) != u64::from_le_bytes(*chunk) {
+                return false;
+            }
+            word = after;
+        }
+        let mut wanted = [0; 8];
+        wanted[..tail.len()].copy_from_slice(tail);
+        let mask = (1 << (8 * tail.len())) - 1;
+        (straddling(word, next(), skip) ^ u64::from_le_bytes(wanted)) & mask == 0
+    }
+
+    /// Asks for a word by its absolute index, which may lie beyond the end.
+    #[inline]
+    pub(super) fn prefetch(&self, word: usize) {
+        if let Some(word) = self.words.get(word) {
+            super::os::prefetch(word);
+        }
     }
 
     /// Gives the memory of a region back to the operating system.
@@ -194,6 +241,13 @@ impl Arena {
 /// Words copied to the stack at a time: big enough to hide the call, small enough to stay in the L1 cache.
 const RUN_WORDS: usize = 32;
 
+/// The eight bytes that begin `skip` bytes into `word` and end in the word `after` it.
+#[inline]
+fn straddling(word: u64, after: u64, skip: usize) -> u64 {
+    // Shifted in two steps, as by 64 in one would be an overflow.
+    word >> (8 * skip) | after << 8 << (56 - 8 * skip)
+}
+
 fn merge(word: &AtomicU64, skip: usize, bytes: &[u8]) {
     let mut whole = word.load(Relaxed).to_le_bytes();
     whole[skip..skip + bytes.len()].copy_from_slice(bytes);
@@ -210,7 +264,7 @@ mod tests {
         fn what_is_written_is_read_and_nothing_else_changes(
             before in proptest::collection::vec(any::<u8>(), 640),
             byte in 0usize..40,
-            src in proptest::collection::vec(any::<u8>(), 0..600),
+            mut src in proptest::collection::vec(any::<u8>(), 0..600),
         ) {
             let arena = Arena::new(1 << 16, 1 << 16);
             arena.write(3, 0, &before);
@@ -221,6 +275,13 @@ mod tests {
             arena.read(3, 0, twin.len(), &mut |run| out.extend_from_slice(run));
             prop_assert_eq!(&out, &twin);
             prop_assert!(arena.equals(3, byte, &src));
+            let mut copied = vec![0; src.len()];
+            arena.copy(3, byte, &mut copied);
+            prop_assert_eq!(&copied, &src);
+            if let Some(last) = src.last_mut() {
+                *last ^= 1;
+                prop_assert!(!arena.equals(3, byte, &src));
+            }
         }
     }
 }

@@ -400,7 +400,7 @@ impl<'a> Locked<'a> {
             (Some(found), None) => {
                 let mut item = found.item;
                 item.reshape(&draft.plan());
-                draft.fill(&self.store.arena, &item).write(value);
+                draft.refill(&self.store.arena, &item).write(value);
                 self.shard.counters.payload += item.payload_len() as u64;
                 self.shard.counters.payload -= old_payload.unwrap_or(0);
                 self.renew_cas(&item, None);

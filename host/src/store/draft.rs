@@ -56,7 +56,20 @@ impl Draft<'_> {
     }
 
     /// Writes fields and key into an item of the right shape and returns a writer standing at the value.
-    pub(super) fn fill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
+    fn fill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
+        self.fill_fields(arena, item);
+        let mut stream = item.stream();
+        stream.write(self.key.get(2..).unwrap_or_default());
+        stream
+    }
+
+    /// Writes fields into an item of the right shape and with this key, and returns a writer standing at the value.
+    pub(super) fn refill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
+        self.fill_fields(arena, item);
+        item.value()
+    }
+
+    fn fill_fields<'m>(&self, arena: &'m Arena, item: &Item<'m>) {
         let mut i = OPTIONAL + usize::from(item.has(flag::CHAINED));
         let mut put = |value: u32| {
             arena.set_half(item.addr(), i, value);
@@ -75,8 +88,5 @@ impl Draft<'_> {
             put(cas as u32);
             put((cas >> 32) as u32);
         }
-        let mut stream = item.stream();
-        stream.write(self.key.get(2..).unwrap_or_default());
-        stream
     }
 }

@@ -152,7 +152,7 @@ impl Store {
                 let mut locked = self.lock_shard(id);
                 for _ in 0..FLUSHED_PER_LOCK {
                     if tail.load(Relaxed) < before {
-                        locked.remove_tail(Leave::Expired);
+                        locked.remove_tail(Leave::Expired, None);
                         done += 1;
                     }
                 }

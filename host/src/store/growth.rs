@@ -10,7 +10,7 @@ use super::shard::Locked;
 /// Items per bucket, in tenths, above which a bucket is split.
 const LOAD_MAX_TENTHS: u64 = 105;
 /// ... and below which two are joined.
-const LOAD_MIN_TENTHS: u64 = 40;
+const LOAD_MIN_TENTHS: u64 = 80;
 
 impl Locked<'_> {
     /// Splits a bucket when the shard is full enough.

@@ -25,6 +25,8 @@ const NODE_SLOTS: usize = 5;
 /// Words of a line.
 const LINE_WORDS: usize = 8;
 const NODE_BYTES: usize = 32;
+/// Grains of a node, those of the smallest size assumed.
+pub(super) const NODE_GRAINS_MAX: u32 = (NODE_BYTES / 8) as u32;
 
 /// What an overflow node asks of the allocator.
 pub(super) const NODE_PLAN: Plan = Plan {
@@ -214,36 +216,52 @@ impl<'m> Bucket<'m> {
     }
 
     /// The first slot with `tag` whose address passes `is`.
+    #[inline]
     pub(super) fn find(&self, tag: u8, mut is: impl FnMut(Addr) -> bool) -> Option<(Slot, Addr)> {
-        let ones = u64::from(tag) * LOW_BYTES;
-        let mut check = |slot: Slot| {
-            let addr = self.addr(slot);
-            (addr != 0 && is(addr)).then_some((slot, addr))
-        };
-        for (word, bytes) in [(0, 8), (1, 4)] {
-            let mut hits = zero_bytes(self.arena.load(self.line + 6 + word) ^ ones);
+        let (low, high) = self.hits(tag);
+        for (mut hits, first) in [(low, 0), (high, 8)] {
             while hits != 0 {
-                let byte = hits.trailing_zeros() as usize / 8;
+                let i = first + hits.trailing_zeros() as usize / 8;
                 hits &= hits - 1;
-                if byte < bytes
-                    && let Some(found) = check(Slot {
+                let addr = self.half(self.line, i);
+                if addr != 0 && is(addr) {
+                    let slot = Slot {
                         base: self.line,
-                        i: word * 8 + byte,
+                        i,
                         node: false,
-                    })
-                {
-                    return Some(found);
+                    };
+                    return Some((slot, addr));
                 }
             }
         }
-        let mut node = self.next(self.line);
+        match self.next(self.line) {
+            0 => None,
+            node => self.find_in_nodes(node, tag, &mut is),
+        }
+    }
+
+    /// Slots of the line with `tag`: a bit in the byte of each, of the first eight and of the last four.
+    #[inline]
+    fn hits(&self, tag: u8) -> (u64, u64) {
+        let ones = u64::from(tag) * LOW_BYTES;
+        let low = zero_bytes(self.arena.load(self.line + 6) ^ ones);
+        let high = zero_bytes(self.arena.load(self.line + 7) ^ ones);
+        (low, high & 0xffff_ffff)
+    }
+
+    fn find_in_nodes(
+        &self,
+        mut node: Addr,
+        tag: u8,
+        is: &mut dyn FnMut(Addr) -> bool,
+    ) -> Option<(Slot, Addr)> {
         while node != 0 {
             let base = self.arena.at(node);
-            for slot in self.slots(base) {
-                if self.tag(slot) == tag
-                    && let Some(found) = check(slot)
-                {
-                    return Some(found);
+            let slots = self.slots(base).filter(|slot| self.tag(*slot) == tag);
+            for slot in slots {
+                let addr = self.addr(slot);
+                if addr != 0 && is(addr) {
+                    return Some((slot, addr));
                 }
             }
             node = self.next(base);
@@ -251,26 +269,56 @@ impl<'m> Bucket<'m> {
         None
     }
 
-    /// An address that may well be the one for `tag`; racy, for prefetching.
-    pub(super) fn guess(&self, tag: u8) -> Addr {
-        let hits = zero_bytes(self.arena.load(self.line + 6) ^ (u64::from(tag) * LOW_BYTES));
-        if hits != 0 {
-            return self.half(self.line, hits.trailing_zeros() as usize / 8);
+    /// Addresses in the line that may be the one for `tag`; racy, for prefetching. When there is none, the node to look
+    /// on in, or 0.
+    #[inline]
+    pub(super) fn guess(&self, tag: u8, mut see: impl FnMut(Addr)) -> Addr {
+        let (low, high) = self.hits(tag);
+        for (mut hits, first) in [(low, 0), (high, 8)] {
+            while hits != 0 {
+                see(self.half(self.line, first + hits.trailing_zeros() as usize / 8));
+                hits &= hits - 1;
+            }
         }
-        let hits =
-            zero_bytes(self.arena.load(self.line + 7) ^ (u64::from(tag) * LOW_BYTES)) & 0xffff_ffff;
-        if hits != 0 {
-            self.half(self.line, 8 + hits.trailing_zeros() as usize / 8)
-        } else {
-            0
+        match (low, high) {
+            (0, 0) => self.next(self.line),
+            _ => 0,
         }
+    }
+
+    /// As `guess`, in a node.
+    pub(super) fn guess_in_node(&self, node: Addr, tag: u8, mut see: impl FnMut(Addr)) -> Addr {
+        let base = self.arena.at(node);
+        let mut found = false;
+        for slot in self.slots(base).filter(|slot| self.tag(*slot) == tag) {
+            see(self.addr(slot));
+            found = true;
+        }
+        if found { 0 } else { self.next(base) }
     }
 
     /// An empty slot, or the last base, where a node is to be hung.
     pub(super) fn vacancy(&self) -> Result<Slot, usize> {
+        // Tag 0 is nobody's.
+        let (low, high) = self.hits(0);
+        let first = match (low, high) {
+            (0, 0) => None,
+            (0, _) => Some(8 + high.trailing_zeros() as usize / 8),
+            _ => Some(low.trailing_zeros() as usize / 8),
+        };
+        if let Some(i) = first {
+            return Ok(Slot {
+                base: self.line,
+                i,
+                node: false,
+            });
+        }
         let mut base = self.line;
         loop {
-            if let Some(slot) = self.slots(base).find(|slot| self.addr(*slot) == 0) {
+            let found = |base| self.slots(base).find(|slot| self.addr(*slot) == 0);
+            if base != self.line
+                && let Some(slot) = found(base)
+            {
                 return Ok(slot);
             }
             match self.next(base) {

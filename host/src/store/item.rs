@@ -66,7 +66,12 @@ pub(super) fn links(arena: &Arena, addr: Addr) -> &AtomicU64 {
 }
 
 /// Byte at which the stream begins.
+#[inline]
 pub(super) fn stream_at(word0: u64) -> usize {
+    const FIELDS: u64 = flag::CHAINED | flag::EXPIRES | flag::FLAGGED | flag::CAS;
+    if word0 & FIELDS == 0 && word0 >> 32 & 0xffff != BIG {
+        return OPTIONAL * 4;
+    }
     let fours = (word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED)).count_ones() as usize;
     let eight = usize::from(word0 & flag::CAS != 0) * 8;
     let big = usize::from(word0 >> 32 & 0xffff == BIG) * 4;
@@ -79,6 +84,16 @@ fn key_len(word0: u64) -> usize {
 
 pub(super) fn stream_len(word0: u64, value_len: usize) -> usize {
     key_len(word0).saturating_sub(2) + value_len
+}
+
+/// Changes the neighbour of the item at `addr` that was used more recently.
+pub(super) fn set_newer(arena: &Arena, addr: Addr, newer: Addr) {
+    arena.set_half(addr, NEWER, newer);
+}
+
+/// Changes the neighbour of the item at `addr` that was used less recently.
+pub(super) fn set_older(arena: &Arena, addr: Addr, older: Addr) {
+    arena.set_half(addr, OLDER, older);
 }
 
 /// An item in the arena. Its word 0 was read once: take a new `Item` after changing flags.
@@ -205,20 +220,24 @@ impl<'m> Item<'m> {
         self.arena.set_half(self.addr, TICK, tick);
     }
 
+    #[cfg(test)]
     pub(super) fn newer(&self) -> Addr {
         self.arena.half(self.addr, NEWER)
     }
 
+    #[cfg(test)]
     pub(super) fn older(&self) -> Addr {
         self.arena.half(self.addr, OLDER)
     }
 
-    pub(super) fn set_newer(&self, addr: Addr) {
-        self.arena.set_half(self.addr, NEWER, addr);
+    /// Both neighbours: newer, older.
+    pub(super) fn links(&self) -> (Addr, Addr) {
+        let links = links(self.arena, self.addr).load(Relaxed);
+        (links as Addr, (links >> 32) as Addr)
     }
 
-    pub(super) fn set_older(&self, addr: Addr) {
-        self.arena.set_half(self.addr, OLDER, addr);
+    pub(super) fn set_links(&self, newer: Addr, older: Addr) {
+        links(self.arena, self.addr).store(u64::from(newer) | u64::from(older) << 32, Relaxed);
     }
 
     pub(super) fn chain(&self) -> Chain {
@@ -276,6 +295,7 @@ impl<'m> Item<'m> {
     }
 
     /// True when the item's key is `key`.
+    #[inline]
     pub(super) fn key_is(&self, key: &[u8]) -> bool {
         let lead = self.word0 >> 48;
         let second = key.get(1).copied().unwrap_or(0);
@@ -296,8 +316,13 @@ impl<'m> Item<'m> {
         let len = self.key_len();
         let lead = (self.word0 >> 48).to_le_bytes();
         buffer[..2].copy_from_slice(&lead[..2]);
+        let (rest, byte) = (len.saturating_sub(2), stream_at(self.word0));
+        if byte + rest <= self.room() {
+            self.arena.copy(self.addr, byte, &mut buffer[2..2 + rest]);
+            return &buffer[..len];
+        }
         let mut at = 2;
-        self.stream().read(len.saturating_sub(2), &mut |run| {
+        self.stream().read(rest, &mut |run| {
             buffer[at..at + run.len()].copy_from_slice(run);
             at += run.len();
         });
@@ -353,9 +378,15 @@ impl<'m> Item<'m> {
     }
 
     /// A cursor at the value.
+    #[inline]
     pub(super) fn value(&self) -> Stream<'m> {
         let mut stream = self.stream();
-        stream.skip(self.key_len().saturating_sub(2));
+        let rest = self.key_len().saturating_sub(2);
+        if stream.byte + rest <= stream.end {
+            stream.byte += rest;
+        } else {
+            stream.skip(rest);
+        }
         stream
     }
 
@@ -389,8 +420,10 @@ impl<'m> Item<'m> {
     /// Replaces the owner's bits of word 0 by those of `plan`, which `holds`.
     pub(super) fn reshape(&mut self, plan: &Plan) {
         let flip = (self.word0 ^ plan.word0) & !super::alloc::TAG_MASK;
-        self.arena.word0(self.addr).fetch_xor(flip, Relaxed);
-        self.word0 ^= flip;
+        if flip != 0 {
+            self.arena.word0(self.addr).fetch_xor(flip, Relaxed);
+            self.word0 ^= flip;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::arena::Addr;
-use super::item::Item;
+use super::item::{self, Item};
 use super::shard::{EMPTY, Locked};
 
 impl<'a> Locked<'a> {
@@ -24,10 +24,13 @@ impl<'a> Locked<'a> {
     /// Puts an item not in the list at its front, with a new tick.
     pub(super) fn push_front(&mut self, item: &Item<'a>) {
         let tick = self.store.tick.fetch_add(1, Relaxed);
+        self.place_first(item, tick);
+    }
+
+    fn place_first(&mut self, item: &Item<'a>, tick: u64) {
         item.set_tick(tick as u32);
-        item.set_newer(0);
         let front = self.shard.newest;
-        item.set_older(front);
+        item.set_links(0, front);
         self.shard.newest = item.addr();
         let epoch = tick >> 32;
         if front == 0 {
@@ -36,7 +39,7 @@ impl<'a> Locked<'a> {
             self.publish_tail();
             return;
         }
-        Item::at(&self.store.arena, front).set_newer(item.addr());
+        item::set_newer(&self.store.arena, front, item.addr());
         let newest = self
             .shard
             .epochs
@@ -50,14 +53,14 @@ impl<'a> Locked<'a> {
     /// Takes an item out of the list.
     pub(super) fn unlink(&mut self, item: &Item<'a>) {
         let arena = &self.store.arena;
-        let (newer, older) = (item.newer(), item.older());
+        let (newer, older) = item.links();
         if !self.shard.epochs.is_empty() {
             self.leave_epoch(item.addr(), newer);
         }
         if newer == 0 {
             self.shard.newest = older;
         } else {
-            Item::at(arena, newer).set_older(older);
+            item::set_older(arena, newer, older);
         }
         if older == 0 {
             self.shard.oldest = newer;
@@ -69,7 +72,7 @@ impl<'a> Locked<'a> {
             }
             self.publish_tail();
         } else {
-            Item::at(arena, older).set_newer(newer);
+            item::set_newer(arena, older, newer);
         }
     }
 
@@ -87,32 +90,41 @@ impl<'a> Locked<'a> {
     }
 
     /// Counts an access: to the front, with a new tick.
+    #[inline]
     pub(super) fn bump(&mut self, item: &Item<'a>) {
-        if item.newer() == 0 && item.older() != 0 && self.shard.epochs.is_empty() {
-            let tick = self.store.tick.fetch_add(1, Relaxed);
-            if tick >> 32 == self.shard.tail_epoch {
-                item.set_tick(tick as u32);
-                return;
+        let arena = &self.store.arena;
+        let tick = self.store.tick.fetch_add(1, Relaxed);
+        let (newer, older) = item.links();
+        // Nearly all: neither the oldest, which is published, nor where ticks run over 32 bits.
+        if older != 0 && self.shard.epochs.is_empty() && tick >> 32 == self.shard.tail_epoch {
+            item.set_tick(tick as u32);
+            if newer != 0 {
+                item::set_older(arena, newer, older);
+                item::set_newer(arena, older, newer);
+                let front = self.shard.newest;
+                item::set_newer(arena, front, item.addr());
+                item.set_links(0, front);
+                self.shard.newest = item.addr();
             }
+            return;
         }
         self.unlink(item);
-        self.push_front(item);
+        self.place_first(item, tick);
     }
 
     /// The new item stands in the list where the old one stood.
     pub(super) fn take_place(&mut self, old: &Item<'a>, item: &Item<'a>) {
         let arena = &self.store.arena;
-        let (newer, older) = (old.newer(), old.older());
+        let (newer, older) = old.links();
         item.set_tick(old.tick());
-        item.set_newer(newer);
-        item.set_older(older);
+        item.set_links(newer, older);
         match newer {
             0 => self.shard.newest = item.addr(),
-            newer => Item::at(arena, newer).set_older(item.addr()),
+            newer => item::set_older(arena, newer, item.addr()),
         }
         match older {
             0 => self.shard.oldest = item.addr(),
-            older => Item::at(arena, older).set_newer(item.addr()),
+            older => item::set_newer(arena, older, item.addr()),
         }
         for (first, _) in &mut self.shard.epochs {
             if *first == old.addr() {

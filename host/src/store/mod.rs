@@ -5,8 +5,8 @@
 //!
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`: how it moves between items and index.
 //! - `item`: what an item looks like, `index`: where it is, `shard`: index and LRU list under one lock.
-//! - `read`, `write`: the operations. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
-//! - `evict`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
+//! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
+//! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
 //! `garbage`, allocator. What needs memory and finds none gives up its shard, makes room, and starts again.
@@ -30,10 +30,12 @@ mod nodes;
 mod number;
 mod objects;
 mod os;
+mod prefetch;
 mod read;
 mod regions;
 mod scan;
 mod shard;
+mod size_idle;
 mod stats;
 mod stream;
 #[cfg(test)]
@@ -55,7 +57,7 @@ use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
 use clock::Clock;
 use expire::Due;
-use index::{Index, bucket_of};
+use index::Index;
 use shard::{EMPTY, Locked, Shard};
 
 /// The store. Shared by all workers.
@@ -112,8 +114,6 @@ pub struct PlainItem {
     pub len: usize,
 }
 
-/// Keys whose memory is asked for together.
-const PREFETCH_BATCH: usize = 32;
 /// Most shards there are; more would not share a region of the index.
 const SHARDS_MAX: usize = 256;
 /// Memory under a shard, below which fewer shards are made.
@@ -189,42 +189,6 @@ impl Store {
         }
     }
 
-    /// Brings what `get` will need into the processor's cache, for a batch of keys. Changes nothing.
-    pub fn prefetch(&self, hashes: &[u64]) {
-        // Loads that do not depend on each other: their misses overlap. First all bucket lines, then all items,
-        // then the neighbours in the LRU list, which are written when an item moves to its front.
-        for hashes in hashes.chunks(PREFETCH_BATCH) {
-            for hash in hashes {
-                std::hint::black_box(self.arena.load(self.racy_line(*hash) + 6));
-            }
-            let mut links = [0; PREFETCH_BATCH];
-            for (hash, links) in hashes.iter().zip(&mut links) {
-                let bucket = index::Bucket::new(&self.arena, self.racy_line(*hash));
-                *links = self.racy_links(bucket.guess(index::tag_of(*hash)));
-            }
-            for links in &links[..hashes.len()] {
-                std::hint::black_box(self.racy_links(*links as Addr));
-                std::hint::black_box(self.racy_links((*links >> 32) as Addr));
-            }
-        }
-    }
-
-    /// Both neighbours of an item. The address was read without the lock, so it, and they, may be anything.
-    fn racy_links(&self, addr: Addr) -> u64 {
-        match addr != 0 && self.arena.holds(addr, 2) {
-            true => item::links(&self.arena, addr).load(Relaxed),
-            false => 0,
-        }
-    }
-
-    /// The bucket line of a hash, unless the shard grows just now.
-    fn racy_line(&self, hash: u64) -> usize {
-        let shard = self.shard_of(hash);
-        let buckets = self.bucket_counts[shard].load(Relaxed);
-        self.index
-            .line(&self.arena, shard, bucket_of(hash, buckets))
-    }
-
     fn shard_of(&self, hash: u64) -> usize {
         // The top bits; a shift by 64 would be an overflow with one shard.
         (hash >> 32 >> (32 - self.shards.len().ilog2())) as usize
@@ -248,15 +212,19 @@ impl Store {
     }
 
     fn free(&self, chain: Chain) {
+        self.prefetch_free(chain.head);
         self.alloc.lock().put_chain(&self.arena, chain);
     }
 
-    fn free_with(&self, chain: Chain, node: Option<Addr>) {
+    /// Frees extents, a node of the index with them, and takes others if a plan says which and there is room.
+    fn exchange(&self, chain: Chain, node: Option<Addr>, plan: Option<&Plan>) -> Option<Chain> {
+        self.prefetch_free(chain.head);
         let mut alloc = self.alloc.lock();
         alloc.put_chain(&self.arena, chain);
         if let Some(node) = node {
             alloc.put(&self.arena, node);
         }
+        plan.and_then(|plan| alloc.take(&self.arena, plan).ok())
     }
 
     fn next_cas(&self) -> u64 {

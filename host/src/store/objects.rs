@@ -41,11 +41,7 @@ impl Store {
         let loaded = !item.is_tree();
         let fields = if loaded {
             let start = state.len();
-            ValueRef {
-                stream: item.value(),
-                len: item.value_len(),
-            }
-            .append_to(state);
+            ValueRef::of(&item).append_to(state);
             SmallRef::trusted(&state[start..]).count() as u64
         } else {
             item.tree().count()

@@ -27,21 +27,28 @@ impl Store {
         found: impl FnOnce(&ItemInfo, ValueRef<'_>) -> R,
     ) -> Option<R> {
         self.note(now);
+        if options.want_cas || options.touch.is_some() || options.vivify.is_some() {
+            return self.get_changing(key, now, options, found);
+        }
+        let mut locked = self.lock(key.hash);
+        let hit = locked.find(key, now)?;
+        let info = locked.access(hit.item, now, options);
+        Some(found(&info, ValueRef::of(&hit.item)))
+    }
+
+    /// A get that may have to move the item, or to make one.
+    fn get_changing<R>(
+        &self,
+        key: Key<'_>,
+        now: Now,
+        options: &GetOptions,
+        found: impl FnOnce(&ItemInfo, ValueRef<'_>) -> R,
+    ) -> Option<R> {
         let mut found = Some(found);
         let mut answer = |info: &ItemInfo, item: &Item<'_>| {
-            let value = ValueRef {
-                stream: item.value(),
-                len: item.value_len(),
-            };
-            found.take().map(|found| found(info, value))
+            let found = found.take();
+            found.map(|found| found(info, ValueRef::of(item)))
         };
-        let changes = options.want_cas || options.touch.is_some() || options.vivify.is_some();
-        if !changes {
-            let mut locked = self.lock(key.hash);
-            let hit = locked.find(key, now)?;
-            let info = locked.access(hit.item, now, options);
-            return answer(&info, &hit.item);
-        }
         let done = self.with_room(key.hash, |locked, spare| {
             let Some(hit) = locked.find(key, now) else {
                 let Some(expiry) = options.vivify else {
@@ -93,8 +100,10 @@ impl Store {
 }
 
 impl<'a> Locked<'a> {
-    /// What a reader sees of an item.
+    /// What a reader sees of an item, its idle time excepted.
+    #[inline]
     pub(super) fn info(&self, item: &Item<'_>) -> ItemInfo {
+        let expiry = item.lifetime();
         ItemInfo {
             flags: if item.has(flag::OBJECT) {
                 0
@@ -102,14 +111,11 @@ impl<'a> Locked<'a> {
                 item.client_flags()
             },
             len: item.value_len() as u32,
-            expiry: item.lifetime(),
-            expiry_before: item.lifetime(),
+            expiry,
+            expiry_before: expiry,
             cas: item.cas().unwrap_or(0),
             fetched: item.has(flag::FETCHED),
-            idle_s: self
-                .store
-                .clock
-                .idle_s(item.tick(), self.store.tick.load(Relaxed)),
+            idle_s: 0,
             stale: item.has(flag::STALE),
             won: false,
             token_sent: item.has(flag::TOKEN_SENT),
@@ -117,9 +123,19 @@ impl<'a> Locked<'a> {
         }
     }
 
+    /// Seconds since the last access.
+    pub(super) fn idle_s(&self, item: &Item<'_>) -> u32 {
+        let now = self.store.tick.load(Relaxed);
+        self.store.clock.idle_s(item.tick(), now)
+    }
+
     /// Counts a get and decides who recaches.
+    #[inline]
     fn access(&mut self, mut item: Item<'a>, now: Now, options: &GetOptions) -> ItemInfo {
         let mut info = self.info(&item);
+        if options.want_idle {
+            info.idle_s = self.idle_s(&item);
+        }
         if !options.no_bump {
             item.mark(flag::FETCHED, 0);
             self.bump(&item);
@@ -164,7 +180,6 @@ impl<'a> Locked<'a> {
             won: true,
             token_sent: false,
             fetched: false,
-            idle_s: 0,
             ..self.info(&item)
         };
         Ok((info, item))
@@ -177,10 +192,9 @@ impl<'a> Locked<'a> {
         draft: &Draft<'_>,
         spare: &mut Spare,
     ) -> Result<(Item<'a>, super::stream::Stream<'a>), Room> {
-        self.vacancy(hash, spare)?;
+        let slot = self.vacancy(hash, spare)?;
         let chain = self.allocate(&draft.plan(), spare)?;
         let (item, value) = draft.write(&self.store.arena, chain);
-        let slot = self.vacancy(hash, spare)?;
         self.insert(hash, slot, &item);
         Ok((item, value))
     }

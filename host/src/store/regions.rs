@@ -227,7 +227,10 @@ impl Store {
             .filter(|item| self.arena.holds(*item, 1))
             .and_then(|item| Item::at(&self.arena, item).racy_key(&mut buffer))
             .map(|key| self.hash(key));
-        let to = self.make_room(&NODE_PLAN)?.head;
+        let to = match self.try_take(&NODE_PLAN) {
+            Ok(chain) => chain.head,
+            Err(_) => self.make_room(&NODE_PLAN)?.head,
+        };
         let moved = hash.is_some_and(|hash| self.lock(hash).bucket(hash).move_node(addr, to));
         self.alloc
             .lock()
@@ -296,7 +299,7 @@ impl Store {
         };
         // Trees stay where they are; when they are in the way the oldest items leave until some region has none.
         let Some(region) = region.filter(|region| self.empty(mover, *region)) else {
-            return self.free_garbage(REGION_GRAINS as usize) > 0 || self.evict_lru();
+            return self.free_garbage(REGION_GRAINS as usize) > 0 || self.evict_lru(None).is_some();
         };
         self.give_back(region);
         true

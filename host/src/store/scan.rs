@@ -59,15 +59,12 @@ impl Store {
                 locked.bucket_at(cursor.bucket).each(|_, _, addr| {
                     let item = Item::at(&self.arena, addr);
                     if !locked.is_dead(&item, now.unix_s) {
-                        let value = ValueRef {
-                            stream: item.value(),
-                            len: item.value_len(),
+                        let value = ValueRef::of(&item);
+                        let info = ItemInfo {
+                            idle_s: locked.idle_s(&item),
+                            ..locked.info(&item)
                         };
-                        visit(
-                            item.key(&mut [0; KEY_BYTES_MAX]),
-                            &locked.info(&item),
-                            value,
-                        );
+                        visit(item.key(&mut [0; KEY_BYTES_MAX]), &info, value);
                         items += 1;
                     }
                 });

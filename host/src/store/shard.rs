@@ -13,6 +13,7 @@ use super::alloc::{Chain, Plan};
 use super::arena::Addr;
 use super::index::{Bucket, NODE_PLAN, Slot, bucket_of, tag_of};
 use super::item::{Item, KEY_BYTES_MAX};
+use super::size_idle::Candidates;
 use super::stream::Stream;
 use super::{Key, Now, Store};
 
@@ -29,6 +30,8 @@ pub(super) struct Shard {
     pub tail_epoch: u64,
     /// Oldest item of each later epoch in the list, with the upper bits of its tick.
     pub epochs: VecDeque<(Addr, u64)>,
+    /// Who may leave next by size and idle time.
+    pub candidates: Candidates,
     pub counters: Counters,
     pub scratch: Vec<(u8, Addr)>,
 }
@@ -90,6 +93,7 @@ impl<'a> Locked<'a> {
     }
 
     /// The item under `key`, dead or alive.
+    #[inline]
     fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
         let arena = &self.store.arena;
         self.bucket(key.hash)
@@ -103,6 +107,7 @@ impl<'a> Locked<'a> {
     }
 
     /// The live item under `key`; a dead one is removed on the way.
+    #[inline]
     pub(super) fn find(&mut self, key: Key<'_>, now: Now) -> Option<Found<'a>> {
         if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
             return None;
@@ -123,10 +128,12 @@ impl<'a> Locked<'a> {
     }
 
     /// Expired, or stored before the last flush.
+    #[inline]
     pub(super) fn is_dead(&self, item: &Item<'_>, now_s: u32) -> bool {
         item.expiry().is_some_and(|expiry| expiry <= now_s) || self.is_flushed(item)
     }
 
+    #[inline]
     fn is_flushed(&self, item: &Item<'_>) -> bool {
         let flushed = self.store.flushed.load(Relaxed);
         // While the tail is younger than the flush nothing in this shard is older.
@@ -208,6 +215,17 @@ impl<'a> Locked<'a> {
 
     /// Removes an item and frees its memory.
     pub(super) fn remove(&mut self, hash: u64, found: Found<'a>, why: Leave) {
+        self.remove_for(hash, found, why, None);
+    }
+
+    /// Removes an item, frees its memory, and takes memory for `plan` if that is possible now.
+    pub(super) fn remove_for(
+        &mut self,
+        hash: u64,
+        found: Found<'a>,
+        why: Leave,
+        plan: Option<&Plan>,
+    ) -> Option<Chain> {
         let item = found.item;
         if why == Leave::Evicted {
             self.tell_evicted(&item);
@@ -234,7 +252,7 @@ impl<'a> Locked<'a> {
                 counters.expired_unfetched += u64::from(!fetched);
             }
         }
-        self.store.free_with(item.chain(), node);
+        self.store.exchange(item.chain(), node, plan)
     }
 
     fn tell_evicted(&self, item: &Item<'_>) {
@@ -246,20 +264,19 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Removes the item at `addr`, which is in the list.
-    pub(super) fn remove_at(&mut self, addr: Addr, why: Leave) {
-        let item = Item::at(&self.store.arena, addr);
+    /// Removes the least recently used item, for `plan` as `remove_for`.
+    pub(super) fn remove_tail(&mut self, why: Leave, plan: Option<&Plan>) -> Option<Chain> {
+        let item = Item::at(&self.store.arena, self.shard.oldest);
         let hash = self.hash_of(&item);
         let slot = self
-            .slot_of(hash, addr)
+            .slot_of(hash, item.addr())
             .expect("an item in the list is in the index");
-        self.remove(hash, Found { slot, item }, why);
-    }
-
-    /// Removes the least recently used item.
-    pub(super) fn remove_tail(&mut self, why: Leave) {
-        let addr = self.shard.oldest;
-        self.remove_at(addr, why);
+        let taken = self.remove_for(hash, Found { slot, item }, why, plan);
+        if self.shard.oldest != 0 {
+            let next = Item::at(&self.store.arena, self.shard.oldest);
+            self.store.prefetch_removal(&next, self.hash_of(&next));
+        }
+        taken
     }
 
     pub(super) fn hash_of(&self, item: &Item<'_>) -> u64 {
@@ -274,7 +291,16 @@ pub struct ValueRef<'a> {
     pub(super) len: usize,
 }
 
-impl ValueRef<'_> {
+impl<'a> ValueRef<'a> {
+    /// The value of an item whose shard is locked.
+    #[inline]
+    pub(super) fn of(item: &Item<'a>) -> ValueRef<'a> {
+        ValueRef {
+            stream: item.value(),
+            len: item.value_len(),
+        }
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.len

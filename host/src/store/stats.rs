@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::item::Item;
-use super::shard::EMPTY;
 use super::{Store, StoreStats};
 
 impl Store {
@@ -36,13 +35,7 @@ impl Store {
 
     /// Idle seconds of the oldest item of all.
     fn tail_age_s(&self) -> u32 {
-        let oldest = self
-            .tails
-            .iter()
-            .enumerate()
-            .map(|(id, tail)| (tail.load(Relaxed), id))
-            .min();
-        let Some((_, id)) = oldest.filter(|(tick, _)| *tick != EMPTY) else {
+        let Some((_, id)) = self.oldest_tail() else {
             return 0;
         };
         let locked = self.lock_shard(id);

@@ -160,7 +160,7 @@ impl<'a> Locked<'a> {
             self.shard.counters.payload += write.value.len() as u64;
             self.shard.counters.payload -= item.value_len() as u64;
             item.reshape(&plan);
-            draft.fill(&self.store.arena, &item).write(write.value);
+            draft.refill(&self.store.arena, &item).write(write.value);
             self.bump(&item);
             self.note_expiry(&item);
             self.shard.counters.total_items += 1;

@@ -1,4 +1,4 @@
--- The helpers of config.lua, for directories that do not bring their own. `legacy` and
+-- The dispatch of config.lua, for directories that do not bring their own. `legacy` and
 -- `objects` map type names to tables of functions; nothing else can be called by a key.
 local legacy, objects = ...
 
@@ -24,48 +24,6 @@ function getVirtualKeyHandler(key)
   end, args
 end
 
-local function miss(command, key)
-  return writeStringAsValue(command, key, "ERROR_CACHE_MISS")
-end
-
-local function store(command, hashMap, name, object)
-  command:setKey(name)
-  command:setData(table.marshal(object))
-  hashMap:delete(name)
-  hashMap:put(command:newCacheItem())
-end
-
---- Answers with func(object, ...).
-function executeReadOnly(command, originalKey, objectType, cacheKey, func, ...)
-  local item = getHashMap():get(objectType .. "$" .. cacheKey)
-  if item == nil then return miss(command, originalKey) end
-  local object = table.unmarshal(item:getData())
-  writeStringAsValue(command, originalKey, func(object, ...))
-end
-
---- Answers with func(object, ...) and stores the object again.
-function executeReadWrite(command, originalKey, objectType, cacheKey, func, ...)
-  local hashMap = getHashMap()
-  local name = objectType .. "$" .. cacheKey
-  local item = hashMap:get(name)
-  if item == nil then return miss(command, originalKey) end
-  local object = table.unmarshal(item:getData())
-  local value = func(object, ...)
-  store(command, hashMap, name, object)
-  writeStringAsValue(command, originalKey, value)
-end
-
---- Stores the object that func(...) returns, in place of an old one.
-function executeNew(command, originalKey, objectType, cacheKey, func, ...)
-  local hashMap = getHashMap()
-  local name = objectType .. "$" .. cacheKey
-  hashMap:delete(name)
-  local object = func(...)
-  if object == nil then return writeStringAsValue(command, originalKey, "NOT_CREATED") end
-  store(command, hashMap, name, object)
-  writeStringAsValue(command, originalKey, "CREATED")
-end
-
 --- Writes the VALUE block of a plain item, if there is one.
 function handleGET(command, key)
   local item = getHashMap():get(key)
@@ -76,16 +34,19 @@ function handleGET(command, key)
   return 0
 end
 
---- A command, without virtual keys. Negative closes the connection.
+--- A command, without virtual keys. A negative number closes the connection, "native" leaves the command to
+-- the server, as does a command without a handler.
 function mainNormal(command)
   local handler = core[command:getCommand()]
   if handler == nil then return -1 end
   return handler(command)
 end
 
---- A command, with virtual keys in `get`.
+--- A command, with virtual keys in `get`. A storage command that calls a function is the server's to frame.
 function mainVirtualKey(command)
-  if command:getCommand() ~= "get" then return mainNormal(command) end
+  local name = command:getCommand()
+  if name == "set" and getVirtualKeyHandler(command:getKey()) then return "native" end
+  if name ~= "get" then return mainNormal(command) end
   local keys = command:getMultipleKeys() or { command:getKey() }
   for _, key in ipairs(keys) do
     local handler, args = getVirtualKeyHandler(key)

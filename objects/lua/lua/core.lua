@@ -38,10 +38,15 @@ function core.replace(command)
   return put(command)
 end
 
--- Joins the old data and the new in the given order. Flags and expiry are the new command's.
+local NEVER = 4294967295
+
+-- Joins the old data and the new in the given order. Flags and expiry stay.
 local function join(command, order)
   local item = getHashMap():get(command:getKey())
   if item == nil then return say(command, "NOT_STORED") end
+  local expiry = item:getExpiryTime()
+  command:setFlags(item:getFlags())
+  command:setExpiryTime(expiry ~= NEVER and expiry or 0)
   command:setData(order(item:getData(), command:getData() or ""))
   return put(command)
 end

@@ -1,16 +1,14 @@
 //! The client's command as scripts see it: `Command` in Lua reads and changes this.
 
 use crate::wire::{Reader, list};
+use std::borrow::Cow;
 
-/// What the client asked, and what the script changed of it since.
+/// What the client asked, and what the script changed of it since. What the host said is borrowed
+/// from the arguments of the call, which stay until it returns.
 #[derive(Debug)]
 pub(crate) struct Command {
     /// "get", "set" and so on; empty for a word scripts do not know.
-    pub(crate) name: Vec<u8>,
-    /// The key; `None` when the command has several.
-    pub(crate) key: Option<Vec<u8>>,
-    /// All keys, when there are several.
-    pub(crate) keys: Vec<Vec<u8>>,
+    pub(crate) name: &'static [u8],
     /// Flags of the item.
     pub(crate) flags: u32,
     /// Seconds to live as the client gives them, 0 for ever.
@@ -19,8 +17,21 @@ pub(crate) struct Command {
     pub(crate) delta: u64,
     /// 1 when the client wants no reply.
     pub(crate) noreply: u32,
-    /// The data block; `None` when there is none or it is empty.
-    pub(crate) data: Option<Vec<u8>>,
+    /// All keys, packed.
+    keys: &'static [u8],
+    key: Key,
+    data: Cow<'static, [u8]>,
+}
+
+/// The key of a command.
+#[derive(Debug)]
+enum Key {
+    /// The client's only one.
+    Sent(&'static [u8]),
+    /// There are none, or several.
+    None,
+    /// The script's.
+    Set(Vec<u8>),
 }
 
 /// Seconds up to which an expiry is relative; above it is a date.
@@ -30,54 +41,79 @@ impl Command {
     /// No command yet.
     pub(crate) const fn new() -> Self {
         Self {
-            name: Vec::new(),
-            key: None,
-            keys: Vec::new(),
+            name: b"",
             flags: 0,
             expiry: 0,
             delta: 0,
             noreply: 0,
-            data: None,
+            keys: b"",
+            key: Key::None,
+            data: Cow::Borrowed(b""),
         }
     }
 
     /// Takes over the host's description. `numbers` are flags and noreply as `u32`, expiry as
     /// `i64`, delta as `u64`, or nothing for all zero; `keys` a packed list.
-    pub(crate) fn set(&mut self, name: &[u8], numbers: &[u8], keys: &[u8], data: Option<&[u8]>) {
-        self.name.clear();
-        self.name.extend_from_slice(name);
+    pub(crate) fn set(
+        &mut self,
+        name: &'static [u8],
+        numbers: &[u8],
+        keys: &'static [u8],
+        data: Option<&'static [u8]>,
+    ) {
         let mut numbers = Reader(numbers);
-        self.flags = numbers.u32().unwrap_or(0);
-        self.noreply = numbers.u32().unwrap_or(0);
-        self.expiry = numbers.u64().unwrap_or(0).cast_signed();
-        self.delta = numbers.u64().unwrap_or(0);
-        self.keys.clear();
-        self.keys.extend(list(keys).map(<[u8]>::to_vec));
-        self.key = None;
-        if self.keys.len() == 1 {
-            self.key = self.keys.pop();
+        let mut one = list(keys);
+        *self = Self {
+            name,
+            flags: numbers.u32().unwrap_or(0),
+            noreply: numbers.u32().unwrap_or(0),
+            expiry: numbers.u64().unwrap_or(0).cast_signed(),
+            delta: numbers.u64().unwrap_or(0),
+            keys,
+            key: match (one.next(), one.next()) {
+                (Some(key), None) => Key::Sent(key),
+                _ => Key::None,
+            },
+            data: Cow::Borrowed(data.unwrap_or_default()),
+        };
+    }
+
+    /// The key; `None` when the command has several.
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        match &self.key {
+            Key::Sent(key) => Some(key),
+            Key::Set(key) => Some(key),
+            Key::None => None,
         }
-        self.set_data(data.unwrap_or_default());
+    }
+
+    /// All keys, when there are several.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static [u8]> {
+        let several = list(self.keys).nth(1).is_some();
+        list(if several { self.keys } else { b"" })
+    }
+
+    /// The data block; `None` when there is none or it is empty.
+    pub(crate) fn data(&self) -> Option<&[u8]> {
+        Some(&*self.data).filter(|data| !data.is_empty())
     }
 
     /// Replaces the key.
     pub(crate) fn set_key(&mut self, key: &[u8]) {
-        let slot = self.key.get_or_insert_default();
-        slot.clear();
-        slot.extend_from_slice(key);
+        self.key = Key::Set(key.to_vec());
     }
 
     /// Replaces the data; empty means none.
     pub(crate) fn set_data(&mut self, data: &[u8]) {
-        self.data = (!data.is_empty()).then(|| data.to_vec());
+        self.data = Cow::Owned(data.to_vec());
     }
 
     /// When an item of this command expires, in milliseconds since 1970, or -1 for never.
-    pub(crate) fn expiry_ms(&self, now_ms: i64) -> i64 {
+    pub(crate) fn expiry_ms(&self, now_ms: impl FnOnce() -> i64) -> i64 {
         match self.expiry {
             0 => -1,
-            ..0 => now_ms,
-            1..=RELATIVE_SECONDS_MAX => now_ms + self.expiry * 1000,
+            ..0 => now_ms(),
+            1..=RELATIVE_SECONDS_MAX => now_ms() + self.expiry * 1000,
             _ => self.expiry.saturating_mul(1000),
         }
     }
@@ -86,6 +122,31 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::put_counted;
+
+    #[test]
+    fn a_command_has_one_key_or_several() {
+        let pack = |keys: &[&str]| -> &'static [u8] {
+            let mut packed = Vec::new();
+            keys.iter()
+                .for_each(|key| put_counted(&mut packed, key.as_bytes()));
+            packed.leak()
+        };
+        let mut command = Command::new();
+        for (keys, key, several) in [
+            (&[][..], None, 0),
+            (&["a"], Some(&b"a"[..]), 0),
+            (&["a", "b", "c"], None, 3),
+        ] {
+            command.set(b"get", b"", pack(keys), Some(b""));
+            assert_eq!(command.key(), key);
+            assert_eq!(command.keys().count(), several);
+            assert_eq!(command.data(), None);
+            command.set_key(b"mine");
+            assert_eq!(command.key(), Some(&b"mine"[..]));
+            assert_eq!(command.keys().count(), several);
+        }
+    }
 
     #[test]
     fn expiry_is_relative_up_to_thirty_days() {
@@ -94,7 +155,7 @@ mod tests {
                 expiry,
                 ..Command::new()
             }
-            .expiry_ms(5000)
+            .expiry_ms(|| 5000)
         };
         assert_eq!(at(0), -1);
         assert_eq!(at(-1), 5000);

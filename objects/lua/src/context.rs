@@ -6,8 +6,11 @@
 
 use crate::command::Command;
 use crate::output::Output;
+use crate::rules::Rules;
 use crate::sys::host;
+use crate::sys::lua::Raise;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 thread_local! {
     static CONTEXT: Context = const { Context::new() };
@@ -21,6 +24,16 @@ pub(crate) struct Context {
     pub(crate) output: RefCell<Output>,
     /// The virtual key of the call; empty under `main`.
     pub(crate) virtual_key: RefCell<Vec<u8>>,
+    /// What the host would refuse.
+    pub(crate) rules: RefCell<Rules>,
+    /// Type and function of those that declared themselves read-only.
+    pub(crate) read_only: RefCell<BTreeSet<(Vec<u8>, Vec<u8>)>>,
+    /// Type and function of the call; empty under `main`.
+    pub(crate) called: Cell<(&'static [u8], &'static [u8])>,
+    /// Number of the call: handles are good for the call that opened them.
+    pub(crate) serial: Cell<u32>,
+    /// Key of the item that `executeReadOnly` and its kin work on.
+    pub(crate) item_key: RefCell<Vec<u8>>,
     /// Scratch space for lists to and from the host.
     pub(crate) scratch: RefCell<Vec<u8>>,
     /// Lines this call may still print.
@@ -40,6 +53,11 @@ impl Context {
             command: RefCell::new(Command::new()),
             output: RefCell::new(Output::new()),
             virtual_key: RefCell::new(Vec::new()),
+            rules: RefCell::new(Rules::new()),
+            read_only: RefCell::new(BTreeSet::new()),
+            called: Cell::new((b"", b"")),
+            serial: Cell::new(0),
+            item_key: RefCell::new(Vec::new()),
             scratch: RefCell::new(Vec::new()),
             lines_left: Cell::new(LINES_MAX),
             log_level: Cell::new(1.0),
@@ -50,9 +68,28 @@ impl Context {
     pub(crate) fn begin(&self, virtual_key: &[u8]) {
         self.output.borrow_mut().reset();
         self.lines_left.set(LINES_MAX);
+        self.called.set((b"", b""));
+        self.serial.set(self.serial.get().wrapping_add(1));
         let mut key = self.virtual_key.borrow_mut();
         key.clear();
         key.extend_from_slice(virtual_key);
+    }
+
+    /// Refuses a write of a function that declared itself read-only.
+    pub(crate) fn check_write(&self) -> Result<(), Raise> {
+        let read_only = self.read_only.borrow();
+        let (type_name, function) = self.called.get();
+        if !read_only.is_empty() && read_only.contains(&(type_name.to_vec(), function.to_vec())) {
+            return Err("a read-only function cannot write".into());
+        }
+        Ok(())
+    }
+
+    /// Refuses to write or delete an item as the host would.
+    pub(crate) fn refuse_item(&self, key: &[u8], data: &[u8]) -> Result<(), Raise> {
+        self.check_write()?;
+        let refused = self.rules.borrow().refuse_write(key, data);
+        refused.map_or(Ok(()), |why| Err(why.into()))
     }
 
     /// Appends raw protocol bytes to the answer.

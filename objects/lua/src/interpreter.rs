@@ -3,6 +3,7 @@
 use crate::api::{self, Slot, object};
 use crate::context;
 use crate::output;
+use crate::rules::Rules;
 use crate::script::{self, FIRST, Located, json_string};
 use crate::sys::host;
 use crate::sys::lua::{ALL, Failure, GLOBALS, Lua, Outcome, kind};
@@ -57,7 +58,7 @@ pub(crate) enum End {
     Failed,
 }
 
-/// `fn:load`: (key, then path and text of each script) to the JSON of HOST.md.
+/// `fn:load`: (what the host says, then path and text of each script) to the JSON of HOST.md.
 pub(crate) fn load(mut args: Args<'static>) -> String {
     if LUA.get().is_some() {
         return error_json("", 0, "the scripts of this instance are loaded already");
@@ -69,7 +70,8 @@ pub(crate) fn load(mut args: Args<'static>) -> String {
     lua.push_native(run_load);
     lua.push_native(run_call);
     lua.push_native(run_main);
-    args.next();
+    let told = args.next().unwrap_or_default();
+    context::with(|c| c.rules.replace(Rules::read(told)));
     let mut scripts = Vec::new();
     while let (Some(path), Some(text)) = (args.next(), args.next()) {
         scripts.push((String::from_utf8_lossy(path).into_owned(), text));
@@ -337,10 +339,18 @@ fn describe(lua: Lua) -> String {
         lua.push_nil();
         while lua.next(registry) {
             let name = String::from_utf8_lossy(lua.bytes(-2)).into_owned();
+            context::with(|c| {
+                let protected = style == "object";
+                c.rules.borrow_mut().declare(name.as_bytes(), protected);
+            });
             let functions: Vec<String> = functions(lua, lua.top())
                 .iter()
                 .map(|f| {
                     let writes = style == "legacy" || !is_read_only(lua, &name, f);
+                    if !writes {
+                        let names = (name.clone().into_bytes(), f.clone().into_bytes());
+                        context::with(|c| c.read_only.borrow_mut().insert(names));
+                    }
                     format!(r#"{{"name":{},"writes":{writes}}}"#, json_string(f))
                 })
                 .collect();
@@ -398,7 +408,10 @@ fn run_call(lua: Lua) -> Outcome {
     let type_name = args.next().unwrap_or_default();
     let function = args.next().unwrap_or_default();
     let virtual_key = args.next().unwrap_or_default();
-    context::with(|c| c.begin(virtual_key));
+    context::with(|c| {
+        c.begin(virtual_key);
+        c.called.set((type_name, function));
+    });
     let data = set_command(&mut args);
 
     Slot::Legacy.push(lua);
@@ -451,6 +464,9 @@ fn answer(lua: Lua, virtual_key: &[u8]) -> Result<(), crate::sys::lua::Raise> {
     Ok(())
 }
 
+/// What a handler returns to have the server execute the command.
+const NATIVE: &[u8] = b"native";
+
 /// Runs `mainVirtualKey` or `mainNormal`.
 fn run_main(lua: Lua) -> Outcome {
     let mut args = ARGS.get();
@@ -465,13 +481,18 @@ fn run_main(lua: Lua) -> Outcome {
         Slot::Command.push(lua);
         lua.call(1, ALL);
         let closes = lua.top() > 0 && lua.kind(1) == kind::NUMBER && lua.number(1) < 0.0;
+        let leaves = lua.top() > 0 && lua.kind(1) == kind::STRING && lua.bytes(1) == NATIVE;
         let silent = context::with(|c| c.output.borrow().is_empty());
+        if leaves && !silent {
+            return Err("a handler that has written cannot leave the command to the server".into());
+        }
         lua.raw_field(GLOBALS, b"core");
         let handled = lua.kind(-1) == kind::TABLE && {
             lua.raw_field(-1, name);
             !lua.is_nil(-1)
         };
         tag = match closes {
+            _ if leaves => output::NATIVE,
             true if silent && !handled => output::NATIVE,
             true => output::CLOSE,
             false => output::RAW,

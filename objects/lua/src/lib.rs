@@ -3,7 +3,7 @@
 //! Lua itself is PUC-Rio's 5.1.5, compiled unchanged from C (build.rs, csrc). Around it, from
 //! the bottom up: `sys` the doors to Lua and to the host, `api` what scripts see,
 //! `interpreter` loading and calling, and here the exports the host calls. `calendar`, `ring`,
-//! `wire`, `output`, `command` and `script` are plain Rust and are tested natively; a native
+//! `wire`, `output`, `command`, `number`, `rules` and `script` are plain Rust and are tested natively; a native
 //! build contains nothing else, so that it needs no wasm toolchain. HOST.md is the contract.
 #![cfg_attr(
     not(target_arch = "wasm32"),
@@ -12,8 +12,10 @@
 
 mod calendar;
 mod command;
+mod number;
 mod output;
 mod ring;
+mod rules;
 mod script;
 mod wire;
 

@@ -29,6 +29,7 @@ pub(in crate::cache) fn cache() -> Cache {
         inline_budget: Budget::INLINE,
         detail: (false, b':'),
         dump: true,
+        lua_main: false,
         peer_time_max: Duration::from_secs(1),
     };
     let engine = Engine::new(&EngineOptions::default()).unwrap();

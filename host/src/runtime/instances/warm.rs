@@ -3,6 +3,7 @@
 use cacheismo_abi::{FAILED, FUNCTION_PREFIX, RESERVE_EXPORT};
 use wasmtime::{InstancePre, Memory, Store, TypedFunc, WasmBacktrace};
 
+use super::image::Image;
 use crate::runtime::engine::TICK_MS;
 use crate::runtime::error::{CallError, Trap, one_line};
 use crate::runtime::guest_memory::Span;
@@ -11,16 +12,17 @@ use crate::runtime::registry::ObjectType;
 use crate::runtime::state::{CallState, Logger, Used, exceeded};
 use crate::runtime::world::{Stop, World};
 
+/// Memory grows by pages of this size.
+const WASM_PAGE_BYTES: usize = 65_536;
+
 /// An instance, and what is looked up in it once.
 pub(super) struct Warm<W: World> {
     store: Store<CallState<W>>,
     memory: Memory,
-    /// Size of the memory when it was last told.
-    memory_told: usize,
     buffer_address: usize,
     buffer_bytes: usize,
     reserve: TypedFunc<i32, i32>,
-    /// By number of the function.
+    /// By number of the function; those of scripts have none.
     functions: Box<[Option<TypedFunc<i32, i64>>]>,
     calls: u64,
     in_call: bool,
@@ -68,16 +70,16 @@ impl<W: World> Warm<W> {
         let functions = object
             .functions
             .iter()
-            .map(|callable| {
-                let Some(callable) = callable else {
-                    return Ok(None);
-                };
-                let export = format!("{FUNCTION_PREFIX}{}", callable.function.name);
-                instance.get_typed_func(&mut store, &export).map(Some)
+            .enumerate()
+            .map(|(number, callable)| match callable {
+                Some(callable) if usize::from(callable.run_by) == number => {
+                    let export = format!("{FUNCTION_PREFIX}{}", callable.function.name);
+                    instance.get_typed_func(&mut store, &export).map(Some)
+                }
+                _ => Ok(None),
             })
             .collect::<wasmtime::Result<_>>()?;
         Ok(Warm {
-            memory_told: memory.data_size(&store),
             store,
             memory,
             buffer_address: object.buffer_address,
@@ -98,18 +100,32 @@ impl<W: World> Warm<W> {
         self.memory.data_size(&self.store)
     }
 
-    /// The size of the memory, when it isn't what was told last.
+    pub(super) fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// Gives a new instance the memory of one that had taken its scripts.
+    pub(super) fn restore(&mut self, image: &Image) -> wasmtime::Result<()> {
+        let missing = image.memory_bytes().saturating_sub(self.memory_bytes());
+        let pages = missing.div_ceil(WASM_PAGE_BYTES) as u64;
+        self.memory.grow(&mut self.store, pages)?;
+        image.write(self.memory.data_mut(&mut self.store));
+        Ok(())
+    }
+
+    /// The size of the memory, when it grew since this was last asked.
     pub(super) fn memory_change(&mut self) -> Option<usize> {
-        let bytes = self.memory_bytes();
-        (std::mem::replace(&mut self.memory_told, bytes) != bytes).then_some(bytes)
+        let grew = std::mem::take(&mut self.store.data_mut().memory_guard.grew);
+        grew.then(|| self.memory_bytes())
     }
 
     /// Is it to be dropped? Always after a call that was stopped: a trap leaves the guest's stack pointer,
     /// and whatever it was about to do, where they were.
     pub(super) fn is_spent(&self, failed: bool, limits: &Limits) -> bool {
+        let grew = self.store.data().memory_guard.grew;
         (failed && !self.returned())
             || self.calls >= limits.instance_calls
-            || self.memory_bytes() as u64 > limits.memory_keep_bytes
+            || grew && self.memory_bytes() as u64 > limits.memory_keep_bytes
     }
 
     /// The last call came back from the guest by itself.

@@ -5,6 +5,7 @@ use crate::runtime as api;
 mod driver;
 mod hostile;
 mod imports;
+mod interpreter;
 mod lifecycle;
 mod loading;
 mod plain_world;
@@ -35,6 +36,7 @@ fn source(name: &str, wat: &str) -> api::Source {
         wasm: wasm.into(),
         bytes_max: api::MODULE_BYTES_MAX,
         setup: None,
+        scripted: std::sync::Arc::default(),
     }
 }
 

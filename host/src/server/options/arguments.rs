@@ -228,9 +228,9 @@ pub(super) struct Arguments {
     /// Load every Lua object script of a directory; repeatable
     #[arg(long, value_name = "DIR", action = ArgAction::Append, help_heading = "Objects")]
     pub(super) lua_scripts: Vec<PathBuf>,
-    /// Give scripts every command; refused so far
-    #[arg(long, value_name = "FILE", help_heading = "Objects")]
-    pub(super) lua_main: Option<PathBuf>,
+    /// Give the Lua scripts every text command, to handle it or leave it to the server
+    #[arg(long, help_heading = "Objects")]
+    pub(super) lua_main: bool,
     /// Longest run of one call
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=3_600_000), help_heading = "Objects")]
     pub(super) deadline_ms: u64,

@@ -147,8 +147,8 @@ pub struct RuntimeOptions {
     pub lenient: bool,
     /// Directories of Lua object scripts.
     pub lua_scripts: Vec<PathBuf>,
-    /// Lua file run when a machine starts.
-    pub lua_main: Option<PathBuf>,
+    /// Lua scripts handle every text command.
+    pub lua_main: bool,
     /// Longest run of a call.
     pub deadline: Duration,
     /// Longest run on a worker thread.

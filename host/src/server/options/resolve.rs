@@ -80,6 +80,9 @@ fn refuse_nonsense(arguments: &Arguments) -> Result<(), String> {
     {
         return Err("-D (prefix delimiter) is one character".into());
     }
+    if arguments.lua_main && arguments.lua_scripts.is_empty() {
+        return Err("--lua-main needs scripts: --lua-scripts DIR".into());
+    }
     if arguments.auth_file.is_some() && arguments.udp_port != 0 {
         return Err("-Y (passwords) can't be kept over UDP; leave out -U".into());
     }
@@ -124,10 +127,15 @@ fn sasl_file(arguments: &Arguments) -> Result<Option<PathBuf>, String> {
 }
 
 /// SASL exists in the binary protocol only and `-Y` in the text protocol only; with one of them the other protocol would be an
-/// open door.
+/// open door. It would lead round the scripts of `--lua-main`, too, which speak text.
 fn protocol(arguments: &Arguments) -> Result<WireProtocol, String> {
     let (text_auth, sasl) = (arguments.auth_file.is_some(), arguments.enable_sasl);
     match arguments.protocol {
+        WireProtocol::Binary if arguments.lua_main => {
+            Err("--lua-main can't be used with -B binary".into())
+        }
+        _ if arguments.lua_main && sasl => Err("--lua-main can't be used with -S (SASL)".into()),
+        WireProtocol::Auto if arguments.lua_main => Ok(WireProtocol::Ascii),
         WireProtocol::Auto if sasl && !text_auth => Ok(WireProtocol::Binary),
         WireProtocol::Auto if text_auth && !sasl => Ok(WireProtocol::Ascii),
         WireProtocol::Ascii if sasl => Err("-S (SASL) can't be used with -B ascii".into()),

@@ -219,12 +219,14 @@ fn a_small_memory_lowers_the_item_limit() {
 #[test]
 fn our_own_options_are_resolved() {
     let config = config(
-        "--objects a --objects b --no-objects --objects-lenient --lua-scripts l --lua-main m --eviction size-idle \
+        "--objects a --objects b --no-objects --objects-lenient --lua-scripts l --lua-main --eviction size-idle \
          --deadline-ms 5 --inline-budget-us 7000 --slow-log-ms 3 --object-memory-mb 2 --lane-threads 6",
     );
     let runtime = config.runtime;
     assert_eq!(runtime.objects.len(), 2);
-    assert!(!runtime.embedded && runtime.lenient);
+    assert!(!runtime.embedded && runtime.lenient && runtime.lua_main);
+    // Handlers written for the text protocol shall not be passed by.
+    assert_eq!(config.server.protocol, WireProtocol::Ascii);
     assert_eq!(runtime.deadline, Duration::from_millis(5));
     assert_eq!(runtime.inline_budget, Duration::from_micros(7000));
     assert_eq!(runtime.memory_bytes_max, 2 << 20);

@@ -12,7 +12,7 @@ use crate::wire::Reader;
 const DEAD: usize = 4;
 const HEAD: usize = 20;
 /// What the host puts before the data: flags and expiry.
-const PARKED_HEAD: usize = 12;
+pub(crate) const PARKED_HEAD: usize = 12;
 /// What `getExpiryTime` says of an item that never expires.
 pub(crate) const NEVER: f64 = 4_294_967_295.0;
 

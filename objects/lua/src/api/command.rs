@@ -3,8 +3,9 @@
 use super::{Class, Slot, cache_item, last_bytes, last_number, push_option, to_u32};
 use crate::command::Command;
 use crate::context;
+use crate::rules::{Rules, SERVERS_MAX};
 use crate::sys::host;
-use crate::sys::lua::{Lua, Outcome, kind};
+use crate::sys::lua::{Lua, Outcome, Raise, kind};
 use crate::wire::{Reader, put_counted, put_u32};
 
 /// Defines the table, the one userdata, and `writeStringAsValue`.
@@ -40,11 +41,11 @@ fn text(lua: Lua, read: impl FnOnce(&Command) -> Option<&[u8]>) -> Outcome {
 
 fn install_getters(lua: Lua) {
     lua.set_native("getCommand", |lua: Lua| {
-        text(lua, |c| Some(&*c.name).filter(|n| !n.is_empty()))
+        text(lua, |c| Some(c.name).filter(|n| !n.is_empty()))
     });
-    lua.set_native("getKey", |lua: Lua| text(lua, |c| c.key.as_deref()));
+    lua.set_native("getKey", |lua: Lua| text(lua, Command::key));
     lua.set_native("getKeySize", |lua: Lua| {
-        number(lua, |c| c.key.as_ref().map_or(0, Vec::len) as f64)
+        number(lua, |c| c.key().map_or(0, <[u8]>::len) as f64)
     });
     lua.set_native("getExpiryTime", |lua: Lua| number(lua, |c| c.expiry as f64));
     lua.set_native("getDelta", |lua: Lua| number(lua, |c| c.delta as f64));
@@ -53,22 +54,23 @@ fn install_getters(lua: Lua) {
         number(lua, |c| f64::from(c.noreply))
     });
     lua.set_native("getDataSize", |lua: Lua| {
-        number(lua, |c| c.data.as_ref().map_or(0, Vec::len) as f64)
+        number(lua, |c| c.data().map_or(0, <[u8]>::len) as f64)
     });
-    lua.set_native("getData", |lua: Lua| text(lua, |c| c.data.as_deref()));
+    lua.set_native("getData", |lua: Lua| text(lua, Command::data));
     lua.set_native("hasMultipleKeys", |lua: Lua| {
-        number(lua, |c| c.keys.len() as f64)
+        number(lua, |c| c.keys().count() as f64)
     });
     lua.set_native("getMultipleKeys", |lua: Lua| {
         Class::Command.check(&lua, 1);
         context::with(|context| {
             let command = context.command.borrow();
-            if command.keys.is_empty() {
+            let mut keys = command.keys().peekable();
+            if keys.peek().is_none() {
                 lua.push_nil();
                 return;
             }
             lua.push_table(8, 0);
-            for (n, key) in (1..).zip(&command.keys) {
+            for (n, key) in (1..).zip(keys) {
                 lua.push_bytes(key);
                 lua.raw_set_index(-2, n);
             }
@@ -119,14 +121,14 @@ fn new_cache_item(lua: Lua) -> Outcome {
     Class::Command.check(&lua, 1);
     context::with(|context| {
         let command = context.command.borrow();
-        let Some(key) = command.key.as_deref() else {
+        let Some(key) = command.key() else {
             return Err("newCacheItem: the command has no key".into());
         };
         let item = cache_item::Item {
             flags: command.flags,
-            expiry_ms: command.expiry_ms(host::now_ms()),
+            expiry_ms: command.expiry_ms(host::now_ms),
             key,
-            data: command.data.as_deref().unwrap_or_default(),
+            data: command.data().unwrap_or_default(),
         };
         cache_item::push(lua, &item);
         Ok(1)
@@ -166,6 +168,8 @@ const PEER_KEYS_MAX: usize = 10_000;
 fn get_from_server(lua: Lua) -> Outcome {
     Class::Command.check(&lua, 1);
     let (server, key) = (lua.check_bytes(2), lua.check_bytes(3));
+    check_server(server)?;
+    check_key(key)?;
     context::with(|context| {
         let mut buffer = context.scratch.borrow_mut();
         buffer.clear();
@@ -199,6 +203,10 @@ fn get_in_parallel(lua: Lua) -> Outcome {
             if lua.kind(-2) != kind::STRING {
                 return Err("getInParallel: a server must be a string".into());
             }
+            check_server(lua.bytes(-2))?;
+            if usize::try_from(count) == Ok(SERVERS_MAX) {
+                return Err("getInParallel: too many servers".into());
+            }
             put_counted(&mut buffer, lua.bytes(-2));
             put_keys(lua, &mut buffer, &mut keys_left)?;
             lua.pop(1);
@@ -226,11 +234,7 @@ fn get_in_parallel(lua: Lua) -> Outcome {
 }
 
 /// Appends the key, or the array of keys, on top of the stack: their count, then each.
-fn put_keys(
-    lua: Lua,
-    buffer: &mut Vec<u8>,
-    left: &mut usize,
-) -> Result<(), crate::sys::lua::Raise> {
+fn put_keys(lua: Lua, buffer: &mut Vec<u8>, left: &mut usize) -> Result<(), Raise> {
     let many = lua.kind(-1) == kind::TABLE;
     let start = buffer.len();
     put_u32(buffer, 1);
@@ -246,6 +250,7 @@ fn put_keys(
         if !matches!(lua.kind(-1), kind::STRING | kind::NUMBER) {
             return Err("getInParallel: a key must be a string".into());
         }
+        check_key(lua.bytes(-1))?;
         *left = left.checked_sub(1).ok_or("getInParallel: too many keys")?;
         put_counted(buffer, lua.bytes(-1));
         count += 1;
@@ -257,6 +262,23 @@ fn put_keys(
     let count = u32::try_from(count).expect("bounded by `left`");
     buffer[start..start + 4].copy_from_slice(&count.to_le_bytes());
     Ok(())
+}
+
+/// Refuses what cannot be the name of a server.
+fn check_server(server: &[u8]) -> Result<(), Raise> {
+    match std::str::from_utf8(server) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("a server is named host:port".into()),
+    }
+}
+
+/// Refuses what cannot be asked for.
+fn check_key(key: &[u8]) -> Result<(), Raise> {
+    if Rules::is_wire_key(key) {
+        Ok(())
+    } else {
+        Err("a key has 1 to 250 bytes, without spaces and control characters".into())
+    }
 }
 
 /// Sends the requests in `buffer` and fetches the answers into it.

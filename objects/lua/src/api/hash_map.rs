@@ -1,7 +1,8 @@
 //! `getHashMap()` and `HashMap`: the plain items of the cache.
 
 use super::{Class, Slot, cache_item, last_bytes, last_number};
-use crate::context;
+use crate::context::{self, Context};
+use crate::rules::Rules;
 use crate::sys::host;
 use crate::sys::lua::{Lua, Outcome};
 use crate::wire::list;
@@ -29,9 +30,12 @@ pub(crate) fn install(lua: Lua) {
 fn get(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
     let key = last_bytes(&lua, 2);
-    match host::item_get(key) {
-        Some(len) if !key.is_empty() => cache_item::push_parked(lua, key, len),
-        _ => lua.push_nil(),
+    match Some(key)
+        .filter(|k| Rules::is_key(k))
+        .and_then(host::item_get)
+    {
+        Some(len) => cache_item::push_parked(lua, key, len),
+        None => lua.push_nil(),
     }
     Ok(1)
 }
@@ -40,6 +44,7 @@ fn get(lua: Lua) -> Outcome {
 fn put(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
     let item = cache_item::check(&lua, lua.top().max(2))?;
+    context::with(|c| c.refuse_item(item.key, item.data))?;
     host::item_put(item.key, item.flags, item.expiry_ms, item.data);
     Ok(0)
 }
@@ -47,7 +52,11 @@ fn put(lua: Lua) -> Outcome {
 /// `hashMap:delete(key)`.
 fn delete(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
-    host::item_delete(last_bytes(&lua, 2));
+    let key = last_bytes(&lua, 2);
+    if Rules::is_key(key) {
+        context::with(|c| c.refuse_item(key, b""))?;
+        host::item_delete(key);
+    }
     Ok(0)
 }
 
@@ -55,6 +64,7 @@ fn delete(lua: Lua) -> Outcome {
 fn delete_lru(lua: Lua) -> Outcome {
     Class::HashMap.check(&lua, 1);
     let bytes = last_number(lua, 2);
+    context::with(Context::check_write)?;
     if bytes >= 1.0 {
         host::item_delete_lru(bytes as i64);
     }

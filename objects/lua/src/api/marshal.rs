@@ -35,6 +35,7 @@ const C_FUNCTION: Raise = Raise::Borrowed("attempt to persist a C function");
 const LUA_FUNCTION: Raise = Raise::Borrowed("attempt to persist a function");
 const BAD_CODE: Raise = Raise::Borrowed("bad code");
 const BAD_DATA: Raise = Raise::Borrowed("bad encoded data");
+const NO_KEY: Raise = Raise::Borrowed("table index is nil or NaN");
 const TOO_DEEP: Raise = Raise::Borrowed("tables are nested too deep");
 const HAS_CODE: Raise = Raise::Borrowed("bad code: functions are not loaded");
 
@@ -52,20 +53,19 @@ fn marshal(lua: Lua) -> Outcome {
     let root = lua.top().max(1);
     lua.check_kind(root, kind::TABLE);
     context::with(|context| {
-        let mut out = context.scratch.take();
-        out.clear();
-        out.push(MAGIC);
-        let written = Writer {
-            lua,
-            seen: BTreeMap::new(),
-        }
-        .pairs(root, &mut out, 0);
-        if written.is_ok() {
-            lua.push_bytes(&out);
-        }
-        context.scratch.replace(out);
-        written.map(|()| 1)
+        let mut out = context.scratch.borrow_mut();
+        write(lua, root, &mut out)?;
+        lua.push_bytes(&out);
+        Ok(1)
     })
+}
+
+/// Writes the table at `index` into an emptied `out`. Raises for want of memory only.
+pub(crate) fn write(lua: Lua, index: i32, out: &mut Vec<u8>) -> Result<(), Raise> {
+    out.clear();
+    out.push(MAGIC);
+    let seen = BTreeMap::new();
+    Writer { lua, seen }.pairs(index, out, 0)
 }
 
 struct Writer {
@@ -135,19 +135,26 @@ impl Writer {
 
 /// `table.unmarshal(bytes)`, with or without a receiver in front.
 fn unmarshal(lua: Lua) -> Outcome {
-    let bytes = last_bytes(&lua, 1);
+    push(lua, last_bytes(&lua, 1))?;
+    Ok(1)
+}
+
+/// Pushes the table that `bytes` were made of. Raises for want of memory only.
+pub(crate) fn push(lua: Lua, bytes: &[u8]) -> Result<(), Raise> {
     let (magic, pairs) = bytes.split_first().ok_or("bad header")?;
     if *magic != MAGIC {
         return Err("bad magic".into());
     }
     lua.push_nil();
+    let references = lua.top();
     let mut decoder = Decoder {
         lua,
-        references: lua.top(),
+        references,
         count: 0,
     };
     decoder.table(pairs, 0)?;
-    Ok(1)
+    lua.replace(references);
+    Ok(())
 }
 
 struct Decoder {
@@ -176,6 +183,9 @@ impl Decoder {
         let mut reader = Reader(pairs);
         while !reader.0.is_empty() {
             self.value(&mut reader, depth)?;
+            if self.lua.is_nil(-1) || self.lua.number(-1).is_nan() {
+                return Err(NO_KEY);
+            }
             self.value(&mut reader, depth)?;
             self.lua.raw_set(-3);
         }

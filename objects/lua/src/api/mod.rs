@@ -3,6 +3,7 @@
 pub(crate) mod cache_item;
 pub(crate) mod command;
 pub(crate) mod consistent;
+pub(crate) mod execute;
 pub(crate) mod hash_map;
 pub(crate) mod marshal;
 pub(crate) mod misc;
@@ -138,6 +139,7 @@ pub(crate) fn install(lua: Lua) {
     cache_item::install(lua);
     command::install(lua);
     consistent::install(lua);
+    execute::install(lua);
     marshal::install(lua);
     os::install(lua);
     misc::install(lua);

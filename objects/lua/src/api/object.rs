@@ -3,9 +3,10 @@
 //! said in Lua.
 
 use super::{Class, Slot, last_bytes};
-use crate::context;
+use crate::context::{self, Context};
+use crate::number;
 use crate::sys::host;
-use crate::sys::lua::{Lua, Outcome, Raise, kind};
+use crate::sys::lua::{Lua, Outcome, Raise};
 use crate::wire::Reader;
 use cacheismo_abi as abi;
 
@@ -16,27 +17,28 @@ pub(crate) fn install(lua: Lua) {
     lua.set_native("put", put);
     lua.set_native("incr", incr);
     lua.set_native("delete", |lua: Lua| {
-        lua.push_boolean(host::field_delete(handle(&lua), lua.check_bytes(2)));
+        let h = writable(&lua)?;
+        lua.push_boolean(host::field_delete(h, lua.check_bytes(2)));
         Ok(1)
     });
     lua.set_native("count", |lua: Lua| {
-        lua.push_number(host::field_count(handle(&lua)) as f64);
+        lua.push_number(host::field_count(handle(&lua)?) as f64);
         Ok(1)
     });
     lua.set_native("clear", |lua: Lua| {
-        host::field_clear(handle(&lua));
+        host::field_clear(writable(&lua)?);
         Ok(0)
     });
     lua.set_native("exists", |lua: Lua| {
-        lua.push_boolean(host::object_exists(handle(&lua)));
+        lua.push_boolean(host::object_exists(handle(&lua)?));
         Ok(1)
     });
     lua.set_native("create", |lua: Lua| {
-        lua.push_boolean(host::object_create(handle(&lua)));
+        lua.push_boolean(host::object_create(writable(&lua)?));
         Ok(1)
     });
     lua.set_native("remove", |lua: Lua| {
-        lua.push_boolean(host::object_delete(handle(&lua)));
+        lua.push_boolean(host::object_delete(writable(&lua)?));
         Ok(1)
     });
     lua.set_native("ttl", ttl);
@@ -53,6 +55,10 @@ pub(crate) fn push_module(lua: Lua) {
     lua.push_table(0, 8);
     lua.set_native("open", |lua: Lua| {
         let (type_name, key) = (lua.check_bytes(1), lua.check_bytes(2));
+        let refused = context::with(|c| c.rules.borrow().refuse_open(type_name, key));
+        if let Some(why) = refused {
+            return Err(why.into());
+        }
         push(lua, host::object_open(type_name, key));
         Ok(1)
     });
@@ -82,16 +88,37 @@ pub(crate) fn push_module(lua: Lua) {
     lua.raw_set(-3);
 }
 
-/// Pushes a userdata for a handle of the host.
+/// Pushes a userdata for a handle of the host: the handle, and the number of the call it is good for.
 fn push(lua: Lua, handle: i32) {
-    lua.push_userdata(4).copy_from_slice(&handle.to_le_bytes());
+    let bytes = lua.push_userdata(8);
+    bytes[..4].copy_from_slice(&handle.to_le_bytes());
+    renew(bytes);
     Class::Object.adopt(lua);
 }
 
-/// The handle of argument 1. The host refuses one of an earlier call.
-fn handle(lua: &Lua) -> i32 {
-    let bytes: &[u8] = Class::Object.check(lua, 1);
-    i32::from_le_bytes(bytes.try_into().expect("four bytes, made here"))
+/// Makes a handle one of the running call.
+fn renew(bytes: &mut [u8]) {
+    let serial = context::with(|c| c.serial.get());
+    bytes[4..].copy_from_slice(&serial.to_le_bytes());
+}
+
+/// The handle of argument 1. *Raises* when it is no object.
+///
+/// # Errors
+/// When it was opened by an earlier call.
+fn handle(lua: &Lua) -> Result<i32, Raise> {
+    let mut reader = Reader(Class::Object.check(lua, 1));
+    let (handle, serial) = (reader.u32(), reader.u32());
+    if serial != Some(context::with(|c| c.serial.get())) {
+        return Err("the object belongs to an earlier call".into());
+    }
+    Ok(handle.expect("made here").cast_signed())
+}
+
+/// The handle of argument 1, if the function called may write.
+fn writable(lua: &Lua) -> Result<i32, Raise> {
+    context::with(Context::check_write)?;
+    handle(lua)
 }
 
 /// Reads a value of unknown length with `read`, which copies what fits.
@@ -113,14 +140,14 @@ fn push_read(lua: Lua, mut read: impl FnMut(&mut [u8]) -> Option<usize>) -> Outc
 
 /// `object:get(field)`: its value, or nil.
 fn get(lua: Lua) -> Outcome {
-    let h = handle(&lua);
+    let h = handle(&lua)?;
     let field = lua.check_bytes(2);
     push_read(lua, |out| host::field_get(h, field, out))
 }
 
 /// `object:put(field, value)`: true when the field is new.
 fn put(lua: Lua) -> Outcome {
-    let h = handle(&lua);
+    let h = writable(&lua)?;
     let (field, value) = (lua.check_bytes(2), lua.check_bytes(3));
     lua.push_boolean(host::field_put(h, field, value));
     Ok(1)
@@ -128,41 +155,36 @@ fn put(lua: Lua) -> Outcome {
 
 /// `object:incr(field [, by])`: adds to a number, absent is 0; the sum.
 fn incr(lua: Lua) -> Outcome {
-    let h = handle(&lua);
+    let h = writable(&lua)?;
     let field = lua.check_bytes(2);
     let by = if lua.is_nil(3) {
         1.0
     } else {
         lua.check_number(3)
     };
-    let mut text = [0; 64];
+    let mut text = [0; TEXT_BYTES_MAX];
     let old = match host::field_get(h, field, &mut text) {
         None => 0.0,
         Some(len) => text
             .get(..len)
-            .and_then(|t| std::str::from_utf8(t).ok())
-            .and_then(|t| t.parse::<f64>().ok())
+            .and_then(number::parse)
             .ok_or("incr: the field is not a number")?,
     };
     let sum = old + by;
-    let new = number_text(sum)?;
-    host::field_put(h, field, new.as_bytes());
+    if !sum.is_finite() {
+        return Err("incr: the sum is not finite".into());
+    }
+    number::with_text(sum, |text| host::field_put(h, field, text));
     lua.push_number(sum);
     Ok(1)
 }
 
-/// The shortest text that reads back as the number.
-fn number_text(n: f64) -> Result<String, Raise> {
-    if n.is_finite() {
-        Ok(n.to_string())
-    } else {
-        Err("incr: the sum is not finite".into())
-    }
-}
+/// Longest text of a number that `incr` adds to.
+const TEXT_BYTES_MAX: usize = 64;
 
 /// `object:ttl()`: seconds left, `math.huge` for ever, nil without an object.
 fn ttl(lua: Lua) -> Outcome {
-    match host::object_ttl(handle(&lua)) {
+    match host::object_ttl(handle(&lua)?) {
         abi::TTL_ABSENT => lua.push_nil(),
         abi::TTL_NEVER => lua.push_number(f64::INFINITY),
         ms => lua.push_number(ms as f64 / 1000.0),
@@ -172,7 +194,7 @@ fn ttl(lua: Lua) -> Outcome {
 
 /// `object:expire(seconds)`, or `object:expire()` for never; false without an object.
 fn expire(lua: Lua) -> Outcome {
-    let h = handle(&lua);
+    let h = writable(&lua)?;
     let ms = if lua.is_nil(2) {
         abi::TTL_NEVER
     } else {
@@ -184,8 +206,9 @@ fn expire(lua: Lua) -> Outcome {
 
 /// `object:value()`: the opaque value, or nil. `object:value(bytes)` sets it.
 fn value(lua: Lua) -> Outcome {
-    let h = handle(&lua);
+    let h = handle(&lua)?;
     if lua.top() > 1 {
+        context::with(Context::check_write)?;
         host::value_set(h, lua.check_bytes(2));
         return Ok(0);
     }
@@ -199,7 +222,7 @@ const PAGE_BYTES: usize = 4096;
 /// `from` on, of at most so many entries. Shorter than asked does not mean that it is the end;
 /// empty does. `flags` are those of the ABI: 1 after `from`, 2 descending, 4 without values.
 fn page(lua: Lua) -> Outcome {
-    let h = handle(&lua);
+    let h = handle(&lua)?;
     let from = lua.check_bytes(2);
     let flags = lua.check_number(3) as i32;
     let most = lua.check_number(4).clamp(0.0, 1e6) as i32;
@@ -252,5 +275,5 @@ fn unsortable(bytes: &[u8]) -> f64 {
 /// The object a new-style call was made on.
 pub(crate) fn push_this(lua: Lua) {
     Slot::This.push(lua);
-    debug_assert_eq!(lua.kind(-1), kind::USERDATA);
+    renew(lua.userdata(-1));
 }

@@ -65,13 +65,51 @@ fn calls_take_microseconds() {
         "new instance with its scripts: {:.0} us",
         each(100, || client.host.rebuild().expect("made"))
     );
-    let program = format!(
-        "{FIB} local best = 1e9 for i = 1, 50 do local t = os.clock() fib(24) best = math.min(best, os.clock() - t) end print(best * 1e6)"
-    );
-    if let Ok(output) = Command::new("lua5.1").args(["-e", &program]).output() {
-        println!(
-            "native fib: {} us",
-            String::from_utf8_lossy(&output.stdout).trim()
+}
+
+/// How often a loop calls: long enough for a clock, short enough for the deadline.
+const LOOPS: u32 = 500;
+
+/// A script that runs old-style functions unchanged, with config.lua, on stand-ins of the host written
+/// in Lua: the script part of a call, the same program for this module and for native Lua.
+fn script_part() -> String {
+    let quote = |text: &str| format!("[==[\n{text}]==]");
+    format!(
+        "local texts = {{ {}, {}, {} }} {}",
+        quote(include_str!("../../lua/config.lua")),
+        quote(include_str!("../../../../scripts-lua/map.lua")),
+        quote(include_str!("../../../../scripts-lua/quota.lua")),
+        include_str!("speed/stand_ins.lua"),
+    )
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn the_script_part_takes_at_most_two_and_a_half_times_native() {
+    let script = script_part();
+    let mut client = Client::new(&[("bench.lua", script.as_str())]).expect("loads");
+    for name in ["map_put", "quota_add"] {
+        let ours = each(20, || {
+            assert_eq!(client.value(&format!("bench:{name}:{LOOPS}")), "done");
+        }) / f64::from(LOOPS);
+        let program = format!(
+            "function writeStringAsValue() end {script}
+             local best = 1e9
+             for i = 1, 200 do
+               local t = os.clock()
+               bench.{name}(nil, nil, {LOOPS})
+               best = math.min(best, os.clock() - t)
+             end
+             print(best * 1e6 / {LOOPS})"
         );
+        let output = Command::new("lua5.1").args(["-e", &program]).output();
+        let output = output.expect("lua5.1 is installed");
+        let native: f64 = String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        let ratio = ours / native;
+        println!("{name}: {ours:.2} us, native {native:.2} us, ratio {ratio:.2}");
+        assert!(ratio <= 2.5, "{name}: {ratio}");
     }
 }

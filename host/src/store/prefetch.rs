@@ -1,0 +1,143 @@
+//! Memory asked for ahead of its use.
+//!
+//! A get of an item nobody asked for lately waits for memory four or five times: for the bucket, the item, its value
+//! and both neighbours in the LRU list. A batch of gets waits for all of these at once. Nothing here takes a lock, so
+//! what is read may be anything; it decides only which lines come into the cache.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use arrayvec::ArrayVec;
+
+use super::Store;
+use super::alloc::{IN_USE, PREV_FREE, grains_of};
+use super::arena::Addr;
+use super::index::{Bucket, NODE_GRAINS_MAX, bucket_of, tag_of};
+use super::item::{self, Item};
+
+/// Keys whose memory is asked for together: as many lines as stay in a first-level cache meanwhile.
+const BATCH: usize = 32;
+/// Words of a cache line.
+const LINE_WORDS: usize = 8;
+/// Lines of an item asked for. The processor itself runs ahead in what is longer.
+const ITEM_LINES_MAX: usize = 8;
+
+/// Nodes of a bucket that are looked into; more are rare.
+const NODES_DEEP: usize = 2;
+
+/// Items that may be the ones asked for, mostly one a key.
+type Candidates = ArrayVec<Addr, { 2 * BATCH }>;
+
+impl Store {
+    /// Brings what `get` and `set` will need into the processor's cache, for a batch of keys. Changes nothing.
+    pub fn prefetch(&self, hashes: &[u64]) {
+        for hashes in hashes.chunks(BATCH) {
+            for hash in hashes {
+                self.arena.prefetch(self.racy_line(*hash));
+            }
+            let mut items = Candidates::new();
+            let mut nodes = ArrayVec::<(Addr, u8), BATCH>::new();
+            for hash in hashes {
+                let tag = tag_of(*hash);
+                let bucket = Bucket::new(&self.arena, self.racy_line(*hash));
+                match bucket.guess(tag, |addr| self.prefetch_head(addr, &mut items)) {
+                    0 => {}
+                    node => nodes.push((node, tag)),
+                }
+            }
+            self.prefetch_overflow(nodes, &mut items);
+            for addr in items {
+                self.prefetch_around(addr);
+            }
+        }
+    }
+
+    fn prefetch_overflow(&self, mut nodes: ArrayVec<(Addr, u8), BATCH>, items: &mut Candidates) {
+        for _ in 0..NODES_DEEP {
+            for (node, _) in &nodes {
+                self.arena.prefetch(self.arena.at(*node));
+            }
+            for (node, tag) in &mut nodes {
+                // Read without a lock, so it need not be a node.
+                *node = match self.arena.holds(*node, NODE_GRAINS_MAX) {
+                    true => Bucket::new(&self.arena, 0)
+                        .guess_in_node(*node, *tag, |addr| self.prefetch_head(addr, items)),
+                    false => 0,
+                };
+            }
+            nodes.retain(|(node, _)| *node != 0);
+        }
+    }
+
+    /// The first two lines of an item; both may hold parts of its header.
+    fn prefetch_head(&self, addr: Addr, items: &mut Candidates) {
+        self.arena.prefetch(self.arena.at(addr));
+        self.arena.prefetch(self.arena.at(addr) + LINE_WORDS);
+        let _full = items.try_push(addr);
+    }
+
+    /// The rest of an item, and its neighbours, which are written when it moves to the front.
+    fn prefetch_around(&self, addr: Addr) {
+        if addr == 0 || !self.arena.holds(addr, 2) {
+            return;
+        }
+        let word0 = self.arena.word0(addr).load(Relaxed);
+        let words = (grains_of(word0) as usize) << self.arena.shift();
+        let end = self.arena.at(addr) + words.min(ITEM_LINES_MAX * LINE_WORDS);
+        for word in (self.arena.at(addr) + 2 * LINE_WORDS..end).step_by(LINE_WORDS) {
+            self.arena.prefetch(word);
+        }
+        self.arena.prefetch(end - 1);
+        let links = item::links(&self.arena, addr).load(Relaxed);
+        // The half words of the links are in the second word.
+        self.arena.prefetch(self.arena.at(links as Addr) + 1);
+        self.arena
+            .prefetch(self.arena.at((links >> 32) as Addr) + 1);
+    }
+
+    /// What the removal of an item will need, for the one that leaves next.
+    pub(super) fn prefetch_removal(&self, item: &Item<'_>, hash: u64) {
+        self.arena.prefetch(self.racy_line(hash));
+        let (newer, _) = item.links();
+        self.arena.prefetch(self.arena.at(newer));
+        let (before, after) = self.around(item.addr());
+        self.arena.prefetch(before);
+        self.arena.prefetch(after);
+    }
+
+    /// What freeing an extent will read and write, so that the allocator's lock is not held while memory is waited for:
+    /// the neighbours' tags and, where those are free and about to leave their bins, their own neighbours there.
+    pub(super) fn prefetch_free(&self, addr: Addr) {
+        let (before, after) = self.around(addr);
+        if self.arena.word0(addr).load(Relaxed) & PREV_FREE != 0 {
+            let grains = (self.arena.load(before) >> 48) as u32;
+            self.prefetch_hole(addr.saturating_sub(grains));
+        }
+        self.prefetch_hole((after >> self.arena.shift()) as Addr);
+    }
+
+    fn prefetch_hole(&self, addr: Addr) {
+        if self.arena.holds(addr, 2) {
+            let word0 = self.arena.word0(addr).load(Relaxed);
+            if word0 & IN_USE == 0 {
+                let prev = self.arena.load(self.arena.at(addr) + 1) as Addr;
+                self.arena.prefetch(self.arena.at((word0 >> 32) as Addr));
+                self.arena.prefetch(self.arena.at(prev));
+            }
+        }
+    }
+
+    /// The words before and after an extent.
+    fn around(&self, addr: Addr) -> (usize, usize) {
+        let at = self.arena.at(addr);
+        let grains = grains_of(self.arena.word0(addr).load(Relaxed));
+        (at - 1, at + ((grains as usize) << self.arena.shift()))
+    }
+
+    /// The bucket line of a hash, unless the shard grows just now.
+    fn racy_line(&self, hash: u64) -> usize {
+        let shard = self.shard_of(hash);
+        let buckets = self.bucket_counts[shard].load(Relaxed);
+        self.index
+            .line(&self.arena, shard, bucket_of(hash, buckets))
+    }
+}

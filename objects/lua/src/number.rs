@@ -1,0 +1,88 @@
+//! Numbers as text in fields. Most are whole and small, for which the general ways are far too thorough. Pure.
+
+/// Digits that are read and written the short way: as many as a double holds exactly.
+const DIGITS_MAX: usize = 15;
+/// The first number with more.
+const WHOLE_END: f64 = 1e15;
+
+/// Reads a number; `None` when it is none.
+pub(crate) fn parse(text: &[u8]) -> Option<f64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if (1..=DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
+        let whole = digits
+            .iter()
+            .fold(0_i64, |n, d| n * 10 + i64::from(d - b'0'));
+        let whole = whole as f64;
+        return Some(if digits.len() < text.len() {
+            -whole
+        } else {
+            whole
+        });
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Calls `f` with the shortest text that reads back as the number.
+pub(crate) fn with_text<R>(n: f64, f: impl FnOnce(&[u8]) -> R) -> R {
+    let whole = n as i64;
+    if whole as f64 != n || n.abs() >= WHOLE_END || (n == 0.0 && n.is_sign_negative()) {
+        return f(n.to_string().as_bytes());
+    }
+    let mut text = [0; DIGITS_MAX + 1];
+    let mut at = text.len();
+    let mut rest = whole.unsigned_abs();
+    loop {
+        at -= 1;
+        text[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if whole < 0 {
+        at -= 1;
+        text[at] = b'-';
+    }
+    f(&text[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_ways_agree_with_the_general_ones() {
+        for n in [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            42.0,
+            0.5,
+            -2.25,
+            1e15,
+            -1e15,
+            999_999_999_999_999.0,
+            -999_999_999_999_999.0,
+            9_007_199_254_740_992.0,
+            1e300,
+            -1e-300,
+            0.1 + 0.2,
+        ] {
+            with_text(n, |text| {
+                let text = std::str::from_utf8(text).expect("digits");
+                assert_eq!(text, n.to_string());
+                assert_eq!(
+                    parse(text.as_bytes()).map(f64::to_bits),
+                    Some(n.to_bits()),
+                    "{text}"
+                );
+            });
+        }
+        for text in ["", "-", "1x", "--1", " 1", "1e", "0x10"] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(parse(b"1e3"), Some(1000.0));
+        assert_eq!(parse(b"007"), Some(7.0));
+    }
+}
