@@ -333,7 +333,11 @@ impl Worker {
         let request = Arith {
             delta: flags.delta(),
             decrement,
-            vivify: vivified_expiry(flags, self.now).map(|expiry| (flags.initial(), expiry)),
+            // A number made on a miss gets the lifetime of `T`, wherever that stands.
+            vivify: flags.vivify().map(|made| {
+                let exptime = flags.ttl().unwrap_or(made);
+                (flags.initial(), expiry(exptime, self.now))
+            }),
             touch: flags.ttl().map(|exptime| expiry(exptime, self.now)),
             cas_compare: flags.cas_compare(),
             cas_override: flags.cas_override(),
