@@ -32,7 +32,7 @@ test-e2e: test-tools ## Only the end-to-end tests, on a development build; T="na
 	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests
 	$(CARGO) test --package cacheismo-tests -- $(T)
 
-test-tools: .venv/ready tests/clients/node_modules/ready ## Install what the tests need: clients, memcached, wasm target
+test-tools: .venv/ready tests/clients/node_modules/ready target/clients/ready ## Install what the tests need: clients, memcached, wasm target
 	@tests/install-tools
 
 .venv/ready: tests/clients/requirements.txt
@@ -45,6 +45,10 @@ test-tools: .venv/ready tests/clients/node_modules/ready ## Install what the tes
 tests/clients/node_modules/ready: tests/clients/package.json tests/clients/package-lock.json
 	@tests/install-tools node
 	cd tests/clients && npm ci --silent --no-progress
+	@touch $@
+
+target/clients/ready: $(shell find tests/clients/memcache-crate -name '*.rs' -o -name 'Cargo.*')
+	$(CARGO) build --quiet --locked --manifest-path tests/clients/memcache-crate/Cargo.toml --target-dir target/clients
 	@touch $@
 
 objects: ## Rebuild objects/prebuilt/*.wasm from source

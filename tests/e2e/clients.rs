@@ -66,6 +66,14 @@ fn memjs_does_all_it_offers() {
 }
 
 #[test]
+fn the_memcache_crate_does_all_it_offers() {
+    let server = Server::start(&[]);
+    let client = tools::repository().join("target/clients/debug/use-memcache-crate");
+    assert!(client.is_file(), "no client: run `make test-tools`");
+    let _ = tools::run(Command::new(client).arg(server.address().to_string()));
+}
+
+#[test]
 fn memccapable_passes_every_text_check() {
     memccapable("-a");
 }

@@ -2,8 +2,11 @@
 //!
 //! `CACHEISMO_DIFFERENTIAL_COMMANDS` sets how many, `CACHEISMO_DIFFERENTIAL_SEED` where to begin.
 
+use std::process::Command;
+
 use cacheismo_tests::differential::compare;
 use cacheismo_tests::server::{Memcached, Server};
+use cacheismo_tests::tools;
 
 /// Without the thread that sorts its LRU lists: while that holds an item, memcached writes a number into a new one
 /// and drops the padding and the fetched mark, at random.
@@ -27,6 +30,22 @@ fn nothing_differs_from_memcached_without_a_reason() {
         "{} differences:\n{}",
         unexplained.len(),
         unexplained.join("\n")
+    );
+}
+
+#[test]
+fn nothing_differs_from_memcached_in_binary() {
+    let count = number("CACHEISMO_DIFFERENTIAL_COMMANDS", 6000).to_string();
+    let seed = number("CACHEISMO_DIFFERENTIAL_SEED", 1).to_string();
+    let (ours, reference) = (Server::start(&[]), Memcached::start(PLAIN));
+    let script = tools::repository().join("tests/clients/compare_binary.py");
+    let addresses = [ours.address().to_string(), reference.address().to_string()];
+    let _ = tools::run(
+        Command::new(tools::python())
+            .arg("-B")
+            .arg(script)
+            .args(addresses)
+            .args([count, seed]),
     );
 }
 

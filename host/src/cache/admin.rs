@@ -41,7 +41,7 @@ impl Worker {
             },
             Command::LruCrawler(crawler) => return self.crawler(crawler, out),
             // There are no segments to tune and no slabs to move: accepted, without effect.
-            Command::Lru { .. } | Command::Slabs(Slabs::Automove(_)) => {
+            Command::Lru { .. } | Command::Slabs(Slabs::Automove(_) | Slabs::AutomoveTuning) => {
                 out.extend_from_slice(reply::OK.as_bytes())
             }
             Command::Slabs(Slabs::Reassign { .. }) => {

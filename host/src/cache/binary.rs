@@ -294,6 +294,8 @@ impl Worker {
             value: store.value,
             mode: match store.verb {
                 StoreVerb::Set => SetMode::Set,
+                // With a token to compare, these are the same.
+                StoreVerb::Add | StoreVerb::Replace if cas != 0 => SetMode::Set,
                 StoreVerb::Add => SetMode::Add,
                 StoreVerb::Replace => SetMode::Replace,
                 StoreVerb::Append => SetMode::Append,
@@ -322,7 +324,7 @@ impl Worker {
             (write.expiry, store.value.len()),
         );
         match outcome {
-            SetOutcome::Stored { cas } => say(quiet, || echo.ok(out, cas)),
+            SetOutcome::Stored { cas, .. } => say(quiet, || echo.ok(out, cas)),
             SetOutcome::NotStored => echo.error(
                 out,
                 match store.verb {
@@ -343,16 +345,21 @@ impl Worker {
         self.counters.cmd_touch.add_alone(1);
         let key: Key<'_> = self.shared.store.key(key);
         self.watch_fetch(key);
-        match self
+        let options = GetOptions {
+            want_cas: true,
+            touch: Some(expiry(exptime, self.now)),
+            ..GetOptions::default()
+        };
+        let found = self
             .shared
             .store
-            .touch(key, self.now, expiry(exptime, self.now))
-        {
-            DeleteOutcome::Done => {
+            .get(key, self.now, &options, |info, _| (info.flags, info.cas));
+        match found {
+            Some((flags, cas)) => {
                 self.counters.touch_hits.add_alone(1);
-                echo.ok(out, 0);
+                echo.hit(out, flags, cas, &[], 0);
             }
-            DeleteOutcome::NotFound | DeleteOutcome::Exists => {
+            None => {
                 self.counters.touch_misses.add_alone(1);
                 echo.error(out, Status::NotFound);
             }

@@ -235,11 +235,12 @@ impl Worker {
             SetMode::Prepend => "prepend",
         };
         self.watch_store(key.bytes, command, outcome, (write.expiry, value.len()));
-        let (code, cas) = match outcome {
-            SetOutcome::Stored { cas } => (MetaCode::Done, cas),
-            SetOutcome::NotStored => (MetaCode::NotStored, 0),
-            SetOutcome::Exists => (MetaCode::Exists, 0),
-            SetOutcome::NotFound => (MetaCode::NotFound, 0),
+        let sent = value.len() as u32;
+        let (code, cas, len) = match outcome {
+            SetOutcome::Stored { cas, len } => (MetaCode::Done, cas, len),
+            SetOutcome::NotStored => (MetaCode::NotStored, 0, sent),
+            SetOutcome::Exists => (MetaCode::Exists, 0, sent),
+            SetOutcome::NotFound => (MetaCode::NotFound, 0, sent),
             SetOutcome::TooLarge => {
                 self.counters.store_no_memory.add_alone(1);
                 out.extend_from_slice(reply::OUT_OF_MEMORY_STORING.as_bytes());
@@ -257,7 +258,7 @@ impl Worker {
         for (flag, argument) in flags.in_order() {
             match flag {
                 b'c' => reply.number(b'c', cas),
-                b's' => reply.number(b's', value.len() as u64),
+                b's' => reply.number(b's', u64::from(len)),
                 _ => echo(&mut reply, meta.key, flag, argument),
             }
         }
@@ -332,7 +333,11 @@ impl Worker {
         let request = Arith {
             delta: flags.delta(),
             decrement,
-            vivify: vivified_expiry(flags, self.now).map(|expiry| (flags.initial(), expiry)),
+            // A number made on a miss gets the lifetime of `T`, wherever that stands.
+            vivify: flags.vivify().map(|made| {
+                let exptime = flags.ttl().unwrap_or(made);
+                (flags.initial(), expiry(exptime, self.now))
+            }),
             touch: flags.ttl().map(|exptime| expiry(exptime, self.now)),
             cas_compare: flags.cas_compare(),
             cas_override: flags.cas_override(),
@@ -347,7 +352,10 @@ impl Worker {
             ..
         } = outcome
         {
-            let stored = SetOutcome::Stored { cas: info.cas };
+            let stored = SetOutcome::Stored {
+                cas: info.cas,
+                len: info.len,
+            };
             self.watch_store(key.bytes, "add", stored, (info.expiry, info.len as usize));
         }
         match outcome {

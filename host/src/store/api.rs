@@ -115,6 +115,8 @@ pub enum SetOutcome {
     Stored {
         /// New CAS token.
         cas: u64,
+        /// Length of the whole value, in bytes.
+        len: u32,
     },
     /// Mode refused it.
     NotStored,

@@ -236,6 +236,7 @@ impl<'a> Locked<'a> {
     fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
         SetOutcome::Stored {
             cas: self.renew_cas(item, cas),
+            len: item.value_len() as u32,
         }
     }
 

@@ -10,6 +10,14 @@ fn plain() -> GetOptions {
     GetOptions::default()
 }
 
+/// The value that is there now has `len` bytes, and its item no token.
+fn stored(len: usize) -> SetOutcome {
+    SetOutcome::Stored {
+        cas: 0,
+        len: len as u32,
+    }
+}
+
 #[test]
 fn what_is_set_is_got_whatever_its_length() {
     let store = store();
@@ -19,7 +27,7 @@ fn what_is_set_is_got_whatever_its_length() {
         for key_len in [1, 2, 3, 10, 250] {
             let key = vec![b'k'; key_len];
             let value: Vec<u8> = (0..len).map(|i| (i * 7 + key_len) as u8).collect();
-            assert_eq!(store.put(&key, &value), SetOutcome::Stored { cas: 0 });
+            assert_eq!(store.put(&key, &value), stored(len));
             assert_eq!(
                 store.read(&key).as_deref(),
                 Some(&value[..]),
@@ -58,24 +66,12 @@ fn modes_do_what_they_say() {
     };
     assert_eq!(set(b"k", b"1", SetMode::Replace), SetOutcome::NotStored);
     assert_eq!(set(b"k", b"1", SetMode::Append), SetOutcome::NotStored);
-    assert_eq!(set(b"k", b"1", SetMode::Add), SetOutcome::Stored { cas: 0 });
+    assert_eq!(set(b"k", b"1", SetMode::Add), stored(1));
     assert_eq!(set(b"k", b"2", SetMode::Add), SetOutcome::NotStored);
-    assert_eq!(
-        set(b"k", b"3", SetMode::Replace),
-        SetOutcome::Stored { cas: 0 }
-    );
-    assert_eq!(
-        set(b"k", b"4", SetMode::Append),
-        SetOutcome::Stored { cas: 0 }
-    );
-    assert_eq!(
-        set(b"k", &[b'2'; 300], SetMode::Prepend),
-        SetOutcome::Stored { cas: 0 }
-    );
-    assert_eq!(
-        set(b"k", &[b'5'; 300], SetMode::Append),
-        SetOutcome::Stored { cas: 0 }
-    );
+    assert_eq!(set(b"k", b"3", SetMode::Replace), stored(1));
+    assert_eq!(set(b"k", b"4", SetMode::Append), stored(2));
+    assert_eq!(set(b"k", &[b'2'; 300], SetMode::Prepend), stored(302));
+    assert_eq!(set(b"k", &[b'5'; 300], SetMode::Append), stored(602));
     assert_eq!(
         store.read(b"k").expect("hit"),
         [&[b'2'; 300][..], b"34", &[b'5'; 300]].concat()
@@ -113,7 +109,7 @@ fn a_token_is_given_when_first_wanted_and_changes_with_each_write() {
         )
     };
     assert_eq!(cas(token + 1, b"2"), SetOutcome::Exists);
-    assert_eq!(cas(token, b"2"), SetOutcome::Stored { cas: 0 });
+    assert_eq!(cas(token, b"2"), stored(1));
     assert_eq!(cas(token, b"3"), SetOutcome::Exists);
     assert_eq!(store.read(b"k").as_deref(), Some(&b"2"[..]));
     let missing = store.set(
@@ -266,10 +262,7 @@ fn one_large_item_evicts_just_what_it_needs() {
         i += 1;
     }
     let before = store.stats();
-    assert_eq!(
-        store.put(b"large", &vec![2; 400_000]),
-        SetOutcome::Stored { cas: 0 }
-    );
+    assert_eq!(store.put(b"large", &vec![2; 400_000]), stored(400_000));
     let after = store.stats();
     store.audit();
     // Small holes cost the head of a piece each: 128 bytes in the arena hold 120.

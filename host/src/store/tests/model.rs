@@ -119,7 +119,8 @@ fn live(store: &Store, operations: u64, keys: u64, size_max: u64, seed: u64) {
         match choice {
             0..9 | 17 => assert_eq!(got.as_ref(), old, "{operation}"),
             9..16 => {
-                assert_eq!(outcome, SetOutcome::Stored { cas: 0 });
+                let len = value.len() as u32;
+                assert_eq!(outcome, SetOutcome::Stored { cas: 0, len });
                 twin.put(key, value);
             }
             16 => {}
