@@ -156,6 +156,7 @@ impl Store {
             }
             let mut nodes = Writer {
                 store: self,
+                evicts: true,
                 held: &mut *locked,
                 spared: &spared,
             };

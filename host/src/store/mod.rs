@@ -3,7 +3,7 @@
 //! All methods take `&self`; short locks inside, none held when a method returns. Closures
 //! handed in run under a lock: they copy and decide, and never block.
 //!
-//! - `arena`: the memory, `alloc`: who owns which part of it, `regions`: how it moves between items and index.
+//! - `arena`: the memory, `alloc`: who owns which part of it, `regions`, `shrink`: how it moves between items and index, and away.
 //! - `item`: what an item looks like, `index`: where it is, `shard`: index and LRU list under one lock.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
 //! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
@@ -35,6 +35,7 @@ mod read;
 mod regions;
 mod scan;
 mod shard;
+mod shrink;
 mod size_idle;
 mod stats;
 mod stream;
