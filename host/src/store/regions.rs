@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::alloc::{Kind, RegionUse};
 use super::arena::Addr;
-use super::index::NODE_PLAN;
+use super::bucket::NODE_PLAN;
 use super::item::{Item, KEY_BYTES_MAX};
-use super::shard::{Found, Locked};
 use super::shrink::Shrinking;
 use super::{NoRoom, Store};
 
@@ -45,6 +44,9 @@ impl From<NoRoom> for Stuck {
 
 /// Address space for limits set later: all of the machine's memory, up to what grains of 8 bytes reach.
 pub(super) fn reserve_bytes(limit: usize) -> usize {
+    if cfg!(miri) {
+        return limit;
+    }
     let info = rustix::system::sysinfo();
     let ram = info.totalram as usize * (info.mem_unit as usize).max(1);
     limit.max(ram.min(1 << 35))
@@ -198,22 +200,6 @@ impl Store {
         }
     }
 
-    /// Locks the shard of the item at `addr`, read without a lock, if there is such an item.
-    pub(super) fn lock_owner(&self, addr: Addr) -> Option<(Locked<'_>, Found<'_>)> {
-        let mut buffer = [0; KEY_BYTES_MAX];
-        let hash = self.hash(Item::at(&self.arena, addr).racy_key(&mut buffer)?);
-        let locked = self.lock(hash);
-        let slot = locked.slot_of(hash, addr)?;
-        // It is in the index, so it is an item, and stays one while the lock is held.
-        Some((
-            locked,
-            Found {
-                slot,
-                item: Item::at(&self.arena, addr),
-            },
-        ))
-    }
-
     fn move_item(&self, addr: Addr) -> Result<(), NoRoom> {
         let mut spare = None;
         loop {
@@ -250,7 +236,7 @@ impl Store {
 
     fn move_node(&self, addr: Addr) -> Result<(), NoRoom> {
         let mut buffer = [0; KEY_BYTES_MAX];
-        let hash = super::index::Bucket::some_item_of_node(&self.arena, addr)
+        let hash = super::bucket::Bucket::some_item_of_node(&self.arena, addr)
             .filter(|item| self.arena.holds(*item, 1))
             .and_then(|item| Item::at(&self.arena, item).racy_key(&mut buffer))
             .map(|key| self.hash(key));
