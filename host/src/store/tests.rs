@@ -6,6 +6,7 @@ mod concurrent;
 mod hostile;
 mod model;
 mod objects;
+mod order;
 mod shrink;
 
 use super::*;
