@@ -1,7 +1,7 @@
 //! The `cacheismo` binary: options in, rooms wired, serve.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,9 +147,8 @@ fn scripts(
 ) -> anyhow::Result<()> {
     let (cache, directories) = (cache.clone(), options.lua_scripts.clone());
     let interpreter = interpreter()?;
-    let load = move || {
-        let scripts = read_scripts(&directories).map_err(|error| format!("{error:#}"))?;
-        let types = cache.load_scripts(&interpreter, &scripts)?;
+    let take = move |scripts: &[cache::Script]| {
+        let types = cache.load_scripts(&interpreter, scripts)?;
         for name in types.iter().filter(|name| is_embedded(name)) {
             log::warn(format_args!(
                 "the script's type {name} takes the place of the embedded one"
@@ -157,13 +156,40 @@ fn scripts(
         }
         Ok(())
     };
-    if let Err(error) = load() {
+    start_scripts(&take, options)?;
+    let load = move || {
+        let scripts = read_scripts(&directories).map_err(|error| format!("{error:#}"))?;
+        take(&scripts).map_err(|error: cache::ScriptError| error.to_string())
+    };
+    surroundings.control.on_reload_scripts(load);
+    Ok(())
+}
+
+/// Loads the scripts for the first time; with `--objects-lenient` without those that fail.
+fn start_scripts(
+    take: impl Fn(&[cache::Script]) -> Result<(), cache::ScriptError>,
+    options: &RuntimeOptions,
+) -> anyhow::Result<()> {
+    let mut scripts = match read_scripts(&options.lua_scripts) {
+        Err(error) if options.lenient => {
+            log::warn(format_args!("{error:#}"));
+            return Ok(());
+        }
+        read => read?,
+    };
+    while let Err(error) = take(&scripts) {
         if !options.lenient {
-            bail!("{error}; --objects-lenient starts without the scripts");
+            bail!("{error}; --objects-lenient starts without the script");
         }
         log::warn(format_args!("{error}"));
+        let before = scripts.len();
+        let failed = error.script.unwrap_or_default();
+        scripts.retain(|(path, _)| Path::new(path).file_name() != Some(failed.as_ref()));
+        // An error of nobody's, or of one of the interpreter's own.
+        if scripts.len() == before {
+            break;
+        }
     }
-    surroundings.control.on_reload_scripts(load);
     Ok(())
 }
 

@@ -83,3 +83,46 @@ fn a_broken_script_stops_the_start_and_a_broken_edit_changes_nothing() {
     });
     assert!(reloaded, "the edited script is never used");
 }
+
+#[test]
+fn a_lenient_start_leaves_out_only_what_is_broken() {
+    let scripts = Scripts::new("greeter.lua", GREETER);
+    scripts.write("broken.lua", "x = = 1");
+    let refused = refusal(&["--lua-scripts", scripts.path()]);
+    assert!(
+        refused
+            .log
+            .contains("broken.lua:1: unexpected symbol near '='"),
+        "{refused:?}"
+    );
+    let server = Server::start(&["--objects-lenient", "--lua-scripts", scripts.path()]);
+    assert!(server.log().contains("broken.lua:1:"), "{}", server.log());
+    assert_eq!(server.connect().call("greeter:hello:you"), "hello you");
+}
+
+#[test]
+fn a_function_that_answers_nothing_is_a_miss_by_every_command() {
+    let scripts = Scripts::new(
+        "quiet.lua",
+        "quiet = {
+           nothing = function() end,
+           raw = function(command) command:writeString('X\\r\\n') end,
+         }",
+    );
+    let server = Server::start(&["--lua-scripts", scripts.path()]);
+    let mut client = server.connect();
+    for (request, reply) in [
+        ("get quiet:nothing:x\r\n", "END\r\n"),
+        ("gat 10 quiet:nothing:x\r\n", "END\r\n"),
+        ("mg quiet:nothing:x v\r\n", "EN\r\n"),
+        (
+            "mg quiet:raw:x v\r\n",
+            "SERVER_ERROR raw output is only possible for get\r\n",
+        ),
+        ("set quiet:nothing:x 0 0 1\r\n1\r\n", "STORED\r\n"),
+    ] {
+        assert_eq!(client.ask(request), reply, "{request}");
+    }
+    client.send("get quiet:raw:x\r\n");
+    assert_eq!(client.read_until(b"END\r\n"), b"X\r\nEND\r\n");
+}

@@ -1,6 +1,6 @@
 //! Requests of the binary protocol.
 
-use super::calls::{Call, Target};
+use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
 use super::dump::Dump;
 use super::text::OUT_BYTES_MAX;
@@ -199,7 +199,11 @@ impl Worker {
             Target::Item(key) => key,
             Target::Call(call) => {
                 self.told.command("get", std::iter::once(key));
+                let quiet = request.quiet;
                 return self.binary_call(&call, &[], touch, echo, out, |echo, out, reply| {
+                    let Some(reply) = reply else {
+                        return say(quiet, || echo.miss(out, shown));
+                    };
                     echo.hit(out, 0, 0, shown, reply.len());
                     out.extend_from_slice(reply);
                 });
@@ -246,10 +250,15 @@ impl Worker {
         touch: Option<Expiry>,
         echo: Echo,
         out: &mut Vec<u8>,
-        answer: impl FnOnce(Echo, &mut Vec<u8>, &[u8]),
+        answer: impl FnOnce(Echo, &mut Vec<u8>, Option<&[u8]>),
     ) -> Flow {
         match self.call(call, data, touch) {
-            CallOutcome::Reply | CallOutcome::Raw => answer(echo, out, &self.reply),
+            CallOutcome::Reply => answer(echo, out, Some(&self.reply)),
+            // Only a retrieval shows what was written, and then nothing is a miss.
+            CallOutcome::Raw if self.reply.is_empty() || !data.is_empty() => {
+                answer(echo, out, None);
+            }
+            CallOutcome::Raw => echo.message(out, Status::Invalid, RAW_REFUSED.as_bytes()),
             CallOutcome::Error(text) => echo.message(out, Status::Invalid, text.as_bytes()),
             CallOutcome::Lane(job) => return Flow::Lane(job),
         }

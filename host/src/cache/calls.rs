@@ -18,6 +18,8 @@ pub(super) mod handler;
 const ARGS_MAX: usize = 130;
 /// Runs of one call before a worker hands it to a lane, or a lane gives up, because others were faster each time.
 const RUNS_MAX: usize = 100;
+/// What a script may write only into the reply of `get` and its kin.
+pub(super) const RAW_REFUSED: &str = "raw output is only possible for get";
 /// Object type answered by the host itself.
 const HELP: &[u8] = b"help";
 

@@ -1,6 +1,6 @@
 //! Meta commands: `mg ms md ma mn me`.
 
-use super::calls::{Call, Target};
+use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
 use super::text::{OBJECT_NAME, arith_line};
 use super::worker::{CallOutcome, Flow, Worker};
@@ -165,7 +165,14 @@ impl Worker {
         let touch = meta.flags.ttl().map(|exptime| expiry(exptime, self.now));
         self.told.command("get", std::iter::once(key));
         match self.call(call, &[], touch) {
-            CallOutcome::Reply | CallOutcome::Raw => {
+            CallOutcome::Raw if self.reply.is_empty() => {
+                self.counters.get_misses.add_alone(1);
+                if !meta.flags.quiet() {
+                    status(out, MetaCode::Miss, meta);
+                }
+            }
+            CallOutcome::Raw => reply::server_error(out, RAW_REFUSED),
+            CallOutcome::Reply => {
                 let info = result_info(self.reply.len());
                 hit(out, meta, &info, self.now, |out| {
                     out.extend_from_slice(&self.reply)

@@ -33,7 +33,7 @@ pub use admin::MEMCACHED_VERSION;
 pub use calls::{LaneJob, LaneResult};
 pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Standalone};
-pub use scripts::Script;
+pub use scripts::{Script, ScriptError};
 pub use shared::Shared;
 pub use worker::{Connection, Progress, Worker};
 
@@ -119,7 +119,7 @@ impl Cache {
         &self,
         interpreter: &Source,
         scripts: &[Script],
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Vec<String>, ScriptError> {
         self.shared.load_scripts(interpreter, scripts)
     }
 

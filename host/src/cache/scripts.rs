@@ -32,6 +32,30 @@ fn handler_name(command: &str) -> String {
 /// A script: its path, for messages, and its text.
 pub type Script = (String, Vec<u8>);
 
+/// Why scripts were not loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ScriptError {
+    /// File name of the script that failed, if one did.
+    pub script: Option<String>,
+    message: String,
+}
+
+impl From<String> for ScriptError {
+    fn from(message: String) -> ScriptError {
+        ScriptError {
+            script: None,
+            message,
+        }
+    }
+}
+
+impl From<&str> for ScriptError {
+    fn from(message: &str) -> ScriptError {
+        message.to_owned().into()
+    }
+}
+
 /// The types there are.
 #[derive(Debug)]
 pub(super) struct Scripts {
@@ -113,7 +137,7 @@ impl Shared {
         self: &Arc<Shared>,
         interpreter: &Source,
         scripts: &[Script],
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Vec<String>, ScriptError> {
         let mut arguments = vec![self.rules()];
         for (name, text) in scripts {
             arguments.extend([name.clone().into_bytes(), text.clone()]);
@@ -177,7 +201,7 @@ impl Shared {
         self: &Arc<Shared>,
         interpreter: &Source,
         arguments: &[Vec<u8>],
-    ) -> Result<Vec<LoadedType>, String> {
+    ) -> Result<Vec<LoadedType>, ScriptError> {
         let mut limits = LimitsTable::default();
         limits.general = Limits {
             deadline_ms: SETUP_MS_MAX,
@@ -186,7 +210,7 @@ impl Shared {
         let registry = Registry::new(self.registry.engine().clone(), limits);
         let refused = registry.load(&[interpreter.clone().with_setup(Vec::new(), Vec::new())]);
         if let Some(error) = refused.first() {
-            return Err(error.to_string());
+            return Err(error.to_string().into());
         }
         let load = registry
             .types()
@@ -206,7 +230,10 @@ impl Shared {
                 script,
                 line,
                 message,
-            }) => Err(format!("{script}:{line}: {message}")),
+            }) => Err(ScriptError {
+                message: format!("{script}:{line}: {message}"),
+                script: Some(script).filter(|script| !script.is_empty()),
+            }),
             None => Ok(loaded.types),
         }
     }

@@ -28,13 +28,15 @@ pub struct FunctionRef {
 
 type Names = HashMap<Box<[u8]>, u16, rapidhash::fast::RandomState>;
 
+type Calls = HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState>;
+
 /// All object types, as they were at one moment.
 #[derive(Debug, Default)]
 pub struct Types {
     slots: Vec<Arc<ObjectType>>,
     by_name: Names,
     /// By `type:function`, as a virtual key begins.
-    calls: HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState>,
+    calls: Calls,
     /// Interpreters, which no virtual key names.
     interpreters: Names,
 }
@@ -427,20 +429,16 @@ impl Registry {
 }
 
 /// What virtual keys can name.
-fn calls(
-    slots: &[Arc<ObjectType>],
-    by_name: &Names,
-) -> HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState> {
-    let of_type = |(type_name, slot): (&Box<[u8]>, &u16)| {
-        let (type_name, slot) = (type_name.clone(), *slot);
-        let functions = slots[slot as usize].by_name.iter();
-        functions.map(move |(function, number)| {
+fn calls(slots: &[Arc<ObjectType>], by_name: &Names) -> Calls {
+    let mut calls = Calls::default();
+    for (type_name, &slot) in by_name {
+        for (function, &number) in &slots[slot as usize].by_name {
             let call = [&type_name[..], function].join(&b':');
-            let function = *number;
-            (call.into_boxed_slice(), FunctionRef { slot, function })
-        })
-    };
-    by_name.iter().flat_map(of_type).collect()
+            let function = number;
+            calls.insert(call.into(), FunctionRef { slot, function });
+        }
+    }
+    calls
 }
 
 /// One thread's view of the types: follows the registry, at the cost of one load per look.

@@ -13,8 +13,11 @@ use mio::{Events, Interest, Poll, Token};
 use crate::replies::Replies;
 use crate::workload::Entry;
 
-/// Requests in flight while a server is filled: few enough that big values don't pile up.
-const FILL_DEPTH: usize = 8;
+/// Requests in flight while a server is filled with a few big items, and with many small ones.
+const FILL_DEPTH_BIG: usize = 8;
+const FILL_DEPTH_SMALL: usize = 200;
+/// Items from here on are many.
+const MANY: u64 = 1000;
 const READ_BYTES: usize = 256 * 1024;
 
 /// What a run measured.
@@ -29,7 +32,11 @@ pub(crate) struct Outcome {
 /// Fills a server with what the workload needs.
 pub(crate) fn set_up(address: SocketAddr, entry: &Entry) -> anyhow::Result<()> {
     let mut next = 0;
-    let outcome = drive(address, entry, 1, FILL_DEPTH, |_, out| {
+    let depth = match entry.prepared {
+        ..MANY => FILL_DEPTH_BIG,
+        _ => FILL_DEPTH_SMALL,
+    };
+    let outcome = drive(address, entry, 1, depth, |_, out| {
         let more = next < entry.prepared;
         if more {
             (entry.prepare)(next, out);

@@ -26,7 +26,7 @@ struct Options {
     json: Option<String>,
 }
 
-const USAGE: &str = "options: --secs S (per round, 2) --rounds N (3) --connections N (16) \
+const USAGE: &str = "options: --secs S (per round, 2) --rounds N (3) --connections N (50) \
                      --only TEXT (workloads whose name contains it) --json FILE";
 
 fn main() -> anyhow::Result<()> {
@@ -105,7 +105,7 @@ fn options(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
     let mut options = Options {
         round: Duration::from_secs(2),
         rounds: 3,
-        connections: 16,
+        connections: 50,
         only: None,
         json: None,
     };

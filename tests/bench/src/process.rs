@@ -15,11 +15,16 @@ const GENERATOR_CORE: &str = "1";
 /// Memory given to each, in MiB: all data of all workloads fits.
 const MEMORY_MB: &str = "1024";
 
+/// Directories of Lua scripts.
+const SCRIPTS: [&str; 2] = ["scripts-lua", "tests/bench/scripts"];
+
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum System {
     /// The server of this repository, release build.
     Cacheismo,
+    /// The same with Lua scripts: ours and those of the bench.
+    CacheismoLua,
     /// Debian's memcached.
     Memcached,
     /// Debian's redis.
@@ -38,9 +43,16 @@ impl Running {
         let mut pinned = Command::new(tools::program("taskset"));
         pinned.args(["-c", SERVER_CORE]);
         Ok(match system {
-            System::Cacheismo => {
+            System::Cacheismo | System::CacheismoLua => {
                 let options = ["-p", "0", "-l", "127.0.0.1", "-t", "1", "-m", MEMORY_MB];
-                Self::Cacheismo(Server::spawn(pinned.arg(tools::cacheismo()).args(options)))
+                pinned.arg(tools::cacheismo()).args(options);
+                if system == System::CacheismoLua {
+                    for directory in SCRIPTS {
+                        pinned.arg("--lua-scripts");
+                        pinned.arg(tools::repository().join(directory));
+                    }
+                }
+                Self::Cacheismo(Server::spawn(&mut pinned))
             }
             System::Memcached => {
                 pinned.arg(tools::program("memcached"));

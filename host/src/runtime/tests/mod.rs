@@ -5,6 +5,7 @@ use crate::runtime as api;
 mod driver;
 mod hostile;
 mod imports;
+mod interpreter;
 mod lifecycle;
 mod loading;
 mod plain_world;

@@ -1,0 +1,110 @@
+//! The Lua interpreter as it is committed: scripts run once, and every instance starts from what they left.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::api::{
+    Budget, CallError, FunctionRef, Instances, LimitsTable, NoLog, Registry, SETUP, Scripted,
+    Source,
+};
+use super::{PlainWorld, engine};
+
+const SCRIPT: &str = "t = {}
+    local seed = math.random()
+    function t.seed(command, key) writeStringAsValue(command, key, seed) end
+    function t.bomb() local all = {} while true do all[#all + 1] = ('x'):rep(65536) .. #all end end";
+
+fn registry(script: &str) -> Registry {
+    let mut limits = LimitsTable::default();
+    // For busy machines.
+    limits.set("deadline_ms=20000").expect("a limit");
+    let registry = Registry::new(engine(), limits);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../objects/prebuilt/lua.wasm");
+    let arguments = vec![Vec::new(), b"t.lua".to_vec(), script.as_bytes().to_vec()];
+    let scripted = ["t:seed", "t:bomb"].map(|name| Scripted {
+        name: name.to_owned(),
+        by: "call",
+        writes: true,
+    });
+    let source = Source::file(&path).expect("the committed module");
+    let refused = registry.load(&[source.with_setup(arguments, scripted.into())]);
+    assert!(refused.is_empty(), "{refused:?}");
+    registry
+}
+
+fn function(registry: &Registry, name: &str) -> FunctionRef {
+    let function = registry.types().interpreter(b"lua", name.as_bytes());
+    function.expect("such a function")
+}
+
+fn call(
+    registry: &Registry,
+    instances: &mut Instances<PlainWorld>,
+    name: &str,
+) -> Result<Vec<u8>, CallError> {
+    let (type_name, short) = name.split_once(':').expect("type:function");
+    let args = [
+        b"x",
+        type_name.as_bytes(),
+        short.as_bytes(),
+        b"t:f:x",
+        b"get",
+        b"",
+        b"",
+    ];
+    let mut reply = Vec::new();
+    let (_, result) = instances.call(
+        function(registry, name),
+        &args,
+        Box::new(PlainWorld::new()),
+        Budget::Full,
+        &mut reply,
+    );
+    result.map(|()| reply)
+}
+
+#[test]
+fn every_instance_starts_from_what_the_scripts_left() {
+    let registry = registry(SCRIPT);
+    let mut instances: Vec<Instances<PlainWorld>> = (0..2)
+        .map(|_| Instances::new(&registry, Arc::new(NoLog)))
+        .collect();
+    // Had the scripts run again, they would have drawn another number.
+    let first = call(&registry, &mut instances[0], "t:seed").expect("answered");
+    assert_eq!(
+        call(&registry, &mut instances[1], "t:seed"),
+        Ok(first.clone())
+    );
+    assert!(matches!(
+        call(&registry, &mut instances[0], "t:bomb"),
+        Err(CallError::Limit(_))
+    ));
+    assert_eq!(call(&registry, &mut instances[0], "t:seed"), Ok(first));
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn an_instance_is_made_faster_than_the_scripts_run() {
+    let scripts = ["map", "quota", "set", "swcounter", "leaderboard", "bucket"];
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts-lua");
+    let texts = scripts.map(|name| {
+        std::fs::read_to_string(directory.join(format!("{name}.lua"))).expect("our script")
+    });
+    let script = format!(
+        "{SCRIPT}\n{}",
+        texts.map(|text| format!("do {text} end")).join("\n")
+    );
+    let registry = registry(&script);
+    let load = function(&registry, SETUP);
+    for round in 0..5 {
+        let start = Instant::now();
+        let rounds = if round == 0 { 1 } else { 200 };
+        for _ in 0..rounds {
+            let mut instances = Instances::new(&registry, Arc::new(NoLog));
+            let (_, made) = instances.prepare(load, Box::new(PlainWorld::new()));
+            made.expect("made");
+        }
+        println!("round {round}: {:?} each", start.elapsed() / rounds);
+    }
+}
