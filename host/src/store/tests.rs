@@ -8,6 +8,7 @@ mod model;
 mod objects;
 mod order;
 mod shrink;
+mod soak;
 
 use super::*;
 
