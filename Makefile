@@ -75,10 +75,11 @@ fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 			-max_total_time=$(SECONDS_EACH); \
 	done
 
-soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory
+soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory, CACHEISMO_SOAK_SECONDS=30 of churn in the store
 	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests
 	CACHEISMO_DIFFERENTIAL_COMMANDS=200000 $(CARGO) test --package cacheismo-tests --test e2e differential
 	$(CARGO) test --package cacheismo-tests --test e2e -- --ignored
+	$(CARGO) test --package cacheismo --lib store::tests::soak -- --ignored
 
 clean: ## Remove what the builds and tests made
 	$(CARGO) clean

@@ -8,9 +8,9 @@
 //! A tree's own batch is all or nothing. If a second tree of one commit finds no room after the first was changed, which
 //! takes objects of nearly the whole memory, all objects of the commit leave, as if evicted: nothing partial is ever seen.
 
+use super::bucket::NODE_PLAN;
 use super::draft::Draft;
 use super::fields::{Batch, Retired, SmallRef, Tree};
-use super::index::NODE_PLAN;
 use super::item::{Item, KEY_BYTES_MAX, flag};
 use super::nodes::Writer;
 use super::read::seconds;
@@ -156,6 +156,7 @@ impl Store {
             }
             let mut nodes = Writer {
                 store: self,
+                evicts: true,
                 held: &mut *locked,
                 spared: &spared,
             };

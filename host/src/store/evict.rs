@@ -54,6 +54,14 @@ impl Store {
         }
     }
 
+    /// Makes some room, wherever.
+    pub(super) fn make_any_room(&self) -> Result<(), NoRoom> {
+        if self.drop_dead() || self.evict_one(None).is_some() {
+            return Ok(());
+        }
+        Err(NoRoom)
+    }
+
     /// Frees what nobody can ask for any more; false when nothing is known to be.
     fn drop_dead(&self) -> bool {
         self.free_garbage(GARBAGE_AT_ONCE) > 0 || self.expire_one()

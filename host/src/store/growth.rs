@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::arena::Addr;
-use super::index::{Bucket, NODE_PLAN, Slot, bucket_of};
+use super::bucket::{Bucket, NODE_PLAN, Slot};
+use super::index::bucket_of;
 use super::item::Item;
 use super::shard::Locked;
 

@@ -24,7 +24,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Expiry;
-use super::alloc::{Chain, PIECE_HEAD, Plan, grains_of};
+use super::alloc::{Chain, Plan, grains_of};
 use super::arena::{Addr, Arena};
 use super::draft::Draft;
 use super::fields::Tree;
@@ -99,9 +99,9 @@ pub(super) fn set_older(arena: &Arena, addr: Addr, older: Addr) {
 /// An item in the arena. Its word 0 was read once: take a new `Item` after changing flags.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item<'m> {
-    arena: &'m Arena,
+    pub(super) arena: &'m Arena,
     addr: Addr,
-    word0: u64,
+    pub(super) word0: u64,
 }
 
 impl<'m> Item<'m> {
@@ -329,43 +329,6 @@ impl<'m> Item<'m> {
         &buffer[..len]
     }
 
-    /// Copies the key out while the item may be changing; what comes out is to be verified under the lock. `None` when
-    /// there is no key to be read. Every address and length is checked before it is followed, as all may be nonsense.
-    pub(super) fn racy_key<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> Option<&'b [u8]> {
-        if !self.arena.holds(self.addr, ITEM_GRAINS_MIN) {
-            return None;
-        }
-        let len = self.key_len();
-        let lead = (self.word0 >> 48).to_le_bytes();
-        buffer[..2].copy_from_slice(&lead[..2]);
-        let (mut piece, mut grains, mut byte) =
-            (self.addr, grains_of(self.word0), stream_at(self.word0));
-        let (mut at, mut next) = (2.min(len), self.chain().next);
-        while at < len {
-            let room = (grains as usize * self.arena.grain_bytes()).checked_sub(byte)?;
-            if !self.arena.holds(piece, grains) {
-                return None;
-            }
-            let run = room.min(len - at);
-            self.arena.read(piece, byte, run, &mut |bytes| {
-                buffer[at..at + bytes.len()].copy_from_slice(bytes);
-                at += bytes.len();
-            });
-            if at < len {
-                if next == 0 || !self.arena.holds(next, 1) {
-                    return None;
-                }
-                let word0 = self.arena.word0(next).load(Relaxed);
-                (piece, grains, byte) = (next, grains_of(word0), PIECE_HEAD);
-                if grains as usize * self.arena.grain_bytes() <= PIECE_HEAD {
-                    return None;
-                }
-                next = (word0 >> 32) as Addr;
-            }
-        }
-        (len > 0).then(|| &buffer[..len])
-    }
-
     /// A cursor at the beginning of the stream.
     pub(super) fn stream(&self) -> Stream<'m> {
         Stream {
@@ -427,8 +390,6 @@ impl<'m> Item<'m> {
     }
 }
 
-/// Grains of the fixed part of an item and its first optional field.
-const ITEM_GRAINS_MIN: u32 = 3;
 const BEFORE_EXPIRY: u64 = flag::CHAINED;
 const BEFORE_FLAGS: u64 = flag::CHAINED | flag::EXPIRES;
 const BEFORE_CAS: u64 = flag::CHAINED | flag::EXPIRES | flag::FLAGGED;

@@ -3,8 +3,8 @@
 //! All methods take `&self`; short locks inside, none held when a method returns. Closures
 //! handed in run under a lock: they copy and decide, and never block.
 //!
-//! - `arena`: the memory, `alloc`: who owns which part of it, `regions`: how it moves between items and index.
-//! - `item`: what an item looks like, `index`: where it is, `shard`: index and LRU list under one lock.
+//! - `arena`: the memory, `alloc`: who owns which part of it, `regions`, `shrink`: how it moves between items and index, and away.
+//! - `item`: what an item looks like, `index`, `bucket`: where it is, `shard`: index and LRU list under one lock.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
 //! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
@@ -16,6 +16,7 @@ mod api;
 mod arena;
 mod arith;
 mod bins;
+mod bucket;
 mod clock;
 mod commit;
 mod draft;
@@ -31,10 +32,12 @@ mod number;
 mod objects;
 mod os;
 mod prefetch;
+mod racy;
 mod read;
 mod regions;
 mod scan;
 mod shard;
+mod shrink;
 mod size_idle;
 mod stats;
 mod stream;
@@ -256,7 +259,7 @@ impl Store {
             match done {
                 Ok(result) => break Ok(result),
                 Err(shard::Room(plan)) => match self.make_room(&plan) {
-                    Ok(chain) if plan == index::NODE_PLAN => spare.node = Some(chain.head),
+                    Ok(chain) if plan == bucket::NODE_PLAN => spare.node = Some(chain.head),
                     Ok(chain) => spare.item = Some((plan, chain)),
                     Err(no_room) => break Err(no_room),
                 },

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Store;
 use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, grains_of};
-use super::arena::Addr;
+use super::arena::{Addr, REGION_GRAINS};
 use super::fields::{NODE_BYTES_MAX, NoRoom, NodeId, Nodes, Retired, Tree};
 use super::item::flag;
 use super::shard::Locked;
@@ -31,6 +31,8 @@ pub(super) struct Reader<'a>(pub &'a Store);
 /// Reads and writes blobs, evicting others for new ones.
 pub(super) struct Writer<'a, 'h> {
     pub store: &'a Store,
+    /// Whether others leave when there is no room.
+    pub evicts: bool,
     /// Shards locked by this thread, if it may evict.
     pub held: &'h mut [Locked<'a>],
     /// Items that must not leave.
@@ -75,6 +77,7 @@ impl Store {
         let mut garbage = self.garbage.lock();
         let mut nodes = Writer {
             store: self,
+            evicts: false,
             held: &mut [],
             spared: &[],
         };
@@ -90,6 +93,16 @@ impl Store {
             head: addr,
             next: (self.arena.word0(addr).load(Relaxed) >> 32) as Addr,
         }
+    }
+
+    /// True when some piece of a blob lies in region `from` or above.
+    pub(super) fn blob_reaches(&self, addr: Addr, from: u32) -> bool {
+        let mut reaches = false;
+        self.blob_pieces(addr, |piece, _| {
+            reaches = piece / REGION_GRAINS >= from;
+            !reaches
+        });
+        reaches
     }
 
     /// Visits the pieces of a blob: address and payload bytes, until `visit` says false.
@@ -191,7 +204,7 @@ impl Nodes for Writer<'_, '_> {
                 self.store.blob_write(chain.head, bytes);
                 return Ok(NodeId(chain.head));
             }
-            if !self.store.evict_held(self.held, self.spared) {
+            if !self.evicts || !self.store.evict_held(self.held, self.spared) {
                 return Err(NoRoom);
             }
         }

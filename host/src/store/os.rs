@@ -32,6 +32,9 @@ impl<T: Zeroable> Zeroed<T> {
         let bytes = len
             .checked_mul(size_of::<T>())
             .filter(|bytes| *bytes <= isize::MAX as usize)?;
+        #[cfg(miri)]
+        let start = miri::map(bytes.max(PAGE));
+        #[cfg(not(miri))]
         #[expect(unsafe_code, reason = "mmap has no safe form")]
         // SAFETY: a private anonymous mapping at an address of the kernel's choice touches no memory in use.
         let start = unsafe {
@@ -66,6 +69,12 @@ impl<T> Deref for Zeroed<T> {
 
 impl<T> Drop for Zeroed<T> {
     fn drop(&mut self) {
+        #[cfg(miri)]
+        miri::unmap(
+            self.start.as_ptr().cast(),
+            (self.len * size_of::<T>()).max(PAGE),
+        );
+        #[cfg(not(miri))]
         #[expect(unsafe_code, reason = "munmap has no safe form")]
         // SAFETY: `start` and the length are those of the mapping `map` made, and no borrow outlives `self`.
         // Elements need no drop: `map` asserted it.
@@ -75,6 +84,31 @@ impl<T> Drop for Zeroed<T> {
                 (self.len * size_of::<T>()).max(PAGE),
             )
         };
+    }
+}
+
+/// The interpreter that checks unsafe code knows no mappings: it gets memory of an allocator, aligned as they are.
+#[cfg(miri)]
+mod miri {
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+
+    fn layout(bytes: usize) -> Layout {
+        Layout::from_size_align(bytes, super::PAGE).expect("a size that was mapped before")
+    }
+
+    #[expect(unsafe_code, reason = "in place of mmap")]
+    pub(super) fn map(bytes: usize) -> *mut libc::c_void {
+        if bytes > isize::MAX as usize / 2 {
+            return libc::MAP_FAILED;
+        }
+        // SAFETY: at least a page is asked for.
+        unsafe { alloc_zeroed(layout(bytes)).cast() }
+    }
+
+    #[expect(unsafe_code, reason = "in place of munmap")]
+    pub(super) fn unmap(start: *mut libc::c_void, bytes: usize) {
+        // SAFETY: `map` returned it for as many bytes.
+        unsafe { dealloc(start.cast(), layout(bytes)) }
     }
 }
 
@@ -111,7 +145,8 @@ fn advise<T: Words>(words: &[T], advice: libc::c_int) {
     let range = words.as_ptr_range();
     let start = range.start.addr().next_multiple_of(PAGE);
     let end = range.end.addr() / PAGE * PAGE;
-    if start < end {
+    // Advice is only that: an interpreter without it behaves as well.
+    if start < end && !cfg!(miri) {
         #[expect(unsafe_code, reason = "madvise has no safe form")]
         // SAFETY: `start..end` lies inside `words`, which is borrowed for the call and so is mapped. The advice
         // changes at most the bits of these words, every bit pattern is a valid word, and they are atomics, which
@@ -133,6 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes no advice")]
     fn mapped_memory_is_zero_and_zero_again_after_release() {
         let words = Zeroed::<AtomicU64>::map(4096).expect("32 KiB");
         assert!(words.iter().all(|word| word.load(Relaxed) == 0));

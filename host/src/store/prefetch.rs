@@ -11,7 +11,8 @@ use arrayvec::ArrayVec;
 use super::Store;
 use super::alloc::{IN_USE, PREV_FREE, grains_of};
 use super::arena::Addr;
-use super::index::{Bucket, NODE_GRAINS_MAX, bucket_of, tag_of};
+use super::bucket::{Bucket, NODE_GRAINS_MAX};
+use super::index::{bucket_of, tag_of};
 use super::item::{self, Item};
 
 /// Keys whose memory is asked for together: as many lines as stay in a first-level cache meanwhile.

@@ -7,10 +7,10 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::alloc::{Kind, RegionUse};
-use super::arena::{Addr, REGION_GRAINS};
-use super::index::NODE_PLAN;
+use super::arena::Addr;
+use super::bucket::NODE_PLAN;
 use super::item::{Item, KEY_BYTES_MAX};
-use super::shard::{Found, Locked};
+use super::shrink::Shrinking;
 use super::{NoRoom, Store};
 
 /// Where the mover stands; guarded by its lock.
@@ -22,10 +22,31 @@ pub(super) struct Mover {
     hand: u32,
     /// Tick before which emptying is not tried again, after a failure.
     rest_until: u64,
+    pub shrinking: Shrinking,
+}
+
+/// Why a region was not emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stuck {
+    /// There is no room elsewhere, and nobody may leave.
+    NoRoom,
+    /// A part of a tree is there, whose parent only a walk through the tree finds.
+    Tree,
+    /// Somebody holds on to something there for long.
+    Busy,
+}
+
+impl From<NoRoom> for Stuck {
+    fn from(_: NoRoom) -> Stuck {
+        Stuck::NoRoom
+    }
 }
 
 /// Address space for limits set later: all of the machine's memory, up to what grains of 8 bytes reach.
 pub(super) fn reserve_bytes(limit: usize) -> usize {
+    if cfg!(miri) {
+        return limit;
+    }
     let info = rustix::system::sysinfo();
     let ram = info.totalram as usize * (info.mem_unit as usize).max(1);
     limit.max(ram.min(1 << 35))
@@ -39,7 +60,10 @@ const REST_TICKS: u64 = 1 << 16;
 impl Store {
     /// Changes the memory limit while serving; shrinking is finished by `maintain`.
     pub fn set_memory_limit(&self, bytes: usize) {
+        let mut mover = self.regions.lock();
         self.allow(bytes);
+        // What was begun for the limit before is begun again for this one.
+        self.end_shrinking(&mut mover);
     }
 
     /// Sets how many regions may be used.
@@ -108,7 +132,7 @@ impl Store {
         None
     }
 
-    fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
+    pub(super) fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
         let mut movable = alloc.region_use(region) == RegionUse::Extents;
         if movable {
             alloc.walk_used(&self.arena, region, |_, word0| {
@@ -121,6 +145,15 @@ impl Store {
     /// Moves everything out of a region. On success the region is `Emptied`, for the caller to use or retire.
     fn empty(&self, mover: &mut Mover, region: u32) -> bool {
         self.alloc.lock().close(&self.arena, region);
+        let emptied = self.empty_closed(mover, region).is_ok();
+        if !emptied {
+            self.alloc.lock().reopen(&self.arena, region);
+        }
+        emptied
+    }
+
+    /// Moves everything out of a closed region, which is `Emptied` on success and as it was otherwise.
+    pub(super) fn empty_closed(&self, mover: &mut Mover, region: u32) -> Result<(), Stuck> {
         // What is in the making or being freed has no owner yet or any more: it is met again or gone next time.
         for attempt in 0..64 {
             mover.extents.clear();
@@ -129,35 +162,31 @@ impl Store {
                 let mut alloc = self.alloc.lock();
                 alloc.walk_used(&self.arena, region, |addr, _| mover.extents.push(addr));
                 if alloc.end_emptying(region, mover.extents.len()) {
-                    return true;
+                    return Ok(());
                 }
             }
             for addr in mover.extents.drain(..) {
-                if self.move_extent(addr).is_err() {
-                    self.alloc.lock().reopen(&self.arena, region);
-                    return false;
-                }
+                self.move_extent(addr)?;
             }
             if attempt > 0 {
                 std::thread::yield_now();
             }
         }
-        self.alloc.lock().reopen(&self.arena, region);
-        false
+        Err(Stuck::Busy)
     }
 
     /// Moves the item or node an extent belongs to; does nothing if that cannot be found.
-    fn move_extent(&self, addr: Addr) -> Result<(), NoRoom> {
+    fn move_extent(&self, addr: Addr) -> Result<(), Stuck> {
         let word0 = self.arena.word0(addr).load(Relaxed);
         match Kind::of(word0) {
-            Kind::Head => self.move_item(addr),
+            Kind::Head => Ok(self.move_item(addr)?),
             Kind::Continuation => {
                 // The last piece links back to the head.
                 let mut piece = addr;
                 for _ in 0..1 << 24 {
                     let word0 = self.arena.word0(piece).load(Relaxed);
                     if Kind::of(word0) == Kind::Head {
-                        return self.move_item(piece);
+                        return Ok(self.move_item(piece)?);
                     }
                     piece = (word0 >> 32) as Addr;
                     if piece == 0 || !self.arena.holds(piece, 1) {
@@ -166,25 +195,9 @@ impl Store {
                 }
                 Ok(())
             }
-            Kind::Overflow => self.move_node(addr),
-            Kind::Node => Err(NoRoom),
+            Kind::Overflow => Ok(self.move_node(addr)?),
+            Kind::Node => Err(Stuck::Tree),
         }
-    }
-
-    /// Locks the shard of the item at `addr`, read without a lock, if there is such an item.
-    pub(super) fn lock_owner(&self, addr: Addr) -> Option<(Locked<'_>, Found<'_>)> {
-        let mut buffer = [0; KEY_BYTES_MAX];
-        let hash = self.hash(Item::at(&self.arena, addr).racy_key(&mut buffer)?);
-        let locked = self.lock(hash);
-        let slot = locked.slot_of(hash, addr)?;
-        // It is in the index, so it is an item, and stays one while the lock is held.
-        Some((
-            locked,
-            Found {
-                slot,
-                item: Item::at(&self.arena, addr),
-            },
-        ))
     }
 
     fn move_item(&self, addr: Addr) -> Result<(), NoRoom> {
@@ -223,7 +236,7 @@ impl Store {
 
     fn move_node(&self, addr: Addr) -> Result<(), NoRoom> {
         let mut buffer = [0; KEY_BYTES_MAX];
-        let hash = super::index::Bucket::some_item_of_node(&self.arena, addr)
+        let hash = super::bucket::Bucket::some_item_of_node(&self.arena, addr)
             .filter(|item| self.arena.holds(*item, 1))
             .and_then(|item| Item::at(&self.arena, item).racy_key(&mut buffer))
             .map(|key| self.hash(key));
@@ -238,32 +251,14 @@ impl Store {
         Ok(())
     }
 
-    /// Deferred work: shrinks the index, and the arena after its limit was lowered.
-    pub(super) fn settle_regions(&self, budget: usize) -> usize {
-        let mut done = 0;
-        for id in 0..self.shards.len() {
-            let mut locked = self.lock_shard(id);
-            while done < budget && locked.shrink() {
-                done += 1;
-            }
-        }
-        if let Some(mut mover) = self.regions.try_lock() {
-            self.shrink_index();
-            while done < budget && self.shrink_arena(&mut mover) {
-                done += 64;
-            }
-        }
-        done
-    }
-
     /// Gives an emptied region back. Its memory goes first: once it is retired, anybody may place items there.
-    fn give_back(&self, region: u32) {
+    pub(super) fn give_back(&self, region: u32) {
         self.arena.release(region);
         self.alloc.lock().retire(region);
     }
 
     /// Gives the last region of the index back when no shard has a bucket there, with some slack.
-    fn shrink_index(&self) {
+    pub(super) fn shrink_index(&self) {
         let regions = self.index.regions();
         if regions < 2 {
             return;
@@ -283,25 +278,5 @@ impl Store {
             return;
         }
         self.give_back(region);
-    }
-
-    /// Empties the last region in use when more are in use than allowed. False when there is nothing to do, or nothing
-    /// can be done now.
-    fn shrink_arena(&self, mover: &mut Mover) -> bool {
-        let region = {
-            let alloc = self.alloc.lock();
-            if alloc.regions_used <= alloc.regions_allowed {
-                return false;
-            }
-            (0..alloc.regions_end())
-                .rev()
-                .find(|r| self.is_movable(&alloc, *r))
-        };
-        // Trees stay where they are; when they are in the way the oldest items leave until some region has none.
-        let Some(region) = region.filter(|region| self.empty(mover, *region)) else {
-            return self.free_garbage(REGION_GRAINS as usize) > 0 || self.evict_lru(None).is_some();
-        };
-        self.give_back(region);
-        true
     }
 }

@@ -11,7 +11,8 @@ use parking_lot::MutexGuard;
 
 use super::alloc::{Chain, Plan};
 use super::arena::Addr;
-use super::index::{Bucket, NODE_PLAN, Slot, bucket_of, tag_of};
+use super::bucket::{Bucket, NODE_PLAN, Slot};
+use super::index::{bucket_of, tag_of};
 use super::item::{Item, KEY_BYTES_MAX};
 use super::size_idle::Candidates;
 use super::stream::Stream;

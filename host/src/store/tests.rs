@@ -6,6 +6,9 @@ mod concurrent;
 mod hostile;
 mod model;
 mod objects;
+mod order;
+mod shrink;
+mod soak;
 
 use super::*;
 

@@ -14,6 +14,16 @@ impl Allocator {
             .unwrap_or(RegionUse::Idle)
     }
 
+    /// True when a region holds extents and is not being emptied.
+    pub(super) fn holds_extents(&self, region: u32) -> bool {
+        self.region_use(region) == RegionUse::Extents
+    }
+
+    /// True while a region is being emptied.
+    pub(super) fn is_closing(&self, region: u32) -> bool {
+        self.region_use(region) == RegionUse::Closing
+    }
+
     /// Regions ever used are below this.
     pub(super) fn regions_end(&self) -> u32 {
         self.regions.len() as u32

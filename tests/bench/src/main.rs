@@ -5,6 +5,7 @@
 //! On shared cores CPU time per request is the steadier figure: throughput follows the neighbours.
 
 mod load;
+mod memory;
 mod process;
 mod replies;
 mod report;
@@ -27,7 +28,7 @@ struct Options {
 }
 
 const USAGE: &str = "options: --secs S (per round, 2) --rounds N (3) --connections N (50) \
-                     --only TEXT (workloads whose name contains it) --json FILE";
+                     --only TEXT (workloads whose name contains it, or memory) --json FILE";
 
 fn main() -> anyhow::Result<()> {
     let options = options(std::env::args().skip(1))?;
@@ -43,8 +44,14 @@ fn main() -> anyhow::Result<()> {
             rows.extend(run(&workload, &options).with_context(|| workload.name.clone())?);
         }
     }
-    ensure!(!rows.is_empty(), "no workload is named like that");
-    print!("{}", report::table(&rows));
+    let memory = memory::is_wanted(options.only.as_deref());
+    ensure!(memory || !rows.is_empty(), "no workload is named like that");
+    if !rows.is_empty() {
+        print!("{}", report::table(&rows));
+    }
+    if memory {
+        print!("\n{}", memory::table()?);
+    }
     let json = serde_json::to_string_pretty(&rows)?;
     match &options.json {
         Some(path) => std::fs::write(path, json + "\n")?,

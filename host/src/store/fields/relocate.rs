@@ -3,7 +3,7 @@
 //! Ids have a fixed length wherever they are stored, so that a parent is corrected in place and no node changes its size.
 
 use super::entries::Forward;
-use super::node::{self, Branch, INLINE, LEAF_HEAD};
+use super::node::{self, Branch, INLINE, LEAF_HEAD, NODE_BYTES_MAX};
 use super::{NoRoom, NodeId, Nodes, Tree};
 
 /// Where a relocation stands.
@@ -64,9 +64,11 @@ impl Tree {
         let from = std::mem::take(&mut cursor.from);
         let (root, result) = relocation.node(root, &from, None);
         self.root = Some(root);
-        match relocation.stopped {
-            Some(from) => cursor.from = from,
-            None => cursor.done = true,
+        match (relocation.stopped, result) {
+            // What was moved need not move again.
+            (_, Err(_)) => cursor.from = from,
+            (Some(next), _) => cursor.from = next,
+            (None, _) => cursor.done = true,
         }
         result
     }
@@ -131,6 +133,7 @@ impl<N: Nodes> Relocation<'_, N> {
         self.budget = self.budget.saturating_sub(1 + aside.len());
         for (end, len, id) in aside {
             if (self.must)(id) {
+                self.budget = self.budget.saturating_sub(len / NODE_BYTES_MAX);
                 let moved = move_blob(self.nodes, id, len)?;
                 bytes[end - 4..end].copy_from_slice(&moved.0.to_le_bytes());
             }

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::Cursor;
 use super::super::entries::Forward;
 use super::super::node::{NODE_BYTES_MAX, NODE_BYTES_MIN};
 use super::super::tree::heap::Heap;
@@ -442,4 +443,35 @@ fn a_name_beyond_the_limit_finds_no_room_and_changes_nothing() {
         tree.get(&heap, &longest, &mut Vec::new()),
         Some(longest.len())
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn a_tree_moves_bit_by_bit_and_stays_whole_when_room_runs_out(
+        fields in proptest::collection::btree_map(name(), value(), 0..400),
+        value in proptest::option::of(value()),
+        budget in 1usize..50,
+        room in 1usize..60,
+    ) {
+        let mut heap = Heap::with_grain(32);
+        let mut tree = Tree::default();
+        let changes: Changes = fields.iter().map(|(n, v)| (n.clone(), Some(v.clone()))).collect();
+        let batch = Batch { fields: &as_fields(&changes), clear: false, value: value.as_deref().map(Some) };
+        tree.apply(&mut heap, &batch, &mut Retired::default()).expect("room");
+        let old: BTreeSet<u32> = heap.blobs.keys().copied().collect();
+        let mut cursor = Cursor::default();
+        let mut steps = 0;
+        while !cursor.is_done() {
+            heap.allocs_left = Some(room);
+            let before = heap.blobs.keys().filter(|id| old.contains(id)).count();
+            let done = tree.relocate(&mut heap, &|id| old.contains(&id.0), budget, &mut cursor);
+            let after = heap.blobs.keys().filter(|id| old.contains(id)).count();
+            prop_assert!(done.is_ok() || after < before, "some of it was moved");
+            check(&tree, &heap, &fields, value.as_deref());
+            steps += 1;
+            prop_assert!(steps < 10_000);
+        }
+        prop_assert!(heap.blobs.keys().all(|id| !old.contains(id)), "all were moved");
+    }
 }

@@ -1,0 +1,341 @@
+//! A bucket of the index: a cache line, and nodes when it runs over. Their bytes are drawn in `index.rs`.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::alloc::{Kind, Plan};
+use super::arena::{Addr, Arena};
+use super::index::LINE_WORDS;
+
+const LINE_SLOTS: usize = 12;
+const NODE_SLOTS: usize = 5;
+const NODE_BYTES: usize = 32;
+/// Grains of a node, those of the smallest size assumed.
+pub(super) const NODE_GRAINS_MAX: u32 = (NODE_BYTES / 8) as u32;
+
+/// What an overflow node asks of the allocator.
+pub(super) const NODE_PLAN: Plan = Plan {
+    kind: Kind::Overflow,
+    word0: 0,
+    header: NODE_BYTES,
+    stream: 0,
+    chained: 0,
+};
+
+/// A slot of a bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// First word of the line or node.
+    base: usize,
+    i: usize,
+    node: bool,
+}
+
+/// A bucket: its line and nodes.
+#[derive(Clone, Copy)]
+pub(super) struct Bucket<'m> {
+    arena: &'m Arena,
+    line: usize,
+}
+
+impl<'m> Bucket<'m> {
+    pub(super) fn new(arena: &'m Arena, line: usize) -> Bucket<'m> {
+        Bucket { arena, line }
+    }
+
+    fn half(&self, base: usize, i: usize) -> u32 {
+        (self.arena.load(base + i / 2) >> (32 * (i % 2))) as u32
+    }
+
+    fn set_half(&self, base: usize, i: usize, value: u32) {
+        let kept = self.arena.load(base + i / 2) & !(0xffff_ffff << (32 * (i % 2)));
+        self.arena
+            .store(base + i / 2, kept | u64::from(value) << (32 * (i % 2)));
+    }
+
+    fn node_link(&self, base: usize) -> (usize, usize) {
+        if base == self.line {
+            (base, 15)
+        } else {
+            (base, 2 + NODE_SLOTS)
+        }
+    }
+
+    /// The node after `base` (the line or a node), or 0.
+    fn next(&self, base: usize) -> Addr {
+        let (base, i) = self.node_link(base);
+        self.half(base, i)
+    }
+
+    fn set_next(&self, base: usize, node: Addr) {
+        let (base, i) = self.node_link(base);
+        self.set_half(base, i, node);
+    }
+
+    fn slots(&self, base: usize) -> impl DoubleEndedIterator<Item = Slot> + use<> {
+        let node = base != self.line;
+        (0..if node { NODE_SLOTS } else { LINE_SLOTS }).map(move |i| Slot { base, i, node })
+    }
+
+    /// The address in a slot.
+    pub(super) fn addr(&self, slot: Slot) -> Addr {
+        self.half(slot.base, slot.i + if slot.node { 2 } else { 0 })
+    }
+
+    /// Points a slot to where its item moved.
+    pub(super) fn set_addr(&self, slot: Slot, addr: Addr) {
+        self.set_half(slot.base, slot.i + if slot.node { 2 } else { 0 }, addr);
+    }
+
+    fn tag(&self, slot: Slot) -> u8 {
+        let (word, shift) = if slot.node {
+            (slot.base, 16 + 8 * slot.i)
+        } else {
+            (slot.base + 6 + slot.i / 8, 8 * (slot.i % 8))
+        };
+        (self.arena.load(word) >> shift) as u8
+    }
+
+    fn set_tag(&self, slot: Slot, tag: u8) {
+        let (word, shift) = if slot.node {
+            (slot.base, 16 + 8 * slot.i)
+        } else {
+            (slot.base + 6 + slot.i / 8, 8 * (slot.i % 8))
+        };
+        if slot.node {
+            // The allocator may change its tag in the same word at any time.
+            let flip = (self.arena.load(word) ^ u64::from(tag) << shift) & 0xff << shift;
+            self.arena.words(word, 1)[0].fetch_xor(flip, Relaxed);
+        } else {
+            self.arena.store(
+                word,
+                self.arena.load(word) & !(0xff << shift) | u64::from(tag) << shift,
+            );
+        }
+    }
+
+    /// The first slot with `tag` whose address passes `is`.
+    #[inline]
+    pub(super) fn find(&self, tag: u8, mut is: impl FnMut(Addr) -> bool) -> Option<(Slot, Addr)> {
+        let (low, high) = self.hits(tag);
+        for (mut hits, first) in [(low, 0), (high, 8)] {
+            while hits != 0 {
+                let i = first + hits.trailing_zeros() as usize / 8;
+                hits &= hits - 1;
+                let addr = self.half(self.line, i);
+                if addr != 0 && is(addr) {
+                    let slot = Slot {
+                        base: self.line,
+                        i,
+                        node: false,
+                    };
+                    return Some((slot, addr));
+                }
+            }
+        }
+        match self.next(self.line) {
+            0 => None,
+            node => self.find_in_nodes(node, tag, &mut is),
+        }
+    }
+
+    /// Slots of the line with `tag`: a bit in the byte of each, of the first eight and of the last four.
+    #[inline]
+    fn hits(&self, tag: u8) -> (u64, u64) {
+        let ones = u64::from(tag) * LOW_BYTES;
+        let low = zero_bytes(self.arena.load(self.line + 6) ^ ones);
+        let high = zero_bytes(self.arena.load(self.line + 7) ^ ones);
+        (low, high & 0xffff_ffff)
+    }
+
+    fn find_in_nodes(
+        &self,
+        mut node: Addr,
+        tag: u8,
+        is: &mut dyn FnMut(Addr) -> bool,
+    ) -> Option<(Slot, Addr)> {
+        while node != 0 {
+            let base = self.arena.at(node);
+            let slots = self.slots(base).filter(|slot| self.tag(*slot) == tag);
+            for slot in slots {
+                let addr = self.addr(slot);
+                if addr != 0 && is(addr) {
+                    return Some((slot, addr));
+                }
+            }
+            node = self.next(base);
+        }
+        None
+    }
+
+    /// Addresses in the line that may be the one for `tag`; racy, for prefetching. When there is none, the node to look
+    /// on in, or 0.
+    #[inline]
+    pub(super) fn guess(&self, tag: u8, mut see: impl FnMut(Addr)) -> Addr {
+        let (low, high) = self.hits(tag);
+        for (mut hits, first) in [(low, 0), (high, 8)] {
+            while hits != 0 {
+                see(self.half(self.line, first + hits.trailing_zeros() as usize / 8));
+                hits &= hits - 1;
+            }
+        }
+        match (low, high) {
+            (0, 0) => self.next(self.line),
+            _ => 0,
+        }
+    }
+
+    /// As `guess`, in a node.
+    pub(super) fn guess_in_node(&self, node: Addr, tag: u8, mut see: impl FnMut(Addr)) -> Addr {
+        let base = self.arena.at(node);
+        let mut found = false;
+        for slot in self.slots(base).filter(|slot| self.tag(*slot) == tag) {
+            see(self.addr(slot));
+            found = true;
+        }
+        if found { 0 } else { self.next(base) }
+    }
+
+    /// An empty slot, or the last base, where a node is to be hung.
+    pub(super) fn vacancy(&self) -> Result<Slot, usize> {
+        // Tag 0 is nobody's.
+        let (low, high) = self.hits(0);
+        let first = match (low, high) {
+            (0, 0) => None,
+            (0, _) => Some(8 + high.trailing_zeros() as usize / 8),
+            _ => Some(low.trailing_zeros() as usize / 8),
+        };
+        if let Some(i) = first {
+            return Ok(Slot {
+                base: self.line,
+                i,
+                node: false,
+            });
+        }
+        let mut base = self.line;
+        loop {
+            let found = |base| self.slots(base).find(|slot| self.addr(*slot) == 0);
+            if base != self.line
+                && let Some(slot) = found(base)
+            {
+                return Ok(slot);
+            }
+            match self.next(base) {
+                0 => return Err(base),
+                node => base = self.arena.at(node),
+            }
+        }
+    }
+
+    /// Hangs an empty node, fresh from the allocator, behind `base`.
+    pub(super) fn hang(&self, base: usize, node: Addr) {
+        let words = self.arena.at(node);
+        for word in 1..NODE_BYTES / 8 {
+            self.arena.store(words + word, 0);
+        }
+        self.set_next(base, node);
+    }
+
+    /// Fills a slot.
+    pub(super) fn fill(&self, slot: Slot, tag: u8, addr: Addr) {
+        self.set_addr(slot, addr);
+        self.set_tag(slot, tag);
+    }
+
+    /// Empties a slot, fills the hole from the last node, and returns a node that became empty.
+    pub(super) fn clear(&self, slot: Slot) -> Option<Addr> {
+        let (mut before, mut last, mut node) = (self.line, self.line, self.next(self.line));
+        while node != 0 {
+            before = last;
+            last = self.arena.at(node);
+            node = self.next(last);
+        }
+        if last == self.line {
+            self.fill(slot, 0, 0);
+            return None;
+        }
+        let donor = self.slots(last).rfind(|s| self.addr(*s) != 0);
+        match donor {
+            Some(donor) if donor != slot => {
+                self.fill(slot, self.tag(donor), self.addr(donor));
+                self.fill(donor, 0, 0);
+            }
+            _ => self.fill(slot, 0, 0),
+        }
+        if self.slots(last).all(|s| self.addr(s) == 0) {
+            let empty = self.next(before);
+            self.set_next(before, 0);
+            return Some(empty);
+        }
+        None
+    }
+
+    /// Visits all filled slots.
+    pub(super) fn each(&self, mut visit: impl FnMut(Slot, u8, Addr)) {
+        let mut base = self.line;
+        loop {
+            for slot in self.slots(base) {
+                let addr = self.addr(slot);
+                if addr != 0 {
+                    visit(slot, self.tag(slot), addr);
+                }
+            }
+            match self.next(base) {
+                0 => return,
+                node => base = self.arena.at(node),
+            }
+        }
+    }
+
+    /// Visits the nodes.
+    pub(super) fn nodes(&self, mut visit: impl FnMut(Addr)) {
+        let mut node = self.next(self.line);
+        while node != 0 {
+            let next = self.next(self.arena.at(node));
+            visit(node);
+            node = next;
+        }
+    }
+
+    /// Replaces node `from` by its copy `to`; false when the bucket has no such node.
+    pub(super) fn move_node(&self, from: Addr, to: Addr) -> bool {
+        let mut base = self.line;
+        loop {
+            match self.next(base) {
+                0 => return false,
+                node if node == from => break,
+                node => base = self.arena.at(node),
+            }
+        }
+        let (old, new) = (self.arena.at(from), self.arena.at(to));
+        for word in 1..NODE_BYTES / 8 {
+            self.arena.store(new + word, self.arena.load(old + word));
+        }
+        for (a, b) in self.slots(old).zip(self.slots(new)) {
+            self.set_tag(b, self.tag(a));
+        }
+        self.set_next(base, to);
+        true
+    }
+
+    /// Any item hanging on `node`, to find whose bucket it is; racy.
+    pub(super) fn some_item_of_node(arena: &Arena, node: Addr) -> Option<Addr> {
+        (2..2 + NODE_SLOTS)
+            .map(|i| arena.half(node, i))
+            .find(|addr| *addr != 0)
+    }
+
+    /// Empties the line's slots and unhangs its nodes, which the caller takes.
+    pub(super) fn reset(&self) {
+        for word in 0..LINE_WORDS {
+            self.arena.store(self.line + word, 0);
+        }
+    }
+}
+
+const LOW_BYTES: u64 = 0x0101_0101_0101_0101;
+
+/// The high bit of each byte that is zero.
+fn zero_bytes(word: u64) -> u64 {
+    const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
+}
