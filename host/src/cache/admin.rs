@@ -3,8 +3,9 @@
 use std::fmt::Display;
 
 use super::clock::expiry;
+use super::connection::Flow;
 use super::dump::Dump;
-use super::worker::{Flow, Worker};
+use super::worker::Worker;
 use crate::protocol::reply;
 use crate::protocol::{Classes, Command, LruCrawler, Slabs, Tokens};
 use crate::store::{Expiry, Now};

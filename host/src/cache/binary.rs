@@ -2,9 +2,10 @@
 
 use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
+use super::connection::{CallOutcome, Connection, Flow, Progress};
 use super::dump::Dump;
 use super::text::OUT_BYTES_MAX;
-use super::worker::{CallOutcome, Connection, Flow, Progress, Worker, swallow};
+use super::worker::Worker;
 use crate::protocol::binary::{self, Arith, Command, Echo, Parsed, Request, Status, StoreVerb};
 use crate::store::{
     self, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, GetOptions, Key, SetMode, SetOutcome,
@@ -37,7 +38,7 @@ impl Worker {
                     let raw = &input[at..at + consumed];
                     at += consumed;
                     let flow = self.request(connection, &request, out);
-                    if let Some(progress) = Worker::stop(connection, (flow, None), raw, at) {
+                    if let Some(progress) = connection.stop((flow, None), raw, at) {
                         return progress;
                     }
                 }
@@ -49,7 +50,7 @@ impl Worker {
                     if refusal.close {
                         return Progress::Close { consumed: at };
                     }
-                    at = swallow(connection, refusal.swallow, input, at);
+                    at = connection.skip(refusal.swallow, input, at);
                 }
                 Parsed::TooLarge(refused) => {
                     self.counters.store_too_large.add_alone(1);
@@ -61,7 +62,7 @@ impl Worker {
                             .delete(key, self.now, &DeleteOptions::default());
                     }
                     refused.echo.error(out, Status::TooLarge);
-                    at = swallow(connection, refused.swallow, input, at + refused.consumed);
+                    at = connection.skip(refused.swallow, input, at + refused.consumed);
                 }
             }
         }

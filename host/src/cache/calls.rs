@@ -4,15 +4,22 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::scripts::{Answer, ScriptFunction, Scripts};
-use super::shared::Shared;
+use super::connection::CallOutcome;
+use super::scripts::{Answer, Scripts};
 use super::transaction::{OBJECT_NAME_BYTES_MAX, Transaction};
-use super::worker::{CallOutcome, Worker};
+use super::worker::Worker;
 use crate::protocol::VirtualKey;
 use crate::runtime::{Budget, CallError, FunctionRef, Instances, Stop, help};
 use crate::store::{CommitError, Expiry, Key};
 
 pub(super) mod handler;
+mod lane;
+mod target;
+mod told;
+
+pub use lane::{LaneJob, LaneResult};
+pub(super) use target::{Call, Target};
+pub(super) use told::Told;
 
 /// Arguments of a call, the object's key included. More than a key of 250 bytes can hold.
 const ARGS_MAX: usize = 130;
@@ -20,119 +27,12 @@ const ARGS_MAX: usize = 130;
 const RUNS_MAX: usize = 100;
 /// What a script may write only into the reply of `get` and its kin.
 pub(super) const RAW_REFUSED: &str = "raw output is only possible for get";
-/// Object type answered by the host itself.
-const HELP: &[u8] = b"help";
-
-/// What a key of a client leads to, and the hash of the item that is there.
-#[derive(Clone, Debug)]
-pub(super) enum Target<'a> {
-    /// The item of that key.
-    Item(Key<'a>),
-    /// A function of an object.
-    Call(Call<'a>),
-}
-
-impl Target<'_> {
-    /// Hash of the item or the object's.
-    pub(super) fn hash(&self) -> u64 {
-        match self {
-            Target::Item(key) => key.hash,
-            Target::Call(call) => call.hash,
-        }
-    }
-}
-
-/// A key that calls a function.
-#[derive(Clone, Debug)]
-pub(super) struct Call<'a> {
-    virtual_key: VirtualKey<'a>,
-    /// Of the object's name; 0 when that is too long for any object.
-    hash: u64,
-    /// `None` is the host's own help.
-    function: Option<FunctionRef>,
-    /// It may write.
-    writes: bool,
-    /// Its calls have been slow of late.
-    on_lane: bool,
-    /// The function is a script's.
-    script: bool,
-}
-
-/// What an interpreter is told of the client's command beside the arguments.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    /// Its name.
-    command: &'static [u8],
-    /// `u32` flags, `u32` noreply, `i64` exptime, `u64` delta, or nothing for all zero.
-    numbers: Vec<u8>,
-    /// All its keys, each its length and bytes.
-    keys: Vec<u8>,
-}
-
-impl Told {
-    /// A command with these keys, without numbers.
-    pub(super) fn command<'k>(
-        &mut self,
-        command: &'static str,
-        keys: impl Iterator<Item = &'k [u8]>,
-    ) {
-        self.command = command.as_bytes();
-        self.numbers.clear();
-        self.keys.clear();
-        for key in keys {
-            self.keys
-                .extend_from_slice(&(key.len() as u32).to_le_bytes());
-            self.keys.extend_from_slice(key);
-        }
-    }
-
-    /// A storage command.
-    pub(super) fn set(&mut self, key: &[u8], flags: u32, noreply: bool, exptime: i64) {
-        self.command("set", std::iter::once(key));
-        self.numbers(flags, noreply, exptime, 0);
-    }
-
-    /// Its numbers.
-    pub(super) fn numbers(&mut self, flags: u32, noreply: bool, exptime: i64, delta: u64) {
-        self.numbers.clear();
-        self.numbers.extend_from_slice(&flags.to_le_bytes());
-        self.numbers
-            .extend_from_slice(&u32::from(noreply).to_le_bytes());
-        self.numbers.extend_from_slice(&exptime.to_le_bytes());
-        self.numbers.extend_from_slice(&delta.to_le_bytes());
-    }
-}
-
 /// Why a call has no reply.
 enum Failure {
     /// For the client.
     Text(String),
     /// It has to run where it may wait.
     Lane,
-}
-
-/// A call on its way to a thread that may wait, with everything it needs.
-#[derive(Debug)]
-pub struct LaneJob {
-    shared: Arc<Shared>,
-    function: FunctionRef,
-    writes: bool,
-    type_name: Vec<u8>,
-    key: Vec<u8>,
-    name: String,
-    args: Vec<Vec<u8>>,
-    touch: Option<Expiry>,
-    /// Hashes of names to lock beside the object's.
-    wanted: Vec<u64>,
-    of_handler: bool,
-}
-
-/// What came of it: the reply, or the error line for the client.
-#[derive(Debug)]
-pub struct LaneResult {
-    result: Result<Vec<u8>, String>,
-    /// Of the handler of a command, not of a virtual key.
-    pub(super) of_handler: bool,
 }
 
 type Args<'a> = ArrayVec<&'a [u8], ARGS_MAX>;
@@ -180,59 +80,6 @@ impl Call<'_> {
 }
 
 impl Worker {
-    /// Where a key leads.
-    #[inline]
-    pub(super) fn target<'a>(&mut self, key: &'a [u8]) -> Target<'a> {
-        match memchr::memchr(b':', key).and_then(|_| self.virtual_key(key)) {
-            Some(call) => Target::Call(call),
-            None => Target::Item(self.shared.store.key(key)),
-        }
-    }
-
-    /// What the key calls; `None` when it is an ordinary key.
-    fn virtual_key<'a>(&mut self, key: &'a [u8]) -> Option<Call<'a>> {
-        let virtual_key = VirtualKey::parse(key)?;
-        let mut call = Call {
-            virtual_key,
-            hash: 0,
-            function: None,
-            writes: false,
-            on_lane: false,
-            script: false,
-        };
-        let types = self.types.types();
-        if let Some(scripts) = self.scripts.load()
-            && let Some(script_type) = scripts.types.get(virtual_key.type_name())
-        {
-            call.script = true;
-            let &ScriptFunction { function, writes } =
-                script_type.functions.get(virtual_key.function())?;
-            call.writes = writes;
-            call.function = Some(function);
-            call.on_lane = types.of(function).wants_lane(function);
-        } else if let Some(function) = types.find(virtual_key.call()) {
-            let object = types.of(function);
-            call.function = Some(function);
-            call.writes = object.function(function).is_some_and(|f| f.writes);
-            call.on_lane = object.wants_lane(function);
-        } else {
-            let help = virtual_key.type_name() == HELP && types.iter().next().is_some();
-            return help.then_some(call);
-        }
-        call.hash = self.object_hash(&virtual_key);
-        Some(call)
-    }
-
-    fn object_hash(&self, key: &VirtualKey<'_>) -> u64 {
-        let mut name = ArrayVec::<u8, OBJECT_NAME_BYTES_MAX>::new();
-        for part in [key.type_name(), b"$", key.object()] {
-            if name.try_extend_from_slice(part).is_err() {
-                return 0;
-            }
-        }
-        self.shared.store.hash(&name)
-    }
-
     /// Runs the call, its reply left in `self.reply`.
     pub(super) fn call(
         &mut self,
@@ -448,35 +295,4 @@ fn run(
             "disturbed by other calls too often".to_owned(),
         )),
     )
-}
-
-impl LaneJob {
-    /// Runs the call to its end; may block for its deadline and for locks and peers.
-    pub fn run(self) -> LaneResult {
-        let (mut instances, mut transaction) = self.shared.lanes.take(&self.shared);
-        let own = (&self.type_name[..], &self.key[..], None);
-        transaction.begin(self.shared.clock.now(), own, self.writes, true);
-        transaction.want(&self.wanted);
-        let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
-        let mut reply = Vec::new();
-        let result;
-        (transaction, result) = run(
-            &mut instances,
-            transaction,
-            self.function,
-            &args,
-            self.touch,
-            Budget::Full,
-            &mut reply,
-        );
-        self.shared.lanes.give_back(instances, transaction);
-        LaneResult {
-            result: match result {
-                Ok(()) => Ok(reply),
-                Err(Failure::Text(text)) => Err(format!("{}: {text}", self.name)),
-                Err(Failure::Lane) => Err(format!("{}: deadline exceeded", self.name)),
-            },
-            of_handler: self.of_handler,
-        }
-    }
 }

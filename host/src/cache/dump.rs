@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use super::connection::Flow;
 use super::text::OUT_BYTES_MAX;
-use super::worker::{Flow, Worker};
+use super::worker::Worker;
 use crate::protocol::binary::Echo;
 use crate::protocol::reply::{self, ItemFacts};
 use crate::store::{Cursor, ItemInfo, Now};

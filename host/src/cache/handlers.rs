@@ -3,8 +3,9 @@
 
 use super::calls::handler::{HandlerJob, Run};
 use super::calls::{LaneJob, Target};
+use super::connection::Flow;
 use super::text::{OUT_BYTES_MAX, RestOfGet};
-use super::worker::{Flow, Worker};
+use super::worker::Worker;
 use crate::protocol::{Command, Get, KeyBuffer, StoreVerb, Tokens, VirtualKey, reply};
 
 /// Names of commands as scripts read them. Each has a pace of its own.

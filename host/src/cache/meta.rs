@@ -2,8 +2,9 @@
 
 use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
+use super::connection::{CallOutcome, Flow};
 use super::text::{OBJECT_NAME, arith_line};
-use super::worker::{CallOutcome, Flow, Worker};
+use super::worker::Worker;
 use crate::protocol::reply::{self, ItemFacts, MetaCode, MetaReply};
 use crate::protocol::{KeyBuffer, Meta, MetaFlags, MetaKey, Mode};
 use crate::store::{

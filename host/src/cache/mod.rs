@@ -8,6 +8,7 @@ mod admin;
 mod binary;
 mod calls;
 mod clock;
+mod connection;
 mod counters;
 mod detail;
 mod dump;
@@ -31,11 +32,12 @@ use std::time::Duration;
 
 pub use admin::MEMCACHED_VERSION;
 pub use calls::{LaneJob, LaneResult};
+pub use connection::{Connection, Progress};
 pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Standalone};
 pub use scripts::{Script, ScriptError};
 pub use shared::Shared;
-pub use worker::{Connection, Progress, Worker};
+pub use worker::Worker;
 
 use crate::protocol::Limits;
 use crate::runtime::{Budget, Log, Registry, Source};

@@ -4,8 +4,9 @@ use arrayvec::ArrayVec;
 
 use super::calls::{Call, Target};
 use super::clock::expiry;
+use super::connection::{CallOutcome, Flow};
 use super::detail::Event;
-use super::worker::{CallOutcome, Flow, Worker};
+use super::worker::Worker;
 use crate::protocol::{self, Get, StoreVerb, Tokens, reply};
 use crate::store::{
     Arith, ArithOutcome, DeleteOptions, DeleteOutcome, Expiry, GetOptions, Key, SetMode,

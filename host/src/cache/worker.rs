@@ -5,9 +5,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use arrayvec::ArrayVec;
 
-use super::calls::{LaneJob, LaneResult, Target, Told};
+use super::calls::{LaneResult, Target, Told};
+use super::connection::{Connection, Flow, Pending, Progress, Unfinished};
 use super::counters::Counters;
-use super::dump::Dump;
 use super::scripts::Scripts;
 use super::shared::Shared;
 use super::text::{OUT_BYTES_MAX, RestOfGet};
@@ -46,103 +46,12 @@ pub struct Worker {
     pub(super) ready: Option<LaneResult>,
 }
 
-/// What the cache remembers of a connection between reads.
-#[derive(Debug, Default)]
-pub struct Connection {
-    /// Bytes of a refused data block still to come.
-    swallow: u64,
-    /// A command that is not finished.
-    pending: Option<Pending>,
-    /// As `stats conns` and the log lines of `watch` call it.
-    pub(crate) id: u64,
-    /// Decided by the first byte.
-    pub(super) binary: Option<bool>,
-    /// Logged in by SASL.
-    pub(super) authenticated: bool,
-}
-
 /// A command of a batch.
 struct Ready<'a> {
     command: Command<'a>,
     /// Where it ends in the input.
     end: usize,
     aim: Option<(&'a [u8], Target<'a>)>,
-}
-
-#[derive(Debug)]
-struct Pending {
-    what: Unfinished,
-    result: Option<LaneResult>,
-}
-
-#[derive(Debug)]
-enum Unfinished {
-    Get(RestOfGet),
-    Dump(Dump),
-    /// The whole command, to be executed again with the result at hand.
-    Command(Vec<u8>),
-}
-
-/// Where a connection stands after `execute`. `consumed` bytes of the input are done with.
-#[derive(Debug)]
-pub enum Progress {
-    /// Every complete command is answered. Read more; parsing again makes sense once the rest of the input is `needed` bytes long.
-    Read {
-        /// Bytes done with.
-        consumed: usize,
-        /// Expected length of the next command, at least.
-        needed: usize,
-    },
-    /// `out` has grown past the bound: write it, then call again with the rest.
-    Write {
-        /// Bytes done with.
-        consumed: usize,
-    },
-    /// A call has to run on a thread that may wait. Run `job.run()` there, give its result to [`Worker::resume`], then call again with the rest.
-    Lane {
-        /// Bytes done with.
-        consumed: usize,
-        /// The work.
-        job: Box<LaneJob>,
-    },
-    /// Write `out`, then close.
-    Close {
-        /// Bytes done with.
-        consumed: usize,
-    },
-    /// Write `out`; from now on the connection receives log lines (`watch`), those of `streams`, words separated by spaces.
-    Watch {
-        /// Bytes done with.
-        consumed: usize,
-        /// What to watch.
-        streams: Vec<u8>,
-    },
-}
-
-/// What to do after a command.
-#[derive(Debug)]
-pub(super) enum Flow {
-    Next,
-    /// The reply of this command ended early; go on with the next.
-    Abort,
-    Write,
-    Lane(Box<LaneJob>),
-    Close,
-    Watch(Vec<u8>),
-    /// A list that is written in pieces.
-    Dump(Dump),
-}
-
-/// How a call ended.
-#[derive(Debug)]
-pub(super) enum CallOutcome {
-    /// The reply is in `Worker::reply`.
-    Reply,
-    /// A script wrote bytes of the protocol, which are in `Worker::reply`; none is a miss.
-    Raw,
-    /// Text for `SERVER_ERROR`.
-    Error(String),
-    Lane(Box<LaneJob>),
 }
 
 impl Worker {
@@ -239,7 +148,7 @@ impl Worker {
                 let start = at;
                 at = ready.end;
                 let flow = self.command(connection, &ready.command, ready.aim.as_ref(), out);
-                if let Some(progress) = Worker::stop(connection, flow, &input[start..at], at) {
+                if let Some(progress) = connection.stop(flow, &input[start..at], at) {
                     return progress;
                 }
                 if out.len() > OUT_BYTES_MAX {
@@ -266,11 +175,11 @@ impl Worker {
                     if refusal.close {
                         return Progress::Close { consumed: at };
                     }
-                    at = swallow(connection, refusal.swallow, input, at);
+                    at = connection.skip(refusal.swallow, input, at);
                 }
                 Some(Parsed::TooLarge(refused)) => {
                     self.too_large(&refused, out);
-                    at = swallow(connection, refused.swallow, input, at + refused.consumed);
+                    at = connection.skip(refused.swallow, input, at + refused.consumed);
                 }
                 Some(Parsed::Command { .. }) => unreachable!("commands go into the batch"),
             }
@@ -310,38 +219,6 @@ impl Worker {
         Some((key, self.target(key)))
     }
 
-    /// Turns what a command left into where the connection stands; `None`: go on.
-    pub(super) fn stop(
-        connection: &mut Connection,
-        (flow, rest): (Flow, Option<RestOfGet>),
-        raw: &[u8],
-        consumed: usize,
-    ) -> Option<Progress> {
-        let what = match rest {
-            Some(rest) => Unfinished::Get(rest),
-            None if matches!(flow, Flow::Lane(_)) => Unfinished::Command(raw.to_vec()),
-            None => Unfinished::Command(Vec::new()),
-        };
-        match flow {
-            Flow::Next | Flow::Abort => None,
-            Flow::Write => {
-                connection.pending = Some(Pending { what, result: None });
-                Some(Progress::Write { consumed })
-            }
-            Flow::Lane(job) => {
-                connection.pending = Some(Pending { what, result: None });
-                Some(Progress::Lane { consumed, job })
-            }
-            Flow::Dump(dump) => {
-                let what = Unfinished::Dump(dump);
-                connection.pending = Some(Pending { what, result: None });
-                Some(Progress::Write { consumed })
-            }
-            Flow::Close => Some(Progress::Close { consumed }),
-            Flow::Watch(streams) => Some(Progress::Watch { consumed, streams }),
-        }
-    }
-
     /// Goes on with a command that had to wait; a `Some` says that it waits again.
     fn finish(
         &mut self,
@@ -370,7 +247,7 @@ impl Worker {
             },
         };
         self.ready = None;
-        Worker::stop(connection, flow, &raw, 0)
+        connection.stop(flow, &raw, 0)
     }
 
     /// One text command. `aim` is what [`Worker::aim`] says of it.
@@ -464,13 +341,4 @@ impl Worker {
             out.extend_from_slice(protocol::reply::TOO_LARGE.as_bytes());
         }
     }
-}
-
-/// Skips `bytes` of the input from `at` on, the rest of them when they arrive.
-pub(super) fn swallow(connection: &mut Connection, bytes: u64, input: &[u8], at: usize) -> usize {
-    let here = usize::try_from(bytes)
-        .unwrap_or(usize::MAX)
-        .min(input.len() - at);
-    connection.swallow = bytes - here as u64;
-    at + here
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::metadata::{Function, Metadata};
-use super::registry::{ObjectType, Types};
+use super::object_type::ObjectType;
+use super::registry::Types;
 
 /// All types with their versions, but for those whose names are `taken`, and how to ask on.
 pub fn objects(types: &Types, taken: impl Fn(&str) -> bool) -> String {

@@ -8,7 +8,7 @@ use crate::runtime::engine::TICK_MS;
 use crate::runtime::error::{CallError, Trap, one_line};
 use crate::runtime::guest_memory::Span;
 use crate::runtime::limits::{Budget, Limits};
-use crate::runtime::registry::ObjectType;
+use crate::runtime::object_type::ObjectType;
 use crate::runtime::state::{CallState, Logger, Used, exceeded};
 use crate::runtime::world::{Stop, World};
 

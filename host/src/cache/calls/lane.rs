@@ -1,0 +1,63 @@
+//! A call that runs on a thread that may wait.
+
+use std::sync::Arc;
+
+use super::{Failure, run};
+use crate::cache::shared::Shared;
+use crate::runtime::{Budget, FunctionRef};
+use crate::store::Expiry;
+
+/// A call on its way to a thread that may wait, with everything it needs.
+#[derive(Debug)]
+pub struct LaneJob {
+    pub(super) shared: Arc<Shared>,
+    pub(super) function: FunctionRef,
+    pub(super) writes: bool,
+    pub(super) type_name: Vec<u8>,
+    pub(super) key: Vec<u8>,
+    pub(super) name: String,
+    pub(super) args: Vec<Vec<u8>>,
+    pub(super) touch: Option<Expiry>,
+    /// Hashes of names to lock beside the object's.
+    pub(super) wanted: Vec<u64>,
+    pub(super) of_handler: bool,
+}
+
+/// What came of it: the reply, or the error line for the client.
+#[derive(Debug)]
+pub struct LaneResult {
+    pub(super) result: Result<Vec<u8>, String>,
+    /// Of the handler of a command, not of a virtual key.
+    pub(in crate::cache) of_handler: bool,
+}
+
+impl LaneJob {
+    /// Runs the call to its end; may block for its deadline and for locks and peers.
+    pub fn run(self) -> LaneResult {
+        let (mut instances, mut transaction) = self.shared.lanes.take(&self.shared);
+        let own = (&self.type_name[..], &self.key[..], None);
+        transaction.begin(self.shared.clock.now(), own, self.writes, true);
+        transaction.want(&self.wanted);
+        let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
+        let mut reply = Vec::new();
+        let result;
+        (transaction, result) = run(
+            &mut instances,
+            transaction,
+            self.function,
+            &args,
+            self.touch,
+            Budget::Full,
+            &mut reply,
+        );
+        self.shared.lanes.give_back(instances, transaction);
+        LaneResult {
+            result: match result {
+                Ok(()) => Ok(reply),
+                Err(Failure::Text(text)) => Err(format!("{}: {text}", self.name)),
+                Err(Failure::Lane) => Err(format!("{}: deadline exceeded", self.name)),
+            },
+            of_handler: self.of_handler,
+        }
+    }
+}

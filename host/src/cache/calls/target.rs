@@ -1,0 +1,103 @@
+//! Where a key leads: to the item of that name, or to a function of an object.
+
+use arrayvec::ArrayVec;
+
+use crate::cache::scripts::ScriptFunction;
+use crate::cache::transaction::OBJECT_NAME_BYTES_MAX;
+use crate::cache::worker::Worker;
+use crate::protocol::VirtualKey;
+use crate::runtime::FunctionRef;
+use crate::store::Key;
+
+/// Object type answered by the host itself.
+const HELP: &[u8] = b"help";
+
+/// What a key of a client leads to, and the hash of the item that is there.
+#[derive(Clone, Debug)]
+pub(in crate::cache) enum Target<'a> {
+    /// The item of that key.
+    Item(Key<'a>),
+    /// A function of an object.
+    Call(Call<'a>),
+}
+
+impl Target<'_> {
+    /// Hash of the item or the object's.
+    pub(in crate::cache) fn hash(&self) -> u64 {
+        match self {
+            Target::Item(key) => key.hash,
+            Target::Call(call) => call.hash,
+        }
+    }
+}
+
+/// A key that calls a function.
+#[derive(Clone, Debug)]
+pub(in crate::cache) struct Call<'a> {
+    pub(super) virtual_key: VirtualKey<'a>,
+    /// Of the object's name; 0 when that is too long for any object.
+    pub(super) hash: u64,
+    /// `None` is the host's own help.
+    pub(super) function: Option<FunctionRef>,
+    /// It may write.
+    pub(super) writes: bool,
+    /// Its calls have been slow of late.
+    pub(super) on_lane: bool,
+    /// The function is a script's.
+    pub(super) script: bool,
+}
+
+impl Worker {
+    /// Where a key leads.
+    #[inline]
+    pub(in crate::cache) fn target<'a>(&mut self, key: &'a [u8]) -> Target<'a> {
+        match memchr::memchr(b':', key).and_then(|_| self.virtual_key(key)) {
+            Some(call) => Target::Call(call),
+            None => Target::Item(self.shared.store.key(key)),
+        }
+    }
+
+    /// What the key calls; `None` when it is an ordinary key.
+    fn virtual_key<'a>(&mut self, key: &'a [u8]) -> Option<Call<'a>> {
+        let virtual_key = VirtualKey::parse(key)?;
+        let mut call = Call {
+            virtual_key,
+            hash: 0,
+            function: None,
+            writes: false,
+            on_lane: false,
+            script: false,
+        };
+        let types = self.types.types();
+        if let Some(scripts) = self.scripts.load()
+            && let Some(script_type) = scripts.types.get(virtual_key.type_name())
+        {
+            call.script = true;
+            let &ScriptFunction { function, writes } =
+                script_type.functions.get(virtual_key.function())?;
+            call.writes = writes;
+            call.function = Some(function);
+            call.on_lane = types.of(function).wants_lane(function);
+        } else if let Some(function) = types.find(virtual_key.call()) {
+            let object = types.of(function);
+            call.function = Some(function);
+            call.writes = object.function(function).is_some_and(|f| f.writes);
+            call.on_lane = object.wants_lane(function);
+        } else {
+            let help = virtual_key.type_name() == HELP && types.iter().next().is_some();
+            return help.then_some(call);
+        }
+        call.hash = self.object_hash(&virtual_key);
+        Some(call)
+    }
+
+    pub(super) fn object_hash(&self, key: &VirtualKey<'_>) -> u64 {
+        let mut name = ArrayVec::<u8, OBJECT_NAME_BYTES_MAX>::new();
+        for part in [key.type_name(), b"$", key.object()] {
+            if name.try_extend_from_slice(part).is_err() {
+                return 0;
+            }
+        }
+        self.shared.store.hash(&name)
+    }
+}

@@ -1,0 +1,139 @@
+//! Where a connection stands: what is left of its input, and what it waits for.
+
+use super::calls::{LaneJob, LaneResult};
+use super::dump::Dump;
+use super::text::RestOfGet;
+
+/// What the cache remembers of a connection between reads.
+#[derive(Debug, Default)]
+pub struct Connection {
+    /// Bytes of a refused data block still to come.
+    pub(super) swallow: u64,
+    /// A command that is not finished.
+    pub(super) pending: Option<Pending>,
+    /// As `stats conns` and the log lines of `watch` call it.
+    pub(crate) id: u64,
+    /// Decided by the first byte.
+    pub(super) binary: Option<bool>,
+    /// Logged in by SASL.
+    pub(super) authenticated: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) what: Unfinished,
+    pub(super) result: Option<LaneResult>,
+}
+
+#[derive(Debug)]
+pub(super) enum Unfinished {
+    Get(RestOfGet),
+    Dump(Dump),
+    /// The whole command, to be executed again with the result at hand.
+    Command(Vec<u8>),
+}
+
+/// Where a connection stands after `execute`. `consumed` bytes of the input are done with.
+#[derive(Debug)]
+pub enum Progress {
+    /// Every complete command is answered. Read more; parsing again makes sense once the rest of the input is `needed` bytes long.
+    Read {
+        /// Bytes done with.
+        consumed: usize,
+        /// Expected length of the next command, at least.
+        needed: usize,
+    },
+    /// `out` has grown past the bound: write it, then call again with the rest.
+    Write {
+        /// Bytes done with.
+        consumed: usize,
+    },
+    /// A call has to run on a thread that may wait. Run `job.run()` there, give its result to [`Worker::resume`](super::Worker::resume), then call again with the rest.
+    Lane {
+        /// Bytes done with.
+        consumed: usize,
+        /// The work.
+        job: Box<LaneJob>,
+    },
+    /// Write `out`, then close.
+    Close {
+        /// Bytes done with.
+        consumed: usize,
+    },
+    /// Write `out`; from now on the connection receives log lines (`watch`), those of `streams`, words separated by spaces.
+    Watch {
+        /// Bytes done with.
+        consumed: usize,
+        /// What to watch.
+        streams: Vec<u8>,
+    },
+}
+
+/// What to do after a command.
+#[derive(Debug)]
+pub(super) enum Flow {
+    Next,
+    /// The reply of this command ended early; go on with the next.
+    Abort,
+    Write,
+    Lane(Box<LaneJob>),
+    Close,
+    Watch(Vec<u8>),
+    /// A list that is written in pieces.
+    Dump(Dump),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(super) enum CallOutcome {
+    /// The reply is in `Worker::reply`.
+    Reply,
+    /// A script wrote bytes of the protocol, which are in `Worker::reply`; none is a miss.
+    Raw,
+    /// Text for `SERVER_ERROR`.
+    Error(String),
+    Lane(Box<LaneJob>),
+}
+
+impl Connection {
+    /// Turns what a command left into where the connection stands; `None`: go on.
+    pub(super) fn stop(
+        &mut self,
+        (flow, rest): (Flow, Option<RestOfGet>),
+        raw: &[u8],
+        consumed: usize,
+    ) -> Option<Progress> {
+        let what = match rest {
+            Some(rest) => Unfinished::Get(rest),
+            None if matches!(flow, Flow::Lane(_)) => Unfinished::Command(raw.to_vec()),
+            None => Unfinished::Command(Vec::new()),
+        };
+        match flow {
+            Flow::Next | Flow::Abort => None,
+            Flow::Write => {
+                self.pending = Some(Pending { what, result: None });
+                Some(Progress::Write { consumed })
+            }
+            Flow::Lane(job) => {
+                self.pending = Some(Pending { what, result: None });
+                Some(Progress::Lane { consumed, job })
+            }
+            Flow::Dump(dump) => {
+                let what = Unfinished::Dump(dump);
+                self.pending = Some(Pending { what, result: None });
+                Some(Progress::Write { consumed })
+            }
+            Flow::Close => Some(Progress::Close { consumed }),
+            Flow::Watch(streams) => Some(Progress::Watch { consumed, streams }),
+        }
+    }
+
+    /// Skips `bytes` of the input from `at` on, the rest of them when they arrive.
+    pub(super) fn skip(&mut self, bytes: u64, input: &[u8], at: usize) -> usize {
+        let here = usize::try_from(bytes)
+            .unwrap_or(usize::MAX)
+            .min(input.len() - at);
+        self.swallow = bytes - here as u64;
+        at + here
+    }
+}
