@@ -6,7 +6,7 @@ use super::calls::{LaneJob, Target};
 use super::connection::Flow;
 use super::text::{OUT_BYTES_MAX, RestOfGet};
 use super::worker::Worker;
-use crate::protocol::{Command, Get, KeyBuffer, StoreVerb, Tokens, VirtualKey, reply};
+use crate::protocol::{Command, Get, KeyBuffer, Tokens, VirtualKey, reply};
 
 /// Names of commands as scripts read them. Each has a pace of its own.
 pub(super) const COMMANDS: &[&str] = &[
@@ -257,7 +257,7 @@ impl<'a> About<'a> {
                 data: Some(store.value),
                 flags: store.flags,
                 exptime: store.exptime,
-                ..keyed(verb(store.verb), store.key, store.noreply)
+                ..keyed(store.verb.name(), store.key, store.noreply)
             },
             Command::Delete { key, noreply } => keyed("delete", key, noreply),
             Command::Arith(arith) => About {
@@ -315,16 +315,5 @@ impl<'a> About<'a> {
             },
             Command::MetaDebug { key } => keyed("me", key.bytes(buffer), false),
         }
-    }
-}
-
-fn verb(verb: StoreVerb) -> &'static str {
-    match verb {
-        StoreVerb::Set => "set",
-        StoreVerb::Add => "add",
-        StoreVerb::Replace => "replace",
-        StoreVerb::Append => "append",
-        StoreVerb::Prepend => "prepend",
-        StoreVerb::Cas(_) => "cas",
     }
 }
