@@ -6,9 +6,8 @@ use arrayvec::ArrayVec;
 
 use super::connection::CallOutcome;
 use super::scripts::{Answer, Scripts};
-use super::transaction::{OBJECT_NAME_BYTES_MAX, Transaction};
+use super::transaction::Transaction;
 use super::worker::Worker;
-use crate::protocol::VirtualKey;
 use crate::runtime::{Budget, CallError, FunctionRef, Instances, Stop, help};
 use crate::store::{CommitError, Expiry, Key};
 
@@ -116,16 +115,14 @@ impl Worker {
         data: &[&[u8]],
         touch: Option<Expiry>,
     ) -> Result<Option<Box<LaneJob>>, String> {
-        if !valid_object_key(&call.virtual_key) {
-            return Err("object key is too long".to_owned());
-        }
+        let hash = call.hash.ok_or("object key is too long")?;
         let mut args = Args::new();
         call.args(data, &self.told, &mut args)?;
         if call.on_lane {
             return Ok(Some(self.job(call, function, &args, touch)));
         }
         let mut transaction = self.transaction.take().expect("put back after every call");
-        let own = (call.virtual_key.type_name(), args[0], Some(call.hash));
+        let own = (call.virtual_key.type_name(), args[0], Some(hash));
         transaction.begin(self.now, own, call.writes, false);
         let (transaction, result) = run(
             &mut self.instances,
@@ -238,10 +235,6 @@ impl Worker {
         self.transaction = Some(transaction);
         found.then_some(())
     }
-}
-
-fn valid_object_key(key: &VirtualKey<'_>) -> bool {
-    key.type_name().len() + 1 + key.object().len() <= OBJECT_NAME_BYTES_MAX
 }
 
 /// Runs a call until it ended without being disturbed by others, and commits it.

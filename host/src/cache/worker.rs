@@ -147,7 +147,7 @@ impl Worker {
             for ready in &batch {
                 let start = at;
                 at = ready.end;
-                let flow = self.command(connection, &ready.command, ready.aim.as_ref(), out);
+                let flow = self.command(&ready.command, ready.aim.as_ref(), out);
                 if let Some(progress) = connection.stop(flow, &input[start..at], at) {
                     return progress;
                 }
@@ -240,7 +240,7 @@ impl Worker {
             Unfinished::Command(raw) => match parse_text(&raw, &limits) {
                 Parsed::Command { command, .. } => {
                     let aim = self.aim(&command);
-                    let flow = self.command(connection, &command, aim.as_ref(), out);
+                    let flow = self.command(&command, aim.as_ref(), out);
                     (flow, raw)
                 }
                 _ => unreachable!("the command was parsed before"),
@@ -253,7 +253,6 @@ impl Worker {
     /// One text command. `aim` is what [`Worker::aim`] says of it.
     fn command(
         &mut self,
-        connection: &mut Connection,
         command: &Command<'_>,
         aim: Option<&(&[u8], Target<'_>)>,
         out: &mut Vec<u8>,
@@ -275,7 +274,7 @@ impl Worker {
                 self.arith(arith, target.hash(), out);
                 Flow::Next
             }
-            (command, aim) => return self.other(connection, command, aim, out),
+            (command, aim) => return self.other(command, aim, out),
         };
         (flow, None)
     }
@@ -283,7 +282,6 @@ impl Worker {
     /// All but the most frequent ones.
     fn other(
         &mut self,
-        connection: &mut Connection,
         command: &Command<'_>,
         aim: Option<&(&[u8], Target<'_>)>,
         out: &mut Vec<u8>,
@@ -295,18 +293,13 @@ impl Worker {
             Command::MetaSet { meta, value } => self.meta_set(meta, value, target, out),
             Command::Quit => Flow::Close,
             Command::Watch { args } => Flow::Watch(args.rest().to_vec()),
-            other => self.simple(connection, other, out),
+            other => self.simple(other, out),
         };
         (flow, None)
     }
 
     /// Commands after which the connection simply goes on.
-    fn simple(
-        &mut self,
-        _connection: &mut Connection,
-        command: &Command<'_>,
-        out: &mut Vec<u8>,
-    ) -> Flow {
+    fn simple(&mut self, command: &Command<'_>, out: &mut Vec<u8>) -> Flow {
         match command {
             Command::Delete { key, noreply } => self.delete(key, *noreply, out),
             Command::Touch {

@@ -57,7 +57,7 @@ impl Worker {
         let wanted: Vec<u64> = keys
             .take(LOCKS_MAX)
             .map(|key| match VirtualKey::parse(key) {
-                Some(call) => self.object_hash(&call),
+                Some(call) => self.object_hash(&call).unwrap_or_default(),
                 None => self.shared.store.hash(key),
             })
             .collect();

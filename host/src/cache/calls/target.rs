@@ -22,11 +22,11 @@ pub(in crate::cache) enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// Hash of the item or the object's.
+    /// Hash of the item or the object's; anything where there can be no object.
     pub(in crate::cache) fn hash(&self) -> u64 {
         match self {
             Target::Item(key) => key.hash,
-            Target::Call(call) => call.hash,
+            Target::Call(call) => call.hash.unwrap_or_default(),
         }
     }
 }
@@ -35,8 +35,8 @@ impl Target<'_> {
 #[derive(Clone, Debug)]
 pub(in crate::cache) struct Call<'a> {
     pub(super) virtual_key: VirtualKey<'a>,
-    /// Of the object's name; 0 when that is too long for any object.
-    pub(super) hash: u64,
+    /// Of the object's name; `None` when that is too long for any object.
+    pub(super) hash: Option<u64>,
     /// `None` is the host's own help.
     pub(super) function: Option<FunctionRef>,
     /// It may write.
@@ -62,7 +62,7 @@ impl Worker {
         let virtual_key = VirtualKey::parse(key)?;
         let mut call = Call {
             virtual_key,
-            hash: 0,
+            hash: None,
             function: None,
             writes: false,
             on_lane: false,
@@ -91,13 +91,12 @@ impl Worker {
         Some(call)
     }
 
-    pub(super) fn object_hash(&self, key: &VirtualKey<'_>) -> u64 {
+    /// Hash of the object's name; `None` when that is too long for any object.
+    pub(super) fn object_hash(&self, key: &VirtualKey<'_>) -> Option<u64> {
         let mut name = ArrayVec::<u8, OBJECT_NAME_BYTES_MAX>::new();
         for part in [key.type_name(), b"$", key.object()] {
-            if name.try_extend_from_slice(part).is_err() {
-                return 0;
-            }
+            name.try_extend_from_slice(part).ok()?;
         }
-        self.shared.store.hash(&name)
+        Some(self.shared.store.hash(&name))
     }
 }
