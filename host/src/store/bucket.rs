@@ -81,6 +81,11 @@ impl<'m> Bucket<'m> {
         self.half(slot.base, slot.i + if slot.node { 2 } else { 0 })
     }
 
+    /// True when `slot` is one of the bucket's line, and holds `addr`.
+    pub(super) fn holds(&self, slot: Slot, addr: Addr) -> bool {
+        slot.base == self.line && self.addr(slot) == addr
+    }
+
     /// Points a slot to where its item moved.
     pub(super) fn set_addr(&self, slot: Slot, addr: Addr) {
         self.set_half(slot.base, slot.i + if slot.node { 2 } else { 0 }, addr);

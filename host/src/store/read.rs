@@ -100,8 +100,8 @@ impl Store {
 }
 
 impl<'a> Locked<'a> {
-    /// What a reader sees of an item, its idle time excepted.
-    #[inline]
+    /// What a reader sees of an item, its idle time excepted. Inlined, since most readers look at little of it.
+    #[inline(always)]
     pub(super) fn info(&self, item: &Item<'_>) -> ItemInfo {
         let expiry = item.lifetime();
         ItemInfo {
@@ -129,8 +129,8 @@ impl<'a> Locked<'a> {
         self.store.clock.idle_s(item.tick(), now)
     }
 
-    /// Counts a get and decides who recaches.
-    #[inline]
+    /// Counts a get and decides who recaches. Inlined, since a plain get leaves little of it.
+    #[inline(always)]
     fn access(&mut self, mut item: Item<'a>, now: Now, options: &GetOptions) -> ItemInfo {
         let mut info = self.info(&item);
         if options.want_idle {

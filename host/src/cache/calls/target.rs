@@ -51,15 +51,14 @@ impl Worker {
     /// Where a key leads.
     #[inline]
     pub(in crate::cache) fn target<'a>(&mut self, key: &'a [u8]) -> Target<'a> {
-        match memchr::memchr(b':', key).and_then(|_| self.virtual_key(key)) {
+        match VirtualKey::parse(key).and_then(|key| self.virtual_key(key)) {
             Some(call) => Target::Call(call),
             None => Target::Item(self.shared.store.key(key)),
         }
     }
 
     /// What the key calls; `None` when it is an ordinary key.
-    fn virtual_key<'a>(&mut self, key: &'a [u8]) -> Option<Call<'a>> {
-        let virtual_key = VirtualKey::parse(key)?;
+    fn virtual_key<'a>(&mut self, virtual_key: VirtualKey<'a>) -> Option<Call<'a>> {
         let mut call = Call {
             virtual_key,
             hash: None,

@@ -42,6 +42,7 @@ fn change_object(store: &Store, random: &mut Random) {
     let commit = Commit {
         key: store.key(&name),
         expected: info.map(|info| info.version),
+        place: info.map(|info| info.place),
         blind: false,
         change,
         expiry: NEVER,
