@@ -64,14 +64,17 @@ impl Store {
 
     /// The usual commit: one item, and no tree.
     fn commit_one(&self, now: Now, commit: &Commit<'_>) -> Result<(), CommitError> {
-        let drafted = self.drafted(commit);
-        if !self.can_commit(commit, drafted.as_ref()) {
-            return Err(CommitError::TooLarge);
-        }
         let done = self.with_room(commit.key.hash, |locked, spare| {
             let found = locked.find_again(commit, now);
             if !holds(commit, found) {
                 return Ok(Err(CommitError::Gone));
+            }
+            if found.is_some_and(|found| locked.rewrite(commit, &found.item)) {
+                return Ok(Ok(()));
+            }
+            let drafted = self.drafted(commit);
+            if !self.can_commit(commit, drafted.as_ref()) {
+                return Ok(Err(CommitError::TooLarge));
             }
             locked.prepare(commit, drafted.as_ref(), found, spare)?;
             locked.apply(commit, drafted.as_ref(), found, None, spare);
@@ -207,9 +210,14 @@ impl Store {
 
     /// What a commit stores, if it stores.
     fn drafted<'c>(&self, commit: &Commit<'c>) -> Option<Drafted<'c>> {
+        // What a call changes it has read.
+        let object = match commit.expected {
+            Some(_) => flag::OBJECT | flag::FETCHED,
+            None => flag::OBJECT,
+        };
         let (value, len, marks, client_flags): (&[u8], _, u64, u32) = match commit.change {
-            _ if needs_tree(&commit.change) => (&[], Tree::BYTES, flag::OBJECT, 1),
-            Change::Small(state) => (state, state.len(), flag::OBJECT, 0),
+            _ if needs_tree(&commit.change) => (&[], Tree::BYTES, object, 1),
+            Change::Small(state) => (state, state.len(), object, 0),
             Change::Plain { flags, value } => (value, value.len(), 0, flags),
             _ => return None,
         };
@@ -326,6 +334,24 @@ impl<'a> Locked<'a> {
         let item = Item::at(&self.store.arena, addr);
         let still = self.bucket(commit.key.hash).holds(slot, addr) && item.tick() == tick;
         still.then_some(Found { slot, item })
+    }
+
+    /// Writes a small state over one that is as long and expires alike, as counters have them. False when it is not so.
+    fn rewrite(&mut self, commit: &Commit<'_>, item: &Item<'a>) -> bool {
+        const SHAPE: u64 = flag::OBJECT | flag::CAS;
+        const OTHERS: u64 = flag::FLAGGED | flag::STALE | flag::TOKEN_SENT;
+        let Change::Small(state) = commit.change else {
+            return false;
+        };
+        let same = item.word0 & (SHAPE | OTHERS) == SHAPE
+            && item.value_len() == state.len()
+            && item.expiry() == seconds(commit.expiry);
+        if same {
+            item.value().write(state);
+            self.renew_cas(item, None);
+            self.bump(item);
+        }
+        same
     }
 
     /// Finds the memory `apply` will take, into `spare`.
