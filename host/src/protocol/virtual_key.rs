@@ -20,7 +20,8 @@ pub struct VirtualKey<'a> {
 
 impl<'a> VirtualKey<'a> {
     /// Splits a key; `None` when it names no type and function, or is longer than any key can be.
-    #[inline]
+    // Always: what it returns is put together in other pieces than it is read in, which would be waited for.
+    #[inline(always)]
     pub fn parse(key: &'a [u8]) -> Option<Self> {
         u16::try_from(key.len()).ok()?;
         // Most keys end here, at one search for a colon.

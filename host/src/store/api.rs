@@ -283,7 +283,8 @@ pub struct ObjectInfo {
 /// Where an object stood when it was opened. A commit looks there first: nearly always nothing has happened to it since.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
-    pub(super) slot: super::bucket::Slot,
+    /// Its number in the line of its bucket, or any other.
+    pub(super) slot: u8,
     pub(super) addr: super::arena::Addr,
     /// Of its last access, the opening.
     pub(super) tick: u32,

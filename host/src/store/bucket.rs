@@ -30,6 +30,13 @@ pub(super) struct Slot {
     node: bool,
 }
 
+impl Slot {
+    /// Its number in its line or node.
+    pub(super) fn number(self) -> u8 {
+        self.i as u8
+    }
+}
+
 /// A bucket: its line and nodes.
 #[derive(Clone, Copy)]
 pub(super) struct Bucket<'m> {
@@ -81,9 +88,14 @@ impl<'m> Bucket<'m> {
         self.half(slot.base, slot.i + if slot.node { 2 } else { 0 })
     }
 
-    /// True when `slot` is one of the bucket's line, and holds `addr`.
-    pub(super) fn holds(&self, slot: Slot, addr: Addr) -> bool {
-        slot.base == self.line && self.addr(slot) == addr
+    /// The slot of that number in the line, if it holds `addr`.
+    pub(super) fn slot_with(&self, number: u8, addr: Addr) -> Option<Slot> {
+        let slot = Slot {
+            base: self.line,
+            i: usize::from(number),
+            node: false,
+        };
+        (slot.i < LINE_SLOTS && self.addr(slot) == addr).then_some(slot)
     }
 
     /// Points a slot to where its item moved.

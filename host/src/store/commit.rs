@@ -331,9 +331,9 @@ impl<'a> Locked<'a> {
     /// An item that moved or left is not in its slot any more, and whatever else may be there was accessed later.
     fn unmoved(&self, commit: &Commit<'_>, place: Place) -> Option<Found<'a>> {
         let Place { slot, addr, tick } = place;
+        let slot = self.bucket(commit.key.hash).slot_with(slot, addr)?;
         let item = Item::at(&self.store.arena, addr);
-        let still = self.bucket(commit.key.hash).holds(slot, addr) && item.tick() == tick;
-        still.then_some(Found { slot, item })
+        (item.tick() == tick).then_some(Found { slot, item })
     }
 
     /// Writes a small state over one that is as long and expires alike, as counters have them. False when it is not so.

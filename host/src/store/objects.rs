@@ -56,7 +56,7 @@ impl Store {
             expiry: item.lifetime(),
             loaded,
             place: Place {
-                slot,
+                slot: slot.number(),
                 addr: item.addr(),
                 tick: item.tick(),
             },
