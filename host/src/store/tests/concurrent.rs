@@ -19,9 +19,9 @@ fn is_whole(got: &[u8]) -> bool {
         .all(|(i, byte)| byte.wrapping_sub(i as u8) == shift)
 }
 
-/// Changes some fields of an object that is mostly large; somebody else's change in between is as good.
-fn change_object(store: &Store, random: &mut Random) {
-    let name = format!("o${}", random.below(6)).into_bytes();
+/// Changes some fields of one of so many objects, which are mostly large; somebody else's change in between is as good.
+pub(super) fn change_object(store: &Store, random: &mut Random, objects: u64) {
+    let name = format!("o${}", random.below(objects)).into_bytes();
     let mut state = Vec::new();
     let opened = store.object_open(store.key(&name), NOW, &mut state);
     let info = opened.expect("only objects have these names");
@@ -99,7 +99,7 @@ fn step(store: &Store, random: &mut Random, i: u64, limits: (u64, u64)) {
             }
         }
         6 if i % 200 == 22 => store.flush_all(NOW, NOW),
-        7 => change_object(store, random),
+        7 => change_object(store, random, 6),
         8 => store.prefetch(&[key_of.hash, random.next(), random.next()]),
         _ => {
             if let Some(got) = store.read(&name) {
