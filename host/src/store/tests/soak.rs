@@ -1,4 +1,4 @@
-//! Sizes, lifetimes, objects and limits that change all the time, for as long as one likes:
+//! What takes long. Sizes, lifetimes, objects and limits change for as long as one likes:
 //! `CACHEISMO_SOAK_SECONDS=3600 make soak`.
 
 use std::time::{Duration, Instant};
@@ -127,4 +127,14 @@ fn step(store: &Store, random: &mut Random, now: Now, value: &[u8], size_max: u6
         62 if random.below(100_000) == 0 => store.flush_all(now, now),
         _ => drop(store.look(&name, now, &GetOptions::default())),
     }
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn many_millions_of_operations_are_forgotten_in_their_order() {
+    super::order::lives(&Store::new(&config(8 << 20, 16)), 4, 1500, 4096);
+    super::order::lives(&Store::new(&config(2 << 20, 1)), 3, 500, 2048);
+    super::order::lives(&Store::new(&config(32 << 20, 64)), 8, 200, 4096);
+    let store = Store::new(&config(2 << 20, 8));
+    super::model::live(&store, 10_000_000, 50_000, 16 << 10, 3);
 }
