@@ -232,9 +232,14 @@ impl Arena {
         super::os::release(self.words(region as usize * words, words));
     }
 
-    /// Asks for huge pages under the first `bytes`.
+    /// Asks for huge pages under the first `bytes`, and for small ones beyond.
+    ///
+    /// The kernel makes one huge page of a range of which little is in use, in the background: beyond the limit, that
+    /// would bring back what was given back.
     pub(super) fn ask_huge_pages(&self, bytes: usize) {
-        super::os::ask_huge_pages(&self.words[..(bytes / 8).min(self.words.len())]);
+        let (below, beyond) = self.words.split_at((bytes / 8).min(self.words.len()));
+        super::os::ask_huge_pages(below);
+        super::os::ask_small_pages(beyond);
     }
 }
 

@@ -138,9 +138,7 @@ impl Store {
             .max(1);
         let shards = 1 << shards.ilog2();
         let arena = Arena::new(limit, regions::reserve_bytes(limit));
-        if limit >= HUGE_PAGES_FROM {
-            arena.ask_huge_pages(limit);
-        }
+        arena.ask_huge_pages(regions::huge_page_bytes(limit));
         let store = Store {
             alloc: Mutex::new(Allocator::new(0)),
             index: Index::new(&arena, shards as u32),
@@ -307,7 +305,5 @@ const GARBAGE_PER_OPERATION: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NoRoom;
 
-/// Limits from here on ask for huge pages: lookups miss the TLB otherwise.
-const HUGE_PAGES_FROM: usize = 64 << 20;
 /// Grains that other things than one largest item take: headers, overflow nodes.
 const GRAINS_SPARE: u64 = 256;
