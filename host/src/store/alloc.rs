@@ -64,6 +64,7 @@ impl Kind {
 }
 
 /// Length in grains in a tag.
+#[inline]
 pub(super) fn grains_of(word0: u64) -> u32 {
     (word0 & LEN_MASK) as u32
 }

@@ -7,6 +7,7 @@ use super::item::{self, Item};
 use super::shard::{EMPTY, Locked};
 
 impl<'a> Locked<'a> {
+    #[inline]
     pub(super) fn tail_tick(&self) -> &'a AtomicU64 {
         &self.store.tails[self.id]
     }
@@ -90,7 +91,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Counts an access: to the front, with a new tick.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bump(&mut self, item: &Item<'a>) {
         let arena = &self.store.arena;
         let tick = self.store.tick.fetch_add(1, Relaxed);

@@ -180,11 +180,13 @@ impl Store {
     }
 
     /// Hash of a key.
+    #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
         rapidhash_v3_seeded(key, &self.hash_secrets)
     }
 
     /// A key with its hash.
+    #[inline]
     pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
         Key {
             bytes,
@@ -192,15 +194,18 @@ impl Store {
         }
     }
 
+    #[inline]
     fn shard_of(&self, hash: u64) -> usize {
         // The top bits; a shift by 64 would be an overflow with one shard.
         (hash >> 32 >> (32 - self.shards.len().ilog2())) as usize
     }
 
+    #[inline]
     fn lock(&self, hash: u64) -> Locked<'_> {
         self.lock_shard(self.shard_of(hash))
     }
 
+    #[inline]
     fn lock_shard(&self, id: usize) -> Locked<'_> {
         Locked {
             store: self,
@@ -230,12 +235,21 @@ impl Store {
         plan.and_then(|plan| alloc.take(&self.arena, plan).ok())
     }
 
+    #[inline]
     fn next_cas(&self) -> u64 {
         self.cas.fetch_add(1, Relaxed) + 1
     }
 
     /// Notes the time: a flush that was to come may have come.
+    #[inline]
     fn note(&self, now: Now) {
+        if self.clock.is_behind(now) {
+            self.note_second(now);
+        }
+    }
+
+    #[cold]
+    fn note_second(&self, now: Now) {
         if self.clock.note(now, self.tick.load(Relaxed))
             && self.flush_at_s.load(Relaxed) <= now.unix_s
         {
@@ -271,6 +285,7 @@ impl Store {
     }
 
     /// A little deferred work after each operation that writes.
+    #[inline]
     fn settle(&self) {
         if self.index_wanted.load(Relaxed) {
             self.grow_index();

@@ -15,7 +15,6 @@ use super::bucket::{Bucket, NODE_PLAN, Slot};
 use super::index::{bucket_of, tag_of};
 use super::item::{Item, KEY_BYTES_MAX};
 use super::size_idle::Candidates;
-use super::stream::Stream;
 use super::{Key, Now, Store};
 
 /// The tail's tick of an empty shard.
@@ -84,17 +83,20 @@ pub(super) struct Locked<'a> {
 }
 
 impl<'a> Locked<'a> {
+    #[inline]
     pub(super) fn bucket(&self, hash: u64) -> Bucket<'a> {
         self.bucket_at(bucket_of(hash, self.shard.buckets))
     }
 
+    #[inline]
     pub(super) fn bucket_at(&self, bucket: u32) -> Bucket<'a> {
         let arena = &self.store.arena;
         Bucket::new(arena, self.store.index.line(arena, self.id, bucket))
     }
 
     /// The item under `key`, dead or alive.
-    #[inline]
+    // Always: what it returns is too large for registers, and passing that through memory took a third of a get.
+    #[inline(always)]
     fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
         let arena = &self.store.arena;
         self.bucket(key.hash)
@@ -108,17 +110,22 @@ impl<'a> Locked<'a> {
     }
 
     /// The live item under `key`; a dead one is removed on the way.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&mut self, key: Key<'_>, now: Now) -> Option<Found<'a>> {
         if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
             return None;
         }
         let found = self.find_any(key)?;
         if self.is_dead(&found.item, now.unix_s) {
-            self.remove(key.hash, found, Leave::Expired);
+            self.remove_dead(key.hash, found);
             return None;
         }
         Some(found)
+    }
+
+    #[cold]
+    fn remove_dead(&mut self, hash: u64, found: Found<'a>) {
+        self.remove(hash, found, Leave::Expired);
     }
 
     /// The slot of the item at `addr`.
@@ -206,6 +213,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Tells the expiry structure of an item that can expire.
+    #[inline]
     pub(super) fn note_expiry(&self, item: &Item<'a>) {
         if let Some(expiry) = item.expiry() {
             self.store
@@ -288,16 +296,16 @@ impl<'a> Locked<'a> {
 /// A value under the lock.
 #[derive(Clone, Copy, Debug)]
 pub struct ValueRef<'a> {
-    pub(super) stream: Stream<'a>,
-    pub(super) len: usize,
+    item: Item<'a>,
+    len: usize,
 }
 
 impl<'a> ValueRef<'a> {
     /// The value of an item whose shard is locked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(item: &Item<'a>) -> ValueRef<'a> {
         ValueRef {
-            stream: item.value(),
+            item: *item,
             len: item.value_len(),
         }
     }
@@ -313,15 +321,17 @@ impl<'a> ValueRef<'a> {
     }
 
     /// Appends the value to `out`.
+    #[inline]
     pub fn append_to(&self, out: &mut Vec<u8>) {
-        out.reserve(self.len);
-        let mut stream = self.stream;
-        stream.read(self.len, &mut |run| out.extend_from_slice(run));
+        let start = out.len();
+        out.resize(start + self.len, 0);
+        let mut stream = self.item.value();
+        stream.read_into(&mut out[start..]);
     }
 
     /// Hands the value to `sink`, in runs.
     pub fn each_run(&self, mut sink: impl FnMut(&[u8])) {
-        let mut stream = self.stream;
+        let mut stream = self.item.value();
         stream.read(self.len, &mut sink);
     }
 }
