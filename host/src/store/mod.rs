@@ -289,6 +289,7 @@ impl Store {
     fn settle(&self) {
         if self.index_wanted.load(Relaxed) {
             self.grow_index();
+        self.make_room_ahead(spare.owed);
         }
         if self.has_garbage.load(Relaxed) {
             self.free_garbage(GARBAGE_PER_OPERATION);
@@ -305,6 +306,7 @@ impl Store {
     }
 
     /// True when `plan` can be met if everything else leaves.
+    #[inline]
     fn can_ever_hold(&self, plan: &Plan) -> bool {
         if plan.header + plan.stream < self.arena.region_bytes() / 2 {
             return true;

@@ -75,6 +75,8 @@ pub(super) enum Leave {
     Expired,
 }
 
+    /// Items that are to leave for what was taken meanwhile.
+    pub owed: u8,
 /// A locked shard.
 pub(super) struct Locked<'a> {
     pub store: &'a Store,
@@ -161,7 +163,10 @@ impl<'a> Locked<'a> {
             }
             self.store.free(chain);
         }
-        self.store.try_take(plan).map_err(|_| Room(*plan))
+        let mut alloc = self.store.alloc.lock();
+        let taken = alloc.take(&self.store.arena, plan).map_err(|_| Room(*plan));
+        spare.owed = alloc.owed(plan.grains_min(&self.store.arena));
+        taken
     }
 
     /// An empty slot for a new item, hanging on a further node if need be.
