@@ -46,6 +46,7 @@ mod tests;
 mod uses;
 mod write;
 
+use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -67,17 +68,17 @@ use shard::{EMPTY, Locked, Shard};
 #[derive(Debug)]
 pub struct Store {
     arena: Arena,
-    alloc: Mutex<Allocator>,
+    alloc: Padded<Mutex<Allocator>>,
     index: Index,
-    shards: Box<[Padded]>,
+    shards: Box<[Padded<Mutex<Shard>>]>,
     /// Tick of each shard's oldest item: who is the oldest of all.
     tails: Box<[AtomicU64]>,
     /// Buckets of each shard, for prefetching without its lock.
     bucket_counts: Box<[AtomicU32]>,
     /// Accesses so far.
-    tick: AtomicU64,
+    tick: Padded<AtomicU64>,
     /// Last CAS token given.
-    cas: AtomicU64,
+    cas: Padded<AtomicU64>,
     /// Items with an older tick were flushed.
     flushed: AtomicU64,
     /// Second of a flush to come, `u32::MAX` for none.
@@ -94,7 +95,7 @@ pub struct Store {
     garbage: Mutex<fields::Retired>,
     has_garbage: AtomicBool,
     limit: AtomicU64,
-    random: AtomicU64,
+    random: Padded<AtomicU64>,
     item_bytes_max: usize,
     eviction: Eviction,
     observer: OnceLock<Box<dyn Observer>>,
@@ -102,10 +103,19 @@ pub struct Store {
     hash_secrets: RapidSecrets,
 }
 
-/// A shard on cache lines of its own.
+/// On cache lines of its own: what all threads write must not slow down reading what stands beside it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Padded(Mutex<Shard>);
+struct Padded<T>(T);
+
+impl<T> Deref for Padded<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 /// Largest encoded state in bytes that `object_open` copies out whole and `Change::Small` takes.
 pub const SMALL_BYTES_MAX: usize = 2048;
@@ -142,13 +152,13 @@ impl Store {
             arena.ask_huge_pages(limit);
         }
         let store = Store {
-            alloc: Mutex::new(Allocator::new(0)),
+            alloc: Padded(Mutex::new(Allocator::new(0))),
             index: Index::new(&arena, shards as u32),
             shards: (0..shards).map(|_| Padded::default()).collect(),
             tails: (0..shards).map(|_| AtomicU64::new(EMPTY)).collect(),
             bucket_counts: (0..shards).map(|_| AtomicU32::new(1)).collect(),
-            tick: AtomicU64::new(tick),
-            cas: AtomicU64::new(0),
+            tick: Padded(AtomicU64::new(tick)),
+            cas: Padded::default(),
             flushed: AtomicU64::new(0),
             flush_at_s: AtomicU32::new(u32::MAX),
             due: Due::new(arena.regions()),
@@ -159,7 +169,7 @@ impl Store {
             garbage: Mutex::default(),
             has_garbage: AtomicBool::new(false),
             limit: AtomicU64::new(0),
-            random: AtomicU64::new(config.hash_seed | 1),
+            random: Padded(AtomicU64::new(config.hash_seed | 1)),
             item_bytes_max: config.item_bytes_max,
             eviction: config.eviction,
             observer: OnceLock::new(),
@@ -279,6 +289,7 @@ impl Store {
                 },
             }
         };
+        self.make_room_ahead(spare.owed);
         self.drop_spare(spare);
         self.settle();
         outcome
@@ -289,13 +300,13 @@ impl Store {
     fn settle(&self) {
         if self.index_wanted.load(Relaxed) {
             self.grow_index();
-        self.make_room_ahead(spare.owed);
         }
         if self.has_garbage.load(Relaxed) {
             self.free_garbage(GARBAGE_PER_OPERATION);
         }
     }
 
+    #[inline]
     fn drop_spare(&self, spare: shard::Spare) {
         if let Some((_, chain)) = spare.item {
             self.free(chain);
@@ -306,7 +317,6 @@ impl Store {
     }
 
     /// True when `plan` can be met if everything else leaves.
-    #[inline]
     fn can_ever_hold(&self, plan: &Plan) -> bool {
         if plan.header + plan.stream < self.arena.region_bytes() / 2 {
             return true;
