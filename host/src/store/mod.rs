@@ -50,7 +50,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 pub use api::*;
@@ -217,10 +217,11 @@ impl Store {
 
     #[inline]
     fn lock_shard(&self, id: usize) -> Locked<'_> {
+        let shard = &self.shards[id].0;
         Locked {
             store: self,
             id,
-            shard: self.shards[id].0.lock(),
+            shard: shard.try_lock().unwrap_or_else(|| wait_for(shard)),
         }
     }
 
@@ -327,6 +328,23 @@ impl Store {
     }
 }
 
+/// Takes a lock that somebody else has, mostly for as long as it takes to wait for memory a few times. Spinning for that
+/// costs less than the lock's own way of sleeping and being woken, which takes over when its holder has no processor.
+#[cold]
+fn wait_for(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    for _ in 0..SPINS {
+        std::hint::spin_loop();
+        if !shard.is_locked()
+            && let Some(guard) = shard.try_lock()
+        {
+            return guard;
+        }
+    }
+    shard.lock()
+}
+
+/// Turns of waiting for a shard: a few microseconds.
+const SPINS: usize = 200;
 /// Nodes of dead trees freed by each write.
 const GARBAGE_PER_OPERATION: usize = 4;
 
