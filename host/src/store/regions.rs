@@ -86,7 +86,7 @@ impl Store {
 
     /// Bytes of tables whose size does not depend on what is stored.
     pub(super) fn fixed_bytes(&self) -> usize {
-        size_of::<Store>() + self.shards.len() * (size_of::<super::Padded>() + 16)
+        size_of::<Store>() + self.shards.len() * (size_of_val(&self.shards[0]) + 16)
     }
 
     /// Gives the index its first region.
