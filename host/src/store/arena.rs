@@ -168,7 +168,12 @@ impl Arena {
             .words(first, (skip + len).div_ceil(8))
             .chunks(RUN_WORDS)
         {
-            for (to, from) in run.iter_mut().zip(words) {
+            let (fours, tail) = words.as_chunks::<4>();
+            let (to_fours, to_tail) = run.split_at_mut(4 * fours.len());
+            for (to, from) in to_fours.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
+                *to = from.each_ref().map(|word| word.load(Relaxed).to_le_bytes());
+            }
+            for (to, from) in to_tail.iter_mut().zip(tail) {
                 *to = from.load(Relaxed).to_le_bytes();
             }
             let end = (skip + left).min(words.len() * 8);

@@ -64,6 +64,13 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// Its number in its line or node.
+    pub(super) fn number(self) -> u8 {
+        self.i as u8
+    }
+}
+
 /// A bucket: its line and nodes.
 #[derive(Clone, Copy)]
 pub(super) struct Bucket<'m> {
@@ -119,6 +126,16 @@ impl<'m> Bucket<'m> {
     #[inline]
     pub(super) fn addr(&self, slot: Slot) -> Addr {
         self.half(slot.base(), slot.half())
+    }
+
+    /// The slot of that number in the line, if it holds `addr`.
+    pub(super) fn slot_with(&self, number: u8, addr: Addr) -> Option<Slot> {
+        let slot = Slot {
+            base: self.line,
+            i: usize::from(number),
+            node: false,
+        };
+        (slot.i < LINE_SLOTS && self.addr(slot) == addr).then_some(slot)
     }
 
     /// Points a slot to where its item moved.

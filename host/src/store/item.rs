@@ -66,6 +66,15 @@ pub(super) fn links(arena: &Arena, addr: Addr) -> &AtomicU64 {
     arena.word(addr, NEWER / 2)
 }
 
+/// How many of the flags are set: mostly none, and there is no instruction for it on every processor.
+#[inline]
+fn count(flags: u64) -> usize {
+    match flags {
+        0 => 0,
+        flags => flags.count_ones() as usize,
+    }
+}
+
 /// Byte at which the stream begins.
 #[inline]
 pub(super) fn stream_at(word0: u64) -> usize {
@@ -73,7 +82,7 @@ pub(super) fn stream_at(word0: u64) -> usize {
     if word0 & FIELDS == 0 && word0 >> 32 & 0xffff != BIG {
         return OPTIONAL * 4;
     }
-    let fours = (word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED)).count_ones() as usize;
+    let fours = count(word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED));
     let eight = usize::from(word0 & flag::CAS != 0) * 8;
     let big = usize::from(word0 >> 32 & 0xffff == BIG) * 4;
     OPTIONAL * 4 + fours * 4 + eight + big
@@ -173,7 +182,7 @@ impl<'m> Item<'m> {
     /// Half word of an optional field, given those that stand before it.
     #[inline]
     fn field(&self, before: u64) -> usize {
-        OPTIONAL + (self.word0 & before).count_ones() as usize + usize::from(self.is_big())
+        OPTIONAL + count(self.word0 & before) + usize::from(self.is_big())
     }
 
     #[inline]

@@ -42,6 +42,7 @@ pub(super) fn change_object(store: &Store, random: &mut Random, objects: u64) {
     let commit = Commit {
         key: store.key(&name),
         expected: info.map(|info| info.version),
+        place: info.map(|info| info.place),
         blind: false,
         change,
         expiry: NEVER,
