@@ -42,9 +42,17 @@ pub struct Function {
     pub handler: Handler,
 }
 
-/// Runs `handler` on packed arguments. Returns how many bytes of the answer are in `buffer`, the
-/// ones before them having been streamed, or `None` when it was refused with `fail`.
-pub(crate) fn run(packed: &[u8], buffer: &mut [u8], handler: Handler) -> Option<usize> {
+/// Runs `handler` on packed arguments. Returns the tail of the answer, what comes before it having
+/// been streamed, or `None` when it was refused with `fail`.
+///
+/// Inlined into every export, with its handler: the engine does not inline, and a call of a wasm
+/// function costs more than most of what is done here.
+#[inline(always)]
+pub(crate) fn run<'c>(
+    packed: &'c [u8],
+    buffer: &'c mut [u8],
+    handler: impl FnOnce(&mut Call<'c>) -> Result<(), Error>,
+) -> Option<&'c [u8]> {
     let mut args = Args::new(packed);
     let key = args.next().unwrap_or_default();
     let mut call = Call {
@@ -53,10 +61,16 @@ pub(crate) fn run(packed: &[u8], buffer: &mut [u8], handler: Handler) -> Option<
         reply: Reply::new(buffer),
     };
     match handler(&mut call) {
-        Ok(()) => Some(call.reply.buffered()),
+        Ok(()) => Some(call.reply.into_tail()),
         Err(error) => {
-            sys::fail(error.text().as_bytes());
+            refuse(error);
             None
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(error: Error) {
+    sys::fail(error.text().as_bytes());
 }

@@ -95,6 +95,12 @@ impl<'c> Object<'c> {
         usize::try_from(sys::field_get(self.handle, field, out)).ok()
     }
 
+    /// Appends a field's value to the answer, with `before` ahead of it; false when there is none.
+    #[inline]
+    pub(crate) fn reply_field(&self, field: &[u8], before: &[u8]) -> bool {
+        sys::reply_field(self.handle, field, before) != abi::ABSENT
+    }
+
     /// Whether it has the field.
     pub fn has(&self, field: &[u8]) -> bool {
         sys::field_get(self.handle, field, &mut []) >= 0
@@ -145,6 +151,16 @@ impl<'c> Object<'c> {
     /// Sets a field, creating the object when absent; true when the field is new.
     pub fn put(&mut self, field: &[u8], value: &[u8]) -> bool {
         sys::field_put(self.handle, field, value)
+    }
+
+    /// Sets a field if the object exists; true when the field is new. `None`, and nothing is written,
+    /// when there is no object. One host call less than [`exists`](Self::exists) and [`put`](Self::put).
+    #[inline]
+    pub fn update(&mut self, field: &[u8], value: &[u8]) -> Option<bool> {
+        match sys::field_update(self.handle, field, value) {
+            abi::ABSENT => None,
+            new => Some(new != 0),
+        }
     }
 
     /// Deletes a field; false when it was not there.

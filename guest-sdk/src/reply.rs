@@ -1,6 +1,6 @@
 //! The answer of a call.
 
-use crate::{Error, Value, number, sys};
+use crate::{Error, Object, Value, number, sys};
 
 /// A long answer, written piece by piece. What does not fit a small buffer goes to the server at
 /// once, so that an answer of any length takes little memory in the guest. A function gets one by
@@ -24,39 +24,123 @@ use crate::{Error, Value, number, sys};
 pub struct Reply<'c> {
     buffer: &'c mut [u8],
     used: usize,
+    /// Comes behind what the buffer holds; then that is nothing.
+    word: &'static [u8],
 }
 
 impl<'c> Reply<'c> {
     pub(crate) fn new(buffer: &'c mut [u8]) -> Self {
-        Self { buffer, used: 0 }
+        Self {
+            buffer,
+            used: 0,
+            word: b"",
+        }
     }
 
-    /// Bytes at the start of the buffer that were not streamed.
-    pub(crate) fn buffered(&self) -> usize {
-        self.used
+    /// What was not streamed.
+    pub(crate) fn into_tail(self) -> &'c [u8] {
+        if self.word.is_empty() {
+            &self.buffer[..self.used]
+        } else {
+            self.word
+        }
     }
 
     /// Appends bytes.
+    #[inline]
     pub fn write(&mut self, bytes: &[u8]) {
-        let room = &mut self.buffer[self.used..];
-        if bytes.len() <= room.len() {
-            room[..bytes.len()].copy_from_slice(bytes);
-            self.used += bytes.len();
+        match self.buffer[self.used..].get_mut(..bytes.len()) {
+            Some(room) if self.word.is_empty() => {
+                room.copy_from_slice(bytes);
+                self.used += bytes.len();
+            }
+            _ => self.stream(bytes),
+        }
+    }
+
+    /// Appends a word that lasts: when it is all of the answer it needs no copy.
+    fn write_word(&mut self, word: &'static [u8]) {
+        if self.used == 0 && self.word.is_empty() {
+            self.word = word;
         } else {
-            self.stream(bytes);
+            self.write(word);
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn stream(&mut self, bytes: &[u8]) {
-        sys::reply(&self.buffer[..self.used]);
-        self.used = 0;
+        self.flush();
         if bytes.len() < self.buffer.len() {
             self.buffer[..bytes.len()].copy_from_slice(bytes);
             self.used = bytes.len();
         } else {
             sys::reply(bytes);
         }
+    }
+
+    fn flush(&mut self) {
+        sys::reply(std::mem::take(&mut self.word));
+        sys::reply(&self.buffer[..self.used]);
+        self.used = 0;
+    }
+
+    /// Appends a field's value with `before`, as many parts as there are, ahead of it; false, and
+    /// nothing is appended, when there is no such field. The value goes into the answer without
+    /// passing through the module, however long it is.
+    ///
+    /// ```
+    /// # use cacheismo_sdk::{Object, Reply, Word};
+    /// # pub struct Phones;
+    /// # #[cacheismo_sdk::object(name = "phones")]
+    /// # impl Phones {
+    /// fn number(o: &Object, name: &[u8], out: &mut Reply) -> Result<(), Word> {
+    ///     if out.field(o, name, &[name, b": "]) { Ok(()) } else { Err(Word("NOT_FOUND")) }
+    /// }
+    /// # }
+    /// ```
+    #[inline]
+    pub fn field<const N: usize>(
+        &mut self,
+        o: &Object<'_>,
+        field: &[u8],
+        before: &[&[u8]; N],
+    ) -> bool {
+        let Some(end) = self.gather(before) else {
+            return self.field_after_much(o, field, before);
+        };
+        let found = o.reply_field(field, &self.buffer[..end]);
+        if found {
+            self.used = 0;
+        }
+        found
+    }
+
+    /// Puts the parts behind what is in the buffer, without counting them as written. `None` when
+    /// they do not fit.
+    #[inline]
+    fn gather(&mut self, parts: &[&[u8]]) -> Option<usize> {
+        if !self.word.is_empty() {
+            return None;
+        }
+        let mut end = self.used;
+        for part in parts {
+            let place = self.buffer.get_mut(end..)?.get_mut(..part.len())?;
+            place.copy_from_slice(part);
+            end += part.len();
+        }
+        Some(end)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn field_after_much(&mut self, o: &Object<'_>, field: &[u8], before: &[&[u8]]) -> bool {
+        if !o.has(field) {
+            return false;
+        }
+        before.iter().for_each(|part| self.write(part));
+        self.flush();
+        o.reply_field(field, b"")
     }
 
     /// Appends bytes and CRLF.
@@ -78,9 +162,9 @@ impl std::io::Write for Reply<'_> {
     }
 }
 
-/// An answer that comes early: in a function that returns `Result<_, Word>`, `?` ends the call with this
-/// word. To the client it is an answer like any other and what was written is kept, unlike with
-/// [`Error`].
+/// A fixed answer, such as `SUCCESS`: it takes no copy, as other text does. It may come early: in a
+/// function that returns `Result<_, Word>`, `?` ends the call with this word. To the client it is an
+/// answer like any other and what was written is kept, unlike with [`Error`].
 ///
 /// ```
 /// # use cacheismo_sdk::{Object, Word};
@@ -146,10 +230,16 @@ bytes!(
     &str: text => text.as_bytes(),
     String: text => text.as_bytes(),
     std::borrow::Cow<'_, str>: text => text.as_bytes(),
-    Word: word => word.0.as_bytes(),
     bool: truth => if truth { b"1" } else { b"0" },
     number::Lua: number => number.text()
 );
+
+impl IntoReply for Word {
+    fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
+        reply.write_word(self.0.as_bytes());
+        Ok(())
+    }
+}
 
 impl<const N: usize> IntoReply for &[u8; N] {
     fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {

@@ -14,7 +14,8 @@ use std::sync::Once;
 
 use cacheismo_abi::FAILED;
 
-use crate::call::{Handler, run};
+use crate::Error;
+use crate::call::{Call, run};
 
 mod raw {
     #[link(wasm_import_module = "cacheismo_1")]
@@ -34,6 +35,8 @@ mod raw {
         pub(super) fn value_set(h: i32, v: *const u8, vl: usize);
         pub(super) fn field_get(h: i32, k: *const u8, kl: usize, out: *mut u8, cap: usize) -> i32;
         pub(super) fn field_put(h: i32, k: *const u8, kl: usize, v: *const u8, vl: usize) -> i32;
+        pub(super) fn field_update(h: i32, k: *const u8, kl: usize, v: *const u8, vl: usize)
+        -> i32;
         pub(super) fn field_delete(h: i32, k: *const u8, kl: usize) -> i32;
         pub(super) fn field_scan(
             h: i32,
@@ -45,6 +48,7 @@ mod raw {
         ) -> i32;
         pub(super) fn fail(text: *const u8, len: usize);
         pub(super) fn reply(bytes: *const u8, len: usize);
+        pub(super) fn reply_field(h: i32, k: *const u8, kl: usize, b: *const u8, bl: usize) -> i32;
         pub(super) fn log(level: i32, text: *const u8, len: usize);
     }
 }
@@ -97,6 +101,11 @@ pub(crate) fn field_put(h: i32, field: &[u8], value: &[u8]) -> bool {
     unsafe { raw::field_put(h, field.as_ptr(), field.len(), value.as_ptr(), value.len()) != 0 }
 }
 
+pub(crate) fn field_update(h: i32, field: &[u8], value: &[u8]) -> i32 {
+    // SAFETY: the host only reads both slices, and only during the call.
+    unsafe { raw::field_update(h, field.as_ptr(), field.len(), value.as_ptr(), value.len()) }
+}
+
 pub(crate) fn field_delete(h: i32, field: &[u8]) -> bool {
     // SAFETY: the host only reads `field`, and only during the call.
     unsafe { raw::field_delete(h, field.as_ptr(), field.len()) != 0 }
@@ -125,6 +134,11 @@ pub(crate) fn fail(text: &[u8]) {
 pub(crate) fn reply(bytes: &[u8]) {
     // SAFETY: the host only reads `bytes`, and only during the call.
     unsafe { raw::reply(bytes.as_ptr(), bytes.len()) }
+}
+
+pub(crate) fn reply_field(h: i32, field: &[u8], before: &[u8]) -> i32 {
+    // SAFETY: the host only reads both slices, and only during the call.
+    unsafe { raw::reply_field(h, field.as_ptr(), field.len(), before.as_ptr(), before.len()) }
 }
 
 pub(crate) fn log(level: i32, text: &[u8]) {
@@ -170,44 +184,54 @@ pub fn reserve(len: i32) -> *mut u8 {
 }
 
 /// The body of every `fn:` export: finds the arguments, runs the handler, says where the answer is.
+#[inline(always)]
 pub fn enter<const BYTES: usize>(
     len: i32,
     scratch: &'static Scratch<BYTES>,
-    handler: Handler,
+    handler: impl for<'c> FnOnce(&mut Call<'c>) -> Result<(), Error>,
 ) -> i64 {
     report_panics();
-    if len < 0 {
-        // SAFETY: the host calls one export at a time and imports never call back, so nothing else
-        // borrows the static until this call has ended; taking it frees it at that end.
-        let reserved = std::mem::take(unsafe { &mut *RESERVED.0.get() });
-        answer(
-            reserved
-                .get(..len.unsigned_abs() as usize)
-                .unwrap_or_default(),
-            handler,
-        )
-    } else {
-        // SAFETY: as above: one call at a time, so the host writes into the static only after this
-        // borrow has ended. It is bytes, and the length is cut to what there is.
-        let packed = unsafe {
+    let reserved = (len < 0).then(take_reserved);
+    let packed = match &reserved {
+        Some(reserved) => reserved
+            .get(..len.unsigned_abs() as usize)
+            .unwrap_or_default(),
+        // SAFETY: the host calls one export at a time and imports never call back, so it writes into
+        // the static only after this borrow has ended. It is bytes, and the length is cut to what
+        // there is.
+        None => unsafe {
             slice::from_raw_parts(scratch.0.get().cast::<u8>(), (len as usize).min(BYTES))
-        };
-        answer(packed, handler)
-    }
-}
-
-fn answer(packed: &[u8], handler: Handler) -> i64 {
+        },
+    };
     // SAFETY: one call at a time, and only this function refers to the static, so the borrow is
     // the only one. The host reads it when this call has returned.
     let buffer = unsafe { &mut *ANSWER.0.get() };
     match run(packed, buffer, handler) {
-        Some(length) => (ANSWER.0.get().expose_provenance() as i64) << 32 | length as i64,
+        Some(tail) => (tail.as_ptr().expose_provenance() as i64) << 32 | tail.len() as i64,
         None => FAILED,
     }
 }
 
+/// The arguments that were too long for the scratch buffer; they are freed at the end of the call.
+#[cold]
+#[inline(never)]
+fn take_reserved() -> Vec<u8> {
+    // SAFETY: the host calls one export at a time and imports never call back, so nothing else
+    // borrows the static.
+    std::mem::take(unsafe { &mut *RESERVED.0.get() })
+}
+
 /// Makes a panic tell the host what and where before it traps. Once per instance.
+#[inline(always)]
 fn report_panics() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|panic| fail(panic.to_string().as_bytes()))));
+    if !ONCE.is_completed() {
+        set_hook(&ONCE);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn set_hook(once: &Once) {
+    once.call_once(|| std::panic::set_hook(Box::new(|panic| fail(panic.to_string().as_bytes()))));
 }
