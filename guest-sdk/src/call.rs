@@ -3,19 +3,9 @@
 use crate::args::Args;
 use crate::{Error, Object, Reply, sys};
 
-/// What the macro makes of a function: decodes the arguments, calls it, encodes its answer.
-pub type Handler = for<'c> fn(&mut Call<'c>) -> Result<(), Error>;
-
-/// A call on its way through a [`Handler`].
-#[derive(Debug)]
-pub struct Call<'c> {
-    /// The object it was made on.
-    pub object: Object<'c>,
-    /// The arguments behind the object's key.
-    pub args: Args<'c>,
-    /// Where the answer goes.
-    pub reply: Reply<'c>,
-}
+/// What the macro makes of a function: decodes the arguments behind the object's key, calls it,
+/// encodes its answer.
+pub type Handler = for<'c> fn(&mut Object<'c>, Args<'c>, &mut Reply<'c>) -> Result<(), Error>;
 
 /// An object type as the macro describes it.
 pub trait ObjectType {
@@ -51,17 +41,14 @@ pub struct Function {
 pub(crate) fn run<'c>(
     packed: &'c [u8],
     buffer: &'c mut [u8],
-    handler: impl FnOnce(&mut Call<'c>) -> Result<(), Error>,
+    handler: impl FnOnce(&mut Object<'c>, Args<'c>, &mut Reply<'c>) -> Result<(), Error>,
 ) -> Option<&'c [u8]> {
     let mut args = Args::new(packed);
     let key = args.next().unwrap_or_default();
-    let mut call = Call {
-        object: Object::of_call(key),
-        args,
-        reply: Reply::new(buffer),
-    };
-    match handler(&mut call) {
-        Ok(()) => Some(call.reply.into_tail()),
+    let mut object = Object::of_call(key);
+    let mut reply = Reply::new(buffer);
+    match handler(&mut object, args, &mut reply) {
+        Ok(()) => Some(reply.into_tail()),
         Err(error) => {
             refuse(error);
             None

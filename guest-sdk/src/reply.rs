@@ -29,6 +29,7 @@ pub struct Reply<'c> {
 }
 
 impl<'c> Reply<'c> {
+    #[inline(always)]
     pub(crate) fn new(buffer: &'c mut [u8]) -> Self {
         Self {
             buffer,
@@ -38,6 +39,7 @@ impl<'c> Reply<'c> {
     }
 
     /// What was not streamed.
+    #[inline(always)]
     pub(crate) fn into_tail(self) -> &'c [u8] {
         if self.word.is_empty() {
             &self.buffer[..self.used]
@@ -59,6 +61,7 @@ impl<'c> Reply<'c> {
     }
 
     /// Appends a word that lasts: when it is all of the answer it needs no copy.
+    #[inline(always)]
     fn write_word(&mut self, word: &'static [u8]) {
         if self.used == 0 && self.word.is_empty() {
             self.word = word;
@@ -67,8 +70,7 @@ impl<'c> Reply<'c> {
         }
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn stream(&mut self, bytes: &[u8]) {
         self.flush();
         if bytes.len() < self.buffer.len() {
@@ -79,9 +81,11 @@ impl<'c> Reply<'c> {
         }
     }
 
+    /// Hands what was written so far to the server.
+    #[inline(always)]
     fn flush(&mut self) {
-        sys::reply(std::mem::take(&mut self.word));
-        sys::reply(&self.buffer[..self.used]);
+        flush(self.word, &self.buffer[..self.used]);
+        self.word = b"";
         self.used = 0;
     }
 
@@ -132,22 +136,31 @@ impl<'c> Reply<'c> {
         Some(end)
     }
 
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn field_after_much(&mut self, o: &Object<'_>, field: &[u8], before: &[&[u8]]) -> bool {
-        if !o.has(field) {
-            return false;
-        }
-        before.iter().for_each(|part| self.write(part));
         self.flush();
-        o.reply_field(field, b"")
+        let found = o.has(field);
+        if found {
+            before.iter().for_each(|part| sys::reply(part));
+            o.reply_field(field, b"");
+        }
+        found
     }
 
     /// Appends bytes and CRLF.
+    #[inline]
     pub fn line(&mut self, bytes: &[u8]) {
         self.write(bytes);
         self.write(b"\r\n");
     }
+}
+
+/// Not a method: a reply that is never referred to lives in the guest's registers.
+#[cold]
+#[inline(never)]
+fn flush(word: &[u8], buffered: &[u8]) {
+    sys::reply(word);
+    sys::reply(buffered);
 }
 
 /// With the standard formatting macros. They make a small module some ten KiB larger.
@@ -191,18 +204,21 @@ pub trait IntoReply {
 }
 
 impl IntoReply for () {
+    #[inline(always)]
     fn into_reply(self, _: &mut Reply<'_>) -> Result<(), Error> {
         Ok(())
     }
 }
 
 impl<T: IntoReply> IntoReply for Result<T, Error> {
+    #[inline(always)]
     fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
         self?.into_reply(reply)
     }
 }
 
 impl<T: IntoReply> IntoReply for Result<T, Word> {
+    #[inline(always)]
     fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
         match self {
             Ok(answer) => answer.into_reply(reply),
@@ -214,6 +230,7 @@ impl<T: IntoReply> IntoReply for Result<T, Word> {
 macro_rules! bytes {
     ($($kind:ty: $it:ident => $bytes:expr),*) => {$(
         impl IntoReply for $kind {
+            #[inline(always)]
             fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
                 let $it = self;
                 reply.write($bytes);
@@ -235,6 +252,7 @@ bytes!(
 );
 
 impl IntoReply for Word {
+    #[inline(always)]
     fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
         reply.write_word(self.0.as_bytes());
         Ok(())
@@ -242,6 +260,7 @@ impl IntoReply for Word {
 }
 
 impl<const N: usize> IntoReply for &[u8; N] {
+    #[inline(always)]
     fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
         reply.write(self);
         Ok(())
@@ -251,6 +270,7 @@ impl<const N: usize> IntoReply for &[u8; N] {
 macro_rules! integers {
     ($($kind:ty),*) => {$(
         impl IntoReply for $kind {
+            #[inline(always)]
             fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
                 reply.write(number::Integer::from(self).text());
                 Ok(())
@@ -264,6 +284,7 @@ integers!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 macro_rules! floats {
     ($($kind:ty),*) => {$(
         impl IntoReply for $kind {
+            #[inline(always)]
             fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
                 use std::io::Write;
                 write!(reply, "{self}").expect("a reply takes everything");
