@@ -143,7 +143,8 @@ impl<'m> Item<'m> {
         key_len(self.word0)
     }
 
-    fn is_big(&self) -> bool {
+    /// Its value's length has a field of its own.
+    pub(super) fn is_big(&self) -> bool {
         self.word0 >> 32 & 0xffff == BIG
     }
 

@@ -202,7 +202,9 @@ impl<'a> Locked<'a> {
             self.push_front(item);
         }
         self.note_expiry(item);
-        self.store.free(old.chain());
+        if let Some(chain) = self.store.chain_of_gone(&old) {
+            self.store.free(chain);
+        }
     }
 
     /// Tells the expiry structure of an item that can expire.
@@ -253,7 +255,8 @@ impl<'a> Locked<'a> {
                 counters.expired_unfetched += u64::from(!fetched);
             }
         }
-        self.store.exchange(item.chain(), node, plan)
+        let chain = self.store.chain_of_gone(&item);
+        self.store.exchange(chain, node, plan)
     }
 
     fn tell_evicted(&self, item: &Item<'_>) {
@@ -288,6 +291,7 @@ impl<'a> Locked<'a> {
 /// A value under the lock.
 #[derive(Clone, Copy, Debug)]
 pub struct ValueRef<'a> {
+    pub(super) head: Addr,
     pub(super) stream: Stream<'a>,
     pub(super) len: usize,
 }
@@ -297,6 +301,7 @@ impl<'a> ValueRef<'a> {
     #[inline]
     pub(super) fn of(item: &Item<'a>) -> ValueRef<'a> {
         ValueRef {
+            head: item.addr(),
             stream: item.value(),
             len: item.value_len(),
         }
