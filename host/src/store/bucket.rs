@@ -62,12 +62,10 @@ impl Slot {
             (self.base() + 6 + self.i() / 8, 8 * (self.i() % 8))
         }
     }
-}
 
-impl Slot {
     /// Its number in its line or node.
     pub(super) fn number(self) -> u8 {
-        self.i as u8
+        self.i() as u8
     }
 }
 
@@ -130,12 +128,9 @@ impl<'m> Bucket<'m> {
 
     /// The slot of that number in the line, if it holds `addr`.
     pub(super) fn slot_with(&self, number: u8, addr: Addr) -> Option<Slot> {
-        let slot = Slot {
-            base: self.line,
-            i: usize::from(number),
-            node: false,
-        };
-        (slot.i < LINE_SLOTS && self.addr(slot) == addr).then_some(slot)
+        let i = usize::from(number);
+        let slot = (i < LINE_SLOTS).then(|| Slot::new(self.line, i, false))?;
+        (self.addr(slot) == addr).then_some(slot)
     }
 
     /// Points a slot to where its item moved.

@@ -162,8 +162,9 @@ impl<'m> Item<'m> {
         key_len(self.word0)
     }
 
+    /// Its value's length has a field of its own.
     #[inline]
-    fn is_big(&self) -> bool {
+    pub(super) fn is_big(&self) -> bool {
         self.word0 >> 32 & 0xffff == BIG
     }
 

@@ -5,6 +5,7 @@
 //!
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`, `shrink`: how it moves between items and index, and away.
 //! - `item`: what an item looks like, `index`, `bucket`: where it is, `shard`: index and LRU list under one lock.
+//! - `pins`: values that stay while they are sent.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
 //! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
@@ -31,6 +32,7 @@ mod nodes;
 mod number;
 mod objects;
 mod os;
+mod pins;
 mod prefetch;
 mod racy;
 mod read;
@@ -54,6 +56,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 pub use api::*;
+pub use pins::{PINNED_BYTES_MIN, Pinned};
 pub use scan::Cursor;
 pub use shard::ValueRef;
 
@@ -94,6 +97,7 @@ pub struct Store {
     /// Trees of objects that left.
     garbage: Mutex<fields::Retired>,
     has_garbage: AtomicBool,
+    pins: pins::Pins,
     limit: AtomicU64,
     random: Padded<AtomicU64>,
     item_bytes_max: usize,
@@ -166,6 +170,7 @@ impl Store {
             commit: Mutex::new(()),
             garbage: Mutex::default(),
             has_garbage: AtomicBool::new(false),
+            pins: pins::Pins::default(),
             limit: AtomicU64::new(0),
             random: Padded(AtomicU64::new(config.hash_seed | 1)),
             item_bytes_max: config.item_bytes_max,
@@ -234,10 +239,19 @@ impl Store {
     }
 
     /// Frees extents, a node of the index with them, and takes others if a plan says which and there is room.
-    fn exchange(&self, chain: Chain, node: Option<Addr>, plan: Option<&Plan>) -> Option<Chain> {
-        self.prefetch_free(chain.head);
+    fn exchange(
+        &self,
+        chain: Option<Chain>,
+        node: Option<Addr>,
+        plan: Option<&Plan>,
+    ) -> Option<Chain> {
+        if let Some(chain) = chain {
+            self.prefetch_free(chain.head);
+        }
         let mut alloc = self.alloc.lock();
-        alloc.put_chain(&self.arena, chain);
+        if let Some(chain) = chain {
+            alloc.put_chain(&self.arena, chain);
+        }
         if let Some(node) = node {
             alloc.put(&self.arena, node);
         }
@@ -315,14 +329,16 @@ impl Store {
         }
     }
 
-    /// True when `plan` can be met if everything else leaves.
+    /// True when `plan` can be met if everything leaves that can.
     fn can_ever_hold(&self, plan: &Plan) -> bool {
         if plan.header + plan.stream < self.arena.region_bytes() / 2 {
             return true;
         }
         let alloc = self.alloc.lock();
         let regions = u64::from(alloc.regions_allowed.saturating_sub(alloc.regions_index));
-        plan.grains_min(&self.arena) + GRAINS_SPARE <= regions * u64::from(arena::REGION_GRAINS)
+        let pinned = u64::from(self.arena.grains(self.pins.left_bytes()));
+        plan.grains_min(&self.arena) + pinned + GRAINS_SPARE
+            <= regions * u64::from(arena::REGION_GRAINS)
     }
 }
 

@@ -187,14 +187,14 @@ impl Store {
     fn move_extent(&self, addr: Addr) -> Result<(), Stuck> {
         let word0 = self.arena.word0(addr).load(Relaxed);
         match Kind::of(word0) {
-            Kind::Head => Ok(self.move_item(addr)?),
+            Kind::Head => self.move_item(addr),
             Kind::Continuation => {
                 // The last piece links back to the head.
                 let mut piece = addr;
                 for _ in 0..1 << 24 {
                     let word0 = self.arena.word0(piece).load(Relaxed);
                     if Kind::of(word0) == Kind::Head {
-                        return Ok(self.move_item(piece)?);
+                        return self.move_item(piece);
                     }
                     piece = (word0 >> 32) as Addr;
                     if piece == 0 || !self.arena.holds(piece, 1) {
@@ -208,7 +208,10 @@ impl Store {
         }
     }
 
-    fn move_item(&self, addr: Addr) -> Result<(), NoRoom> {
+    fn move_item(&self, addr: Addr) -> Result<(), Stuck> {
+        if self.pins.holds(addr) {
+            return Err(Stuck::Busy);
+        }
         let mut spare = None;
         loop {
             let Some((mut locked, found)) = self.lock_owner(addr) else {

@@ -18,7 +18,7 @@ pub(super) struct Stream<'m> {
 impl Stream<'_> {
     /// Steps to the next piece if this one is used up.
     #[inline]
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if self.byte == self.end && self.next != 0 {
             let word0 = self.arena.word0(self.next).load(Relaxed);
             self.piece = self.next;

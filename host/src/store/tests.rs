@@ -7,6 +7,7 @@ mod hostile;
 mod model;
 mod objects;
 mod order;
+mod pins;
 mod places;
 mod shrink;
 mod soak;
