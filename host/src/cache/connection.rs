@@ -2,6 +2,7 @@
 
 use super::calls::{LaneJob, LaneResult};
 use super::dump::Dump;
+use super::sent::Sent;
 use super::text::RestOfGet;
 
 /// What the cache remembers of a connection between reads.
@@ -48,6 +49,13 @@ pub enum Progress {
         /// Bytes done with.
         consumed: usize,
     },
+    /// Write `out` with a value put in, then call again with the rest.
+    Send {
+        /// Bytes done with.
+        consumed: usize,
+        /// The value and its place.
+        sent: Sent,
+    },
     /// A call has to run on a thread that may wait. Run `job.run()` there, give its result to [`Worker::resume`](super::Worker::resume), then call again with the rest.
     Lane {
         /// Bytes done with.
@@ -76,6 +84,7 @@ pub(super) enum Flow {
     /// The reply of this command ended early; go on with the next.
     Abort,
     Write,
+    Send(Sent),
     Lane(Box<LaneJob>),
     Close,
     Watch(Vec<u8>),
@@ -127,6 +136,12 @@ impl Connection {
             Flow::Next | Flow::Abort | Flow::Write => {
                 wait(what);
                 Progress::Write { consumed }
+            }
+            Flow::Send(sent) => {
+                if let Unfinished::Get(_) = what {
+                    wait(what);
+                }
+                Progress::Send { consumed, sent }
             }
             Flow::Lane(job) => {
                 wait(what);

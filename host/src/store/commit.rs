@@ -375,7 +375,8 @@ impl<'a> Locked<'a> {
             }
             _ => return Ok(()),
         };
-        let fits = found.is_some_and(|found| found.item.holds(&plan));
+        let fits = found
+            .is_some_and(|found| found.item.holds(&plan) && !self.store.is_pinned(&found.item));
         if !fits
             && spare
                 .item

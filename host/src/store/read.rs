@@ -8,6 +8,7 @@ use super::shard::{Found, Locked, Room, Spare, ValueRef};
 use super::{DeleteOutcome, Expiry, GetOptions, ItemInfo, Key, Now, Store};
 
 /// Seconds at which an item expires, rounded up. `u32::MAX` would mean never.
+#[inline]
 pub(super) fn seconds(expiry: Expiry) -> Option<u32> {
     expiry.0.map(|ms| {
         u32::try_from(ms.div_ceil(1000))

@@ -17,7 +17,8 @@ pub(super) struct Stream<'m> {
 
 impl Stream<'_> {
     /// Steps to the next piece if this one is used up.
-    fn settle(&mut self) {
+    #[inline]
+    pub(super) fn settle(&mut self) {
         if self.byte == self.end && self.next != 0 {
             let word0 = self.arena.word0(self.next).load(Relaxed);
             self.piece = self.next;
@@ -27,6 +28,7 @@ impl Stream<'_> {
         }
     }
 
+    #[inline]
     fn advance(&mut self, mut len: usize, mut each: impl FnMut(Addr, usize, usize)) {
         while len > 0 {
             self.settle();
@@ -57,6 +59,17 @@ impl Stream<'_> {
             return;
         }
         self.advance(len, |piece, byte, run| arena.read(piece, byte, run, sink));
+    }
+
+    /// Fills `to` with the next bytes.
+    #[inline]
+    pub(super) fn read_into(&mut self, to: &mut [u8]) {
+        let arena = self.arena;
+        let mut at = 0;
+        self.advance(to.len(), |piece, byte, run| {
+            arena.copy(piece, byte, &mut to[at..at + run]);
+            at += run;
+        });
     }
 
     /// Writes `src`.
