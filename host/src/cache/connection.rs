@@ -106,40 +106,53 @@ pub(super) enum CallOutcome {
 
 impl Connection {
     /// Turns what a command left into where the connection stands; `None`: go on.
+    #[inline]
     pub(super) fn stop(
         &mut self,
-        (flow, rest): (Flow, Option<RestOfGet>),
+        ended: (Flow, Option<RestOfGet>),
         raw: &[u8],
         consumed: usize,
     ) -> Option<Progress> {
+        match ended {
+            (Flow::Next | Flow::Abort, _) => None,
+            (flow, rest) => Some(self.stand(flow, rest, raw, consumed)),
+        }
+    }
+
+    fn stand(
+        &mut self,
+        flow: Flow,
+        rest: Option<RestOfGet>,
+        raw: &[u8],
+        consumed: usize,
+    ) -> Progress {
         let what = match rest {
             Some(rest) => Unfinished::Get(rest),
             None if matches!(flow, Flow::Lane(_)) => Unfinished::Command(raw.to_vec()),
             None => Unfinished::Command(Vec::new()),
         };
+        let mut wait = |what| self.pending = Some(Pending { what, result: None });
         match flow {
-            Flow::Next | Flow::Abort => None,
-            Flow::Write => {
-                self.pending = Some(Pending { what, result: None });
-                Some(Progress::Write { consumed })
+            Flow::Next | Flow::Abort | Flow::Write => {
+                wait(what);
+                Progress::Write { consumed }
             }
             Flow::Send(sent) => {
                 if let Unfinished::Get(_) = what {
-                    self.pending = Some(Pending { what, result: None });
+                    wait(what);
                 }
-                Some(Progress::Send { consumed, sent })
+                Progress::Send { consumed, sent }
             }
             Flow::Lane(job) => {
-                self.pending = Some(Pending { what, result: None });
-                Some(Progress::Lane { consumed, job })
+                wait(what);
+                Progress::Lane { consumed, job }
             }
             Flow::Dump(dump) => {
-                let what = Unfinished::Dump(dump);
-                self.pending = Some(Pending { what, result: None });
-                Some(Progress::Write { consumed })
+                wait(Unfinished::Dump(dump));
+                Progress::Write { consumed }
             }
-            Flow::Close => Some(Progress::Close { consumed }),
-            Flow::Watch(streams) => Some(Progress::Watch { consumed, streams }),
+            Flow::Close => Progress::Close { consumed },
+            Flow::Watch(streams) => Progress::Watch { consumed, streams },
         }
     }
 

@@ -58,6 +58,7 @@ impl RestOfGet {
     pub(super) fn get(&self) -> Get<'_> {
         Get {
             keys: Tokens::new(&self.keys),
+            only: None,
             cas: self.cas,
             touch: self.touch,
         }

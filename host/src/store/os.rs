@@ -126,6 +126,11 @@ pub(super) fn ask_huge_pages<T: Words>(words: &[T]) {
     advise(words, libc::MADV_HUGEPAGE);
 }
 
+/// Asks for no huge pages; those there are stay until their memory is released.
+pub(super) fn ask_small_pages<T: Words>(words: &[T]) {
+    advise(words, libc::MADV_NOHUGEPAGE);
+}
+
 /// Asks the processor to bring a word into its cache, without waiting for it.
 #[inline]
 pub(super) fn prefetch<T: Words>(word: &T) {

@@ -145,11 +145,11 @@ impl Store {
     /// appended to `lead`, because they share their word with fields that may change; the answer has the others.
     /// `None` when so much is pinned that this one is to be copied.
     pub fn pin(self: &Arc<Store>, value: &ValueRef<'_>, lead: &mut Vec<u8>) -> Option<Pinned> {
-        let item = Item::at(&self.arena, value.head);
+        let item = value.item;
         // Words hold their bytes in the order of a little-endian machine.
         let can_be = cfg!(target_endian = "little")
             && item.is_big()
-            && std::ptr::eq(value.stream.arena, &raw const self.arena);
+            && std::ptr::eq(item.arena, &raw const self.arena);
         let bytes_max = self.limit.load(Relaxed) as usize / PINNED_SHARE;
         if !can_be || !self.pins.add(&item, bytes_max) {
             return None;
@@ -158,7 +158,7 @@ impl Store {
             store: Arc::clone(self),
             chain: item.chain(),
         };
-        let mut stream = value.stream;
+        let mut stream = item.value();
         let shared = stream.byte.next_multiple_of(8) - stream.byte;
         stream.read(shared, &mut |run| lead.extend_from_slice(run));
         Some(Pinned {

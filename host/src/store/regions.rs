@@ -52,6 +52,13 @@ pub(super) fn reserve_bytes(limit: usize) -> usize {
     limit.max(ram.min(1 << 35))
 }
 
+/// How much of so large a limit should be huge pages.
+pub(super) fn huge_page_bytes(limit: usize) -> usize {
+    if limit < HUGE_PAGES_FROM { 0 } else { limit }
+}
+
+/// Limits from here on ask for huge pages: lookups miss the TLB otherwise.
+const HUGE_PAGES_FROM: usize = 64 << 20;
 /// Regions looked at before emptying one is given up for a while: others may hold trees, which stay where they are.
 const TRIES: u32 = 64;
 /// Accesses until it is tried again.
@@ -62,6 +69,7 @@ impl Store {
     pub fn set_memory_limit(&self, bytes: usize) {
         let mut mover = self.regions.lock();
         self.allow(bytes);
+        self.arena.ask_huge_pages(huge_page_bytes(bytes));
         // What was begun for the limit before is begun again for this one.
         self.end_shrinking(&mut mover);
     }
@@ -78,7 +86,7 @@ impl Store {
 
     /// Bytes of tables whose size does not depend on what is stored.
     pub(super) fn fixed_bytes(&self) -> usize {
-        size_of::<Store>() + self.shards.len() * (size_of::<super::Padded>() + 16)
+        size_of::<Store>() + self.shards.len() * (size_of_val(&self.shards[0]) + 16)
     }
 
     /// Gives the index its first region.

@@ -161,6 +161,7 @@ fn step(store: &Arc<Store>, holds: &mut Vec<Hold>, random: &mut Random) {
             let commit = Commit {
                 key,
                 expected: None,
+                place: None,
                 blind: true,
                 change: Change::Plain {
                     flags: 0,
