@@ -10,7 +10,10 @@ pub struct Args<'c> {
 }
 
 impl<'c> Args<'c> {
+    // These are inlined into every export, see `call::run`.
+
     /// No arguments at all when `packed` is cut short.
+    #[inline(always)]
     pub fn new(packed: &'c [u8]) -> Self {
         Self::split(packed).unwrap_or(Self {
             lengths: &[],
@@ -18,6 +21,7 @@ impl<'c> Args<'c> {
         })
     }
 
+    #[inline(always)]
     fn split(packed: &'c [u8]) -> Option<Self> {
         let (count, rest) = packed.split_first_chunk::<4>()?;
         let heads = usize::try_from(u32::from_le_bytes(*count))
@@ -31,6 +35,7 @@ impl<'c> Args<'c> {
     ///
     /// # Errors
     /// When it is missing or not of its type.
+    #[inline(always)]
     pub fn required<T: FromArg<'c>>(&mut self, name: &str) -> Result<T, crate::Error> {
         let bytes = self
             .next()
@@ -42,6 +47,7 @@ impl<'c> Args<'c> {
     ///
     /// # Errors
     /// When it is there but not of its type.
+    #[inline(always)]
     pub fn optional<T: FromArg<'c>>(&mut self, name: &str) -> Result<Option<T>, crate::Error> {
         self.next()
             .map(|bytes| {
@@ -59,6 +65,7 @@ impl<'c> Args<'c> {
 impl<'c> Iterator for Args<'c> {
     type Item = &'c [u8];
 
+    #[inline(always)]
     fn next(&mut self) -> Option<&'c [u8]> {
         let (length, lengths) = self.lengths.split_first_chunk::<4>()?;
         let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;

@@ -5,6 +5,9 @@ mod decimal;
 
 use decimal::DIGITS;
 
+/// All integers of so many decimal digits are doubles.
+const EXACT_DIGITS: usize = 15;
+
 /// Reads a number as Lua's `tonumber` does: decimal with optional fraction and exponent, or a
 /// hexadecimal integer `0x1f`, white space around it allowed. `None` when it is none, or not finite.
 ///
@@ -15,7 +18,28 @@ use decimal::DIGITS;
 /// assert_eq!(parse(b"ten"), None);
 /// assert_eq!(parse(b"inf"), None);
 /// ```
+#[inline]
 pub fn parse(text: &[u8]) -> Option<f64> {
+    whole(text).or_else(|| general(text))
+}
+
+/// Most numbers are a few digits and nothing else; as many as a double holds exactly need no rounding.
+#[inline]
+fn whole(text: &[u8]) -> Option<f64> {
+    if !matches!(text.len(), 1..=EXACT_DIGITS) {
+        return None;
+    }
+    let digits = text.iter().try_fold(0, |value: u64, &digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| value * 10 + u64::from(digit - b'0'))
+    });
+    digits.map(|digits| digits as f64)
+}
+
+/// Any other number.
+#[inline(never)]
+fn general(text: &[u8]) -> Option<f64> {
     // 0x0b, the vertical tab, is white space to C and not to Rust.
     let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
     let start = text.iter().position(|byte| !is_space(byte))?;

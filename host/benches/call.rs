@@ -196,18 +196,13 @@ fn find(bencher: Bencher, call: &str) {
 }
 
 impl World for OneObject {
-    fn field_get(
+    fn field<R>(
         &mut self,
         _: Handle,
         field: &[u8],
-        out: &mut [u8],
-    ) -> Result<Option<usize>, Stop> {
-        let Some(value) = self.0.get(field) else {
-            return Ok(None);
-        };
-        let len = value.len().min(out.len());
-        out[..len].copy_from_slice(&value[..len]);
-        Ok(Some(value.len()))
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, Stop> {
+        Ok(self.0.get(field).map(|value| read(value)))
     }
     fn field_put(&mut self, _: Handle, field: &[u8], value: &[u8]) -> Result<bool, Stop> {
         match self.0.get_mut(field) {

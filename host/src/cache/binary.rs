@@ -217,6 +217,7 @@ impl Worker {
             touch,
             ..GetOptions::default()
         };
+        let mut sent = None;
         let found = self
             .shared
             .store
@@ -225,7 +226,7 @@ impl Worker {
                     return false;
                 }
                 echo.hit(out, info.flags, info.cas, shown, value.len());
-                value.append_to(out);
+                sent = self.shared.put_value(value, out);
                 true
             });
         match found {
@@ -241,7 +242,7 @@ impl Worker {
                 }
             }
         }
-        Flow::Next
+        sent.map_or(Flow::Next, Flow::Send)
     }
 
     fn binary_call(

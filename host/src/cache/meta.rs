@@ -113,6 +113,7 @@ impl Worker {
             return Flow::Next;
         }
         let now = self.now;
+        let mut sent = None;
         let found = self.shared.store.get(key, now, &options, |info, value| {
             if info.object && meta.flags.has(b'v') {
                 return Some(*info);
@@ -127,7 +128,9 @@ impl Worker {
                 return_flags(&mut reply, meta, info, now);
                 reply.end();
             } else {
-                hit(out, meta, info, now, |out| value.append_to(out));
+                hit(out, meta, info, now, |out| {
+                    sent = self.shared.put_value(value, out)
+                });
             }
             None
         });
@@ -153,7 +156,7 @@ impl Worker {
                 }
             }
         }
-        Flow::Next
+        sent.map_or(Flow::Next, Flow::Send)
     }
 
     fn meta_get_call(

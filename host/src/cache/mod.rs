@@ -22,6 +22,7 @@ mod object;
 mod overlay;
 mod peers;
 mod scripts;
+mod sent;
 mod shared;
 mod text;
 pub mod transaction;
@@ -37,6 +38,7 @@ pub use connection::{Connection, Progress};
 pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Standalone};
 pub use scripts::{Script, ScriptError};
+pub use sent::Sent;
 pub use shared::Shared;
 pub use worker::Worker;
 
@@ -80,7 +82,7 @@ impl Cache {
     ) -> Cache {
         let item_bytes_max = config.store.item_bytes_max;
         let shared = Shared {
-            store: Store::new(&config.store),
+            store: Arc::new(Store::new(&config.store)),
             registry,
             scripts: Arc::default(),
             log,

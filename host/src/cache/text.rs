@@ -35,9 +35,29 @@ impl RestOfGet {
         }
     }
 
+    /// Where `get` stands when `flow` stops it at the first of the keys `here`.
+    pub(super) fn stopped(
+        get: &Get<'_>,
+        here: &[u8],
+        flow: Flow,
+        out: &mut Vec<u8>,
+    ) -> (Flow, Option<RestOfGet>) {
+        let mut keys = Tokens::new(here);
+        // A value to be sent answers its key; a call is made again with its result at hand.
+        if matches!(flow, Flow::Send(_)) {
+            keys.next();
+            if keys.rest().is_empty() {
+                out.extend_from_slice(reply::END.as_bytes());
+                return (flow, None);
+            }
+        }
+        (flow, Some(RestOfGet::new(get, keys.rest())))
+    }
+
     pub(super) fn get(&self) -> Get<'_> {
         Get {
             keys: Tokens::new(&self.keys),
+            only: None,
             cas: self.cas,
             touch: self.touch,
         }
@@ -74,7 +94,7 @@ impl Worker {
                     Flow::Next => {}
                     // A call failed: its error line ends the reply.
                     Flow::Abort => return (Flow::Next, None),
-                    flow => return (flow, Some(RestOfGet::new(get, here))),
+                    flow => return RestOfGet::stopped(get, here, flow, out),
                 }
             }
         }
@@ -96,7 +116,7 @@ impl Worker {
             match self.value(key, &target, get.cas, touch, out) {
                 Flow::Next => {}
                 Flow::Abort => return Some((Flow::Next, None)),
-                flow => return Some((flow, Some(RestOfGet::new(get, here)))),
+                flow => return Some(RestOfGet::stopped(get, here, flow, out)),
             }
         }
         None
@@ -118,7 +138,7 @@ impl Worker {
                 (Flow::Next, None)
             }
             Flow::Abort => (Flow::Next, None),
-            flow => (flow, Some(RestOfGet::new(get, get.keys.rest()))),
+            flow => RestOfGet::stopped(get, get.keys.rest(), flow, out),
         }
     }
 
@@ -141,10 +161,7 @@ impl Worker {
         out: &mut Vec<u8>,
     ) -> Flow {
         match target {
-            Target::Item(key) => {
-                self.item_value(*key, cas, touch, out);
-                Flow::Next
-            }
+            Target::Item(key) => self.item_value(*key, cas, touch, out),
             Target::Call(call) => self.call_value(key, call, cas, touch, out),
         }
     }
@@ -175,13 +192,20 @@ impl Worker {
         }
     }
 
-    fn item_value(&mut self, key: Key<'_>, cas: bool, touch: Option<Expiry>, out: &mut Vec<u8>) {
+    fn item_value(
+        &mut self,
+        key: Key<'_>,
+        cas: bool,
+        touch: Option<Expiry>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         self.watch_fetch(key);
         let options = GetOptions {
             want_cas: cas,
             touch,
             ..GetOptions::default()
         };
+        let mut sent = None;
         let found = self
             .shared
             .store
@@ -196,7 +220,7 @@ impl Worker {
                     value.len(),
                     cas.then_some(info.cas),
                 );
-                value.append_to(out);
+                sent = self.shared.put_value(value, out);
                 out.extend_from_slice(reply::VALUE_END.as_bytes());
                 true
             });
@@ -219,12 +243,13 @@ impl Worker {
         self.shared.detail.note(key.bytes, event);
         let Some(plain) = found else {
             self.counters.get_misses.add_alone(1);
-            return;
+            return Flow::Next;
         };
         self.counters.get_hits.add_alone(1);
         if !plain && self.export(key).is_some() {
             value_block(out, key.bytes, &self.reply, cas);
         }
+        sent.map_or(Flow::Next, Flow::Send)
     }
 
     /// `set` and its kin.

@@ -165,6 +165,7 @@ impl Transaction {
             Commit {
                 key,
                 expected: None,
+                place: None,
                 blind: true,
                 change,
                 expiry,

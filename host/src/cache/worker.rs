@@ -210,7 +210,7 @@ impl Worker {
     #[inline]
     fn aim<'a>(&mut self, command: &Command<'a>) -> Option<(&'a [u8], Target<'a>)> {
         let key = match command {
-            Command::Get(get) => get.only_key()?,
+            Command::Get(get) => get.only?,
             Command::Store(store) => store.key,
             Command::Arith(arith) => {
                 return Some((arith.key, Target::Item(self.shared.store.key(arith.key))));

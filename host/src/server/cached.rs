@@ -35,6 +35,11 @@ impl Service for Worker {
         match Worker::execute(self, connection, input, out) {
             Progress::Read { consumed, needed } => Step::Read { consumed, needed },
             Progress::Write { consumed } => Step::Write { consumed },
+            Progress::Send { consumed, sent } => Step::Send {
+                consumed,
+                at: sent.at,
+                value: sent.value,
+            },
             Progress::Lane { consumed, job } => Step::Lane { consumed, job },
             Progress::Close { .. } => Step::Close,
             Progress::Watch { consumed, streams } => Step::Watch { consumed, streams },

@@ -1,5 +1,7 @@
 //! What the server asks of the room behind it, so that sockets can be tested without a cache.
 
+use bytes::Buf;
+
 /// What all workers share.
 pub trait Application: Send + Sync + 'static {
     /// One worker's part. It stays on its thread.
@@ -50,7 +52,6 @@ pub trait Service: 'static {
 }
 
 /// Where a connection stands after `execute`. `consumed` bytes of the input are done with.
-#[derive(Debug)]
 pub enum Step<Job> {
     /// Read more; it makes sense to come again with at least `needed` bytes of which the rest is the beginning.
     Read {
@@ -63,6 +64,15 @@ pub enum Step<Job> {
     Write {
         /// Bytes done with.
         consumed: usize,
+    },
+    /// Write the output with a value put in, then come again with the rest of the input, be it empty.
+    Send {
+        /// Bytes done with.
+        consumed: usize,
+        /// Bytes of the output before the value.
+        at: usize,
+        /// The value, which nobody has copied.
+        value: Box<dyn Buf>,
     },
     /// Have the job run, hand in its outcome, then come again with the rest of the input, be it empty.
     Lane {

@@ -4,6 +4,7 @@
 //! buffer, answers to the worker's output buffer, and both are empty again before another task runs.
 
 mod gate;
+mod output;
 mod watching;
 
 use std::future::poll_fn;
@@ -12,6 +13,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::oneshot;
 
@@ -22,8 +24,6 @@ use super::service::{Service, Step};
 use super::shard::{CloseReason, Shard};
 use crate::stats::ConnectionState;
 
-/// Answers of so many bytes wait for those of other connections: more than one small value, less than a socket takes.
-const DEFERRED_BYTES: std::ops::Range<usize> = 512..64 << 10;
 /// Longer input asks for the memory of its own commands together, and does not wait for others.
 const GATHERED_BYTES_MAX: usize = 256;
 /// Reads that throw away what a client sent after its connection was closed for it.
@@ -70,6 +70,7 @@ enum Source {
 enum Turn<Job> {
     Read { needed: usize },
     Write,
+    Send(usize, Box<dyn Buf>),
     Lane(Job),
     Close,
     Watch(Vec<u8>),
@@ -223,6 +224,10 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
                     self.flush().await?;
                     self.give_way().await;
                 }
+                Turn::Send(at, value) => {
+                    self.flush_around(at, value).await?;
+                    self.give_way().await;
+                }
                 Turn::Lane(job) => self.call(job).await?,
                 Turn::Close => {
                     self.flush().await?;
@@ -288,6 +293,11 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         match service.execute(&mut self.state, &input[opened..], &mut out) {
             Step::Read { consumed, needed } => (opened + consumed, Turn::Read { needed }),
             Step::Write { consumed } => (opened + consumed, Turn::Write),
+            Step::Send {
+                consumed,
+                at,
+                value,
+            } => (opened + consumed, Turn::Send(at, value)),
             Step::Lane { consumed, job } => (opened + consumed, Turn::Lane(job)),
             Step::Close => (input.len(), Turn::Close),
             Step::Watch { consumed, streams } => (opened + consumed, Turn::Watch(streams)),
@@ -314,64 +324,6 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
             .borrow_mut()
             .resume(&mut self.state, outcome);
         Ok(())
-    }
-
-    /// Writes the worker's output buffer; answers to a pipeline together with those of all connections that have input
-    /// now. A client on another core is woken once then and finds work for long, not anew by each write.
-    async fn flush_with_others(&mut self) -> io::Result<()> {
-        if !DEFERRED_BYTES.contains(&self.shard.output().len()) {
-            return self.flush().await;
-        }
-        let out = self.shard.take_output();
-        tokio::task::yield_now().await;
-        self.write_buffer(out).await
-    }
-
-    /// Writes the worker's output buffer.
-    async fn flush(&mut self) -> io::Result<()> {
-        if self.shard.output().is_empty() {
-            return Ok(());
-        }
-        let out = self.shard.take_output();
-        self.write_buffer(out).await
-    }
-
-    async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
-        let result = self.write(&out).await;
-        self.shard.return_output(out);
-        result
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Session {
-            shard,
-            stream,
-            link,
-            ..
-        } = self;
-        let mut written = 0;
-        let result = poll_fn(|context| {
-            while written < bytes.len() {
-                match Pin::new(&mut *stream).poll_write(context, &bytes[written..]) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Poll::Ready(Ok(n)) => written += n,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending if link.wish() == Wish::Leave => {
-                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                    }
-                    Poll::Pending => {
-                        link.entry.set_state(ConnectionState::Writing);
-                        link.sleeps(context);
-                        return Poll::Pending;
-                    }
-                }
-            }
-            Pin::new(&mut *stream).poll_flush(context)
-        })
-        .await;
-        shard.counters.wrote(written);
-        link.entry.set_state(ConnectionState::Waiting);
-        result
     }
 
     /// Lets the worker's other connections have their turn.

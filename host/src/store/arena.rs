@@ -50,11 +50,13 @@ impl Arena {
     }
 
     /// Bytes of a grain.
+    #[inline]
     pub(super) fn grain_bytes(&self) -> usize {
         8 << self.shift
     }
 
     /// Words of a grain, as a power of two.
+    #[inline]
     pub(super) fn shift(&self) -> u32 {
         self.shift
     }
@@ -70,6 +72,7 @@ impl Arena {
     }
 
     /// Grains that hold `bytes`.
+    #[inline]
     pub(super) fn grains(&self, bytes: usize) -> u32 {
         (bytes.div_ceil(self.grain_bytes())) as u32
     }
@@ -132,6 +135,7 @@ impl Arena {
     }
 
     /// Writes `src` at `byte` of the extent; the caller owns all words touched.
+    #[inline]
     pub(super) fn write(&self, addr: Addr, byte: usize, src: &[u8]) {
         if src.is_empty() {
             return;
@@ -164,7 +168,12 @@ impl Arena {
             .words(first, (skip + len).div_ceil(8))
             .chunks(RUN_WORDS)
         {
-            for (to, from) in run.iter_mut().zip(words) {
+            let (fours, tail) = words.as_chunks::<4>();
+            let (to_fours, to_tail) = run.split_at_mut(4 * fours.len());
+            for (to, from) in to_fours.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
+                *to = from.each_ref().map(|word| word.load(Relaxed).to_le_bytes());
+            }
+            for (to, from) in to_tail.iter_mut().zip(tail) {
                 *to = from.load(Relaxed).to_le_bytes();
             }
             let end = (skip + left).min(words.len() * 8);
@@ -179,16 +188,18 @@ impl Arena {
     pub(super) fn copy(&self, addr: Addr, byte: usize, to: &mut [u8]) {
         let first = self.at(addr) + byte / 8;
         let skip = byte % 8;
-        let mut words = self.words(first, (skip + to.len()).div_ceil(8)).iter();
-        let mut next = || words.next().map_or(0, |word| word.load(Relaxed));
-        let mut word = next();
         let (whole, tail) = to.as_chunks_mut::<8>();
-        for chunk in whole {
-            let after = next();
-            *chunk = straddling(word, after, skip).to_le_bytes();
-            word = after;
+        // Eight bytes at a time, put together from the two words they lie in.
+        let words = self.words(first, whole.len() + (skip + tail.len()).div_ceil(8));
+        let mut word = words.first().map_or(0, |word| word.load(Relaxed));
+        let after = |i: usize| words.get(i + 1).map_or(0, |word| word.load(Relaxed));
+        let count = whole.len();
+        for (i, chunk) in whole.iter_mut().enumerate() {
+            let next = after(i);
+            *chunk = straddling(word, next, skip).to_le_bytes();
+            word = next;
         }
-        let last = straddling(word, next(), skip).to_le_bytes();
+        let last = straddling(word, after(count), skip).to_le_bytes();
         tail.copy_from_slice(&last[..tail.len()]);
     }
 
@@ -232,9 +243,14 @@ impl Arena {
         super::os::release(self.words(region as usize * words, words));
     }
 
-    /// Asks for huge pages under the first `bytes`.
+    /// Asks for huge pages under the first `bytes`, and for small ones beyond.
+    ///
+    /// The kernel makes one huge page of a range of which little is in use, in the background: beyond the limit, that
+    /// would bring back what was given back.
     pub(super) fn ask_huge_pages(&self, bytes: usize) {
-        super::os::ask_huge_pages(&self.words[..(bytes / 8).min(self.words.len())]);
+        let (below, beyond) = self.words.split_at((bytes / 8).min(self.words.len()));
+        super::os::ask_huge_pages(below);
+        super::os::ask_small_pages(beyond);
     }
 }
 

@@ -156,7 +156,7 @@ impl<'a> Locked<'a> {
     ) -> Result<SetOutcome, Room> {
         let plan = draft.plan();
         let mut item = found.item;
-        if item.holds(&plan) {
+        if item.holds(&plan) && !self.store.is_pinned(&item) {
             self.shard.counters.payload += write.value.len() as u64;
             self.shard.counters.payload -= item.value_len() as u64;
             item.reshape(&plan);
@@ -211,7 +211,8 @@ impl<'a> Locked<'a> {
             draft.cas = Some(0);
         }
         let plan = draft.plan();
-        if write.mode == SetMode::Append && item.holds_longer(&plan) {
+        let in_place = item.holds_longer(&plan) && !self.store.is_pinned(&item);
+        if write.mode == SetMode::Append && in_place {
             let mut end = item.value();
             end.skip(old_len);
             end.write(write.value);

@@ -190,7 +190,7 @@ impl<W: World> Warm<W> {
             return Err(Fault::Failed);
         }
         let reply = Span::new((returned >> 32) as i32, returned as i32);
-        guest.extend_reply(reply.of(memory)?)?;
+        guest.extend_reply(&[reply.of(memory)?])?;
         guest.returned = true;
         Ok(())
     }

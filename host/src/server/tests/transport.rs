@@ -94,6 +94,28 @@ fn a_big_value_arrives_whole() {
 }
 
 #[test]
+fn values_that_are_sent_stand_in_their_places() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let server = Server::start(&format!("-t 1 -s {}", path.display()));
+    let mut tcp = server.connect().stream;
+    let mut unix = UnixStream::connect(&path).expect("listens");
+    for len in [0, 1, 100, 3_000_000, 20_000_000] {
+        let requests = format!("echo a\r\nsend {len}\r\nsend 5\r\necho b\r\n");
+        let whole = [b"a\r\n".to_vec(), sent(len), sent(5), b"b\r\n".to_vec()].concat();
+        for stream in [&mut tcp as &mut dyn ReadWrite, &mut unix] {
+            stream.write_all(requests.as_bytes()).expect("sent");
+            let mut answer = vec![0; whole.len()];
+            stream.read_exact(&mut answer).expect("all of it");
+            assert!(answer == whole, "{len}");
+        }
+    }
+}
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
+
+#[test]
 fn a_client_that_does_not_read_gets_everything_later_and_holds_nobody_up() {
     let server = Server::start("-t 1");
     let mut slow = server.connect();
