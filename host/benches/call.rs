@@ -160,6 +160,28 @@ fn field_get_and_put(bencher: Bencher) {
     Bench::new("get_put", &[]).run(bencher, &[b"key"]);
 }
 
+/// The yardstick of [`field_get`] and [`field_get_and_put`]: the same in native Rust.
+#[divan::bench(args = [false, true], sample_size = 1000)]
+fn native_field_get(bencher: Bencher, and_put: bool) {
+    let mut object = OneObject(BTreeMap::from([(b"key".to_vec(), b"12345678".to_vec())]));
+    let mut reply = Vec::with_capacity(1024);
+    bencher.bench_local(|| {
+        let mut value = [0; 64];
+        let len = object.field(Handle(0), black_box(b"key"), |field| {
+            value[..field.len()].copy_from_slice(field);
+            field.len()
+        });
+        let len = len.expect("it is there").unwrap_or_default();
+        if and_put {
+            let put = object.field_put(Handle(0), black_box(b"key"), &value[..len]);
+            put.expect("it may be written");
+        }
+        reply.clear();
+        reply.extend_from_slice(&value[..len]);
+        black_box(&reply).len()
+    });
+}
+
 #[divan::bench(sample_size = 1000)]
 fn a_thousand_host_calls(bencher: Bencher) {
     Bench::new("calls", &[]).run(bencher, &[b"key"]);

@@ -5,6 +5,7 @@
 //! work on a [`transaction::Transaction`].
 
 mod admin;
+mod ahead;
 mod binary;
 mod calls;
 mod clock;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use arrayvec::ArrayVec;
 
+use super::ahead::Ahead;
 use super::calls::{LaneResult, Target, Told};
 use super::connection::{Connection, Flow, Pending, Progress, Unfinished};
 use super::counters::Counters;
@@ -44,6 +45,8 @@ pub struct Worker {
     pub(super) told: Told,
     /// Result of a call that ran on a lane: what the next `call` returns.
     pub(super) ready: Option<LaneResult>,
+    /// Hashes of keys that are going to be asked for.
+    pub(super) ahead: Ahead,
 }
 
 /// A command of a batch.
@@ -69,6 +72,7 @@ impl Worker {
             reply: Vec::new(),
             told: Told::default(),
             ready: None,
+            ahead: Ahead::new(),
             counters,
             shared,
         }

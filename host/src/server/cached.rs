@@ -46,6 +46,14 @@ impl Service for Worker {
         }
     }
 
+    fn look_ahead(&mut self, connection: &Connection, input: &[u8]) -> bool {
+        Worker::look_ahead(self, connection, input)
+    }
+
+    fn fetch_ahead(&mut self) {
+        Worker::fetch_ahead(self);
+    }
+
     fn run(job: Box<LaneJob>) -> LaneResult {
         job.run()
     }

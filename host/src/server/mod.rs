@@ -24,6 +24,7 @@ mod service;
 mod session;
 mod shard;
 mod tls;
+mod turns;
 mod udp;
 mod worker;
 

@@ -36,6 +36,14 @@ pub trait Service: 'static {
         out: &mut Vec<u8>,
     ) -> Step<Self::Job>;
 
+    /// Looks at input that is to be executed a little later. True when that gives time to fetch what it will need.
+    fn look_ahead(&mut self, _connection: &Self::Connection, _input: &[u8]) -> bool {
+        false
+    }
+
+    /// Fetches what all input looked at since the last time will need.
+    fn fetch_ahead(&mut self) {}
+
     /// Runs a job, on a lane thread.
     fn run(job: Self::Job) -> Self::Outcome;
 

@@ -18,12 +18,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::oneshot;
 
 use super::acceptor::Admission;
-use super::buffers::Rest;
+use super::buffers::{Place, Rest};
 use super::link::{Link, Wish};
 use super::service::{Service, Step};
 use super::shard::{CloseReason, Shard};
 use crate::stats::ConnectionState;
 
+/// Longer input asks for the memory of its own commands together, and does not wait for others.
+const GATHERED_BYTES_MAX: usize = 256;
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
 
@@ -60,6 +62,8 @@ enum Source {
     Shared,
     /// In the connection's own.
     Rest,
+    /// With that of others.
+    Gathered(Place),
 }
 
 /// What to do between two executions.
@@ -106,8 +110,12 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
             self.shard.counters.read(received);
             self.link.entry.set_active(self.shard.now_s());
             if self.is_short(source, needed)? {
+                if source == Source::Rest {
+                    tokio::task::yield_now().await;
+                }
                 continue;
             }
+            let source = self.gather(source).await;
             match self.answer(source).await? {
                 Some(more) => needed = more,
                 None => return self.close().await,
@@ -145,7 +153,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
                     input.extend_from_slice(rest.bytes());
                     poll_read(stream, context, &mut input)
                 }
-                Source::Rest => poll_read(stream, context, rest.room(needed)),
+                _ => poll_read(stream, context, rest.room(needed)),
             };
             match polled {
                 Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok(0)),
@@ -180,11 +188,31 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         Ok(short)
     }
 
+    /// Lets others read before this executes, where there are others and that helps.
+    async fn gather(&self, source: Source) -> Source {
+        let shard = &self.shard;
+        if source != Source::Shared || !shard.turns.is_crowd() || self.gate != Gate::Open {
+            return source;
+        }
+        let place = {
+            let input = shard.input.borrow();
+            if input.len() > GATHERED_BYTES_MAX
+                || !shard.service.borrow_mut().look_ahead(&self.state, &input)
+            {
+                return source;
+            }
+            shard.gathered.borrow_mut().put(&input)
+        };
+        shard.turns.after_others().await;
+        Source::Gathered(place)
+    }
+
     /// Executes what has come and writes the answers. `None`: close. Otherwise the length to read up to.
     async fn answer(&mut self, source: Source) -> io::Result<Option<usize>> {
         let mut turn = match source {
             Source::Shared => self.execute_shared(),
             Source::Rest => self.execute_rest(),
+            Source::Gathered(place) => self.execute_gathered(place),
         };
         loop {
             match turn {
@@ -218,17 +246,25 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     /// Executes what is in the worker's read buffer and keeps what is left of it.
     fn execute_shared(&mut self) -> Turn<S::Job> {
         let input = self.shard.input.take();
-        let (consumed, turn) = self.execute(&input);
+        let turn = self.execute_and_keep(&input);
+        self.shard.input.replace(input);
+        turn
+    }
+
+    fn execute_gathered(&mut self, place: Place) -> Turn<S::Job> {
+        let shard = Rc::clone(&self.shard);
+        let gathered = shard.gathered.borrow();
+        self.execute_and_keep(gathered.get(place))
+    }
+
+    fn execute_and_keep(&mut self, input: &[u8]) -> Turn<S::Job> {
+        let (consumed, turn) = self.execute(input);
         let needed = match turn {
             Turn::Read { needed } => needed,
             _ => 0,
         };
-        self.rest.keep(
-            &input[consumed..],
-            needed,
-            &mut self.shard.spares.borrow_mut(),
-        );
-        self.shard.input.replace(input);
+        let mut spares = self.shard.spares.borrow_mut();
+        self.rest.keep(&input[consumed..], needed, &mut spares);
         turn
     }
 

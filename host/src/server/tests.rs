@@ -141,6 +141,10 @@ impl Service for EchoService {
         }
     }
 
+    fn look_ahead(&mut self, _: &EchoConnection, _: &[u8]) -> bool {
+        true
+    }
+
     fn run(job: String) -> String {
         assert!(job != "panic", "this panic belongs to the test");
         format!("lane {job}")

@@ -56,6 +56,31 @@ fn a_deep_pipeline_is_answered_in_order() {
 }
 
 #[test]
+fn a_crowd_of_clients_is_answered_each_its_own() {
+    let server = Server::start("-t 1");
+    let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
+    for round in 0..100 {
+        // Some send whole lines, some several, some the beginning of one, and some much.
+        for (n, client) in clients.iter_mut().enumerate() {
+            client.send(match n % 4 {
+                0 => format!("echo {n}\r\n"),
+                1 => format!("echo {n}\r\nlane {round}\r\necho {n}\r\n"),
+                2 => "ec".to_owned(),
+                _ => format!("data 300\r\n{:300}echo {n}\r\n", ""),
+            });
+        }
+        for (n, client) in clients.iter_mut().enumerate() {
+            match n % 4 {
+                0 => client.expect(&format!("{n}\r\n")),
+                1 => client.expect(&format!("{n}\r\nlane {round}\r\n{n}\r\n")),
+                2 => client.send("ho\r\n").expect("\r\n"),
+                _ => client.expect(&format!("9600\r\n{n}\r\n")),
+            };
+        }
+    }
+}
+
+#[test]
 fn a_big_value_arrives_whole() {
     let server = Server::start("-m 256 -I 64m");
     let mut client = server.connect();
