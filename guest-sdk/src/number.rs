@@ -113,43 +113,53 @@ impl Lua {
 /// An integer in decimal, made without the formatting machinery, which would be most of a small
 /// module.
 #[derive(Clone, Copy, Debug)]
-pub struct Integer(Text);
+pub struct Integer {
+    /// The text is at their end.
+    bytes: [u8; INTEGER_BYTES],
+    first: usize,
+}
+
+/// A sign and the digits of the largest.
+const INTEGER_BYTES: usize = 21;
 
 impl Integer {
     /// The decimal text.
+    #[inline]
     pub fn text(&self) -> &[u8] {
-        self.0.as_bytes()
+        &self.bytes[self.first..]
     }
 
+    #[inline]
     fn new(negative: bool, mut magnitude: u64) -> Self {
-        let mut digits = [0; 20];
-        let mut first = digits.len();
+        let mut bytes = [0; INTEGER_BYTES];
+        let mut first = INTEGER_BYTES;
         loop {
             first -= 1;
-            digits[first] = b'0' + (magnitude % 10) as u8;
+            bytes[first] = b'0' + (magnitude % 10) as u8;
             magnitude /= 10;
             if magnitude == 0 {
                 break;
             }
         }
-        let mut text = Text::default();
         if negative {
-            text.push(b"-");
+            first -= 1;
+            bytes[first] = b'-';
         }
-        text.push(&digits[first..]);
-        Self(text)
+        Self { bytes, first }
     }
 }
 
 macro_rules! integers {
     ($($signed:ty, $unsigned:ty);*) => {$(
         impl From<$signed> for Integer {
+            #[inline]
             fn from(number: $signed) -> Self {
                 Self::new(number < 0, number.unsigned_abs() as u64)
             }
         }
 
         impl From<$unsigned> for Integer {
+            #[inline]
             fn from(number: $unsigned) -> Self {
                 Self::new(false, number as u64)
             }

@@ -159,8 +159,11 @@ impl<'c> Reply<'c> {
 #[cold]
 #[inline(never)]
 fn flush(word: &[u8], buffered: &[u8]) {
-    sys::reply(word);
-    sys::reply(buffered);
+    for piece in [word, buffered] {
+        if !piece.is_empty() {
+            sys::reply(piece);
+        }
+    }
 }
 
 /// With the standard formatting macros. They make a small module some ten KiB larger.

@@ -3,6 +3,7 @@
 use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
 use super::connection::{CallOutcome, Flow};
+use super::sent::after_value;
 use super::text::{OBJECT_NAME, arith_line};
 use super::worker::Worker;
 use crate::protocol::reply::{self, ItemFacts, MetaCode, MetaReply};
@@ -113,11 +114,13 @@ impl Worker {
             return Flow::Next;
         }
         let now = self.now;
-        let mut sent = None;
+        let mut object = None;
         let found = self.shared.store.get(key, now, &options, |info, value| {
             if info.object && meta.flags.has(b'v') {
-                return Some(*info);
+                object = Some(*info);
+                return None;
             }
+            let mut sent = None;
             // A client that has this very version needs no value.
             if meta
                 .flags
@@ -132,7 +135,7 @@ impl Worker {
                     sent = self.shared.put_value(value, out)
                 });
             }
-            None
+            sent
         });
         match found {
             None => {
@@ -141,7 +144,7 @@ impl Worker {
                     status(out, MetaCode::Miss, meta);
                 }
             }
-            Some(object) => {
+            Some(sent) => {
                 self.counters.get_hits.add_alone(1);
                 if let Some(info) = object
                     && self.export(key).is_some()
@@ -154,9 +157,10 @@ impl Worker {
                         out.extend_from_slice(&self.reply)
                     });
                 }
+                return after_value(sent, out, reply::VALUE_END);
             }
         }
-        sent.map_or(Flow::Next, Flow::Send)
+        Flow::Next
     }
 
     fn meta_get_call(

@@ -6,6 +6,7 @@ use super::calls::{Call, Target};
 use super::clock::expiry;
 use super::connection::{CallOutcome, Flow};
 use super::detail::Event;
+use super::sent::after_value;
 use super::worker::Worker;
 use crate::protocol::{self, Get, StoreVerb, Tokens, reply};
 use crate::store::{
@@ -205,13 +206,17 @@ impl Worker {
             touch,
             ..GetOptions::default()
         };
-        let mut sent = None;
-        let found = self
-            .shared
-            .store
-            .get(key, self.now, &options, |info, value| {
+        let mut object = false;
+        let found = self.shared.store.get(
+            key,
+            self.now,
+            &options,
+            // Calling it costs as much as it does.
+            #[inline(always)]
+            |info, value| {
                 if info.object {
-                    return false;
+                    object = true;
+                    return None;
                 }
                 reply::value_header(
                     out,
@@ -220,10 +225,11 @@ impl Worker {
                     value.len(),
                     cas.then_some(info.cas),
                 );
-                sent = self.shared.put_value(value, out);
+                let sent = self.shared.put_value(value, out);
                 out.extend_from_slice(reply::VALUE_END.as_bytes());
-                true
-            });
+                sent
+            },
+        );
         self.counters.cmd_get.add_alone(1);
         if touch.is_some() {
             self.counters.cmd_touch.add_alone(1);
@@ -241,15 +247,15 @@ impl Worker {
             Event::Miss
         };
         self.shared.detail.note(key.bytes, event);
-        let Some(plain) = found else {
+        let Some(sent) = found else {
             self.counters.get_misses.add_alone(1);
             return Flow::Next;
         };
         self.counters.get_hits.add_alone(1);
-        if !plain && self.export(key).is_some() {
+        if object && self.export(key).is_some() {
             value_block(out, key.bytes, &self.reply, cas);
         }
-        sent.map_or(Flow::Next, Flow::Send)
+        after_value(sent, out, reply::VALUE_END)
     }
 
     /// `set` and its kin.

@@ -207,7 +207,8 @@ impl Worker {
     }
 
     /// The key of a command that has one, and where it leads.
-    #[inline]
+    // Always: its result is long, and would be waited for on its way through memory.
+    #[inline(always)]
     fn aim<'a>(&mut self, command: &Command<'a>) -> Option<(&'a [u8], Target<'a>)> {
         let key = match command {
             Command::Get(get) => get.only?,

@@ -91,8 +91,10 @@ impl Plan {
     /// Grains it takes at least, pieces of whole regions assumed.
     pub(super) fn grains_min(&self, arena: &Arena) -> u64 {
         let bytes = self.header + self.stream;
-        let pieces = bytes / (arena.region_bytes() - PIECE_HEAD);
-        ((bytes + pieces * PIECE_HEAD).div_ceil(arena.grain_bytes())) as u64
+        let piece = arena.region_bytes() - PIECE_HEAD;
+        // Nearly all are smaller: no division for them.
+        let pieces = if bytes < piece { 0 } else { bytes / piece };
+        u64::from(arena.grains(bytes + pieces * PIECE_HEAD))
     }
 
     /// Pieces it may be cut into: enough that a large value fits among small holes.

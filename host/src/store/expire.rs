@@ -73,8 +73,8 @@ impl Due {
     /// True when some item may be due.
     pub(super) fn any(&self, now_s: u32) -> bool {
         let top = self.levels.last().expect("there is a level");
-        top.iter()
-            .any(|due| due.load(Relaxed) >= !now_s && due.load(Relaxed) != NEVER)
+        let now = (!now_s).max(NEVER + 1);
+        top.iter().any(|due| due.load(Relaxed) >= now)
     }
 
     /// Leaves a parent with a time that none of its children has.

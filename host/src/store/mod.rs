@@ -330,10 +330,13 @@ impl Store {
     }
 
     /// True when `plan` can be met if everything leaves that can.
+    #[inline]
     fn can_ever_hold(&self, plan: &Plan) -> bool {
-        if plan.header + plan.stream < self.arena.region_bytes() / 2 {
-            return true;
-        }
+        plan.header + plan.stream < self.arena.region_bytes() / 2 || self.can_ever_hold_large(plan)
+    }
+
+    #[cold]
+    fn can_ever_hold_large(&self, plan: &Plan) -> bool {
         let alloc = self.alloc.lock();
         let regions = u64::from(alloc.regions_allowed.saturating_sub(alloc.regions_index));
         let pinned = u64::from(self.arena.grains(self.pins.left_bytes()));

@@ -22,8 +22,8 @@ use super::os;
 use super::shard::ValueRef;
 use super::stream::Stream;
 
-/// Shorter values are not pinned: copying them costs less than the table. These have a length field of their own, so
-/// that nobody needs the table to know that an item isn't pinned.
+/// Shorter values are not pinned: copying them together into one write costs less. These have a length field of their
+/// own, so that nobody needs the table to know that an item isn't pinned.
 pub const PINNED_BYTES_MIN: usize = BIG as usize;
 /// One byte in so many may be pinned, so that the largest item still finds room beside what is pinned.
 const PINNED_SHARE: usize = 2;
@@ -100,7 +100,7 @@ impl Pins {
     }
 
     /// True when the item at `addr` is pinned. Nobody can pin it while its shard is locked.
-    #[inline]
+    #[cold]
     pub(super) fn holds(&self, addr: Addr) -> bool {
         self.held.load(Acquire) != 0 && self.table.lock().held.contains_key(&addr)
     }
@@ -112,6 +112,7 @@ impl Pins {
     }
 
     /// Notes that an item leaves. False when it isn't pinned: then its memory is the caller's to free.
+    #[cold]
     fn leave(&self, addr: Addr) -> bool {
         if self.held.load(Acquire) == 0 {
             return false;

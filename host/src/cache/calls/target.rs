@@ -49,7 +49,7 @@ pub(in crate::cache) struct Call<'a> {
 
 impl Worker {
     /// Where a key leads.
-    #[inline]
+    #[inline(always)]
     pub(in crate::cache) fn target<'a>(&mut self, key: &'a [u8]) -> Target<'a> {
         match VirtualKey::parse(key).and_then(|key| self.virtual_key(key)) {
             Some(call) => Target::Call(call),

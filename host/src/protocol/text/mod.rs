@@ -20,7 +20,8 @@ use line::{BAD_FORMAT, ERROR, Line, Stop};
 /// Reads one text command, classic or meta, from the front of `input`, which may end anywhere.
 ///
 /// More input never changes an answer other than [`Parsed::Incomplete`]. Lines end in `\r\n` or a bare `\n`, data blocks only in `\r\n`.
-#[inline]
+// Always: what it returns is long, and would be waited for on its way through memory.
+#[inline(always)]
 pub fn parse_text<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
     match quick::parse(input, limits) {
         Some(parsed) => parsed,
@@ -29,6 +30,7 @@ pub fn parse_text<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
 }
 
 /// Without the short cut.
+#[inline(never)]
 fn parse_any<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
     Line::find(input, limits)
         .and_then(|line| parse_line(&line, limits))

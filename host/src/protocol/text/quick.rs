@@ -10,7 +10,7 @@ use crate::protocol::{Command, Get, KEY_BYTES_MAX, Limits, Parsed, Store, StoreV
 const DIGITS_MAX: usize = 9;
 
 /// `None`: the others have to look.
-#[inline]
+#[inline(always)]
 pub(super) fn parse<'a>(input: &'a [u8], limits: &Limits) -> Option<Parsed<'a>> {
     let (verb, rest) = input.split_first_chunk::<4>()?;
     let (key, rest) = key(rest)?;
@@ -29,7 +29,7 @@ fn key(input: &[u8]) -> Option<(&[u8], &[u8])> {
         .then(|| input.split_at(end))
 }
 
-#[inline]
+#[inline(always)]
 fn get<'a>(input: &[u8], key: &'a [u8], rest: &[u8], limits: &Limits) -> Option<Parsed<'a>> {
     let consumed = input.len() - rest.strip_prefix(b"\r\n")?.len();
     let get = Get {
