@@ -24,6 +24,7 @@ mod scripts;
 mod shared;
 mod text;
 pub mod transaction;
+mod upload;
 mod watching;
 mod worker;
 
@@ -79,7 +80,7 @@ impl Cache {
     ) -> Cache {
         let item_bytes_max = config.store.item_bytes_max;
         let shared = Shared {
-            store: Store::new(&config.store),
+            store: Arc::new(Store::new(&config.store)),
             registry,
             scripts: Arc::default(),
             log,
@@ -89,6 +90,11 @@ impl Cache {
             lanes: shared::Lanes::default(),
             protocol_limits: Limits {
                 value_bytes_max: item_bytes_max,
+                // Scripts that handle every command need its value.
+                announced_bytes_min: match config.lua_main {
+                    true => usize::MAX,
+                    false => upload::UPLOAD_BYTES_MIN,
+                },
                 ..Limits::default()
             },
             item_bytes_max,

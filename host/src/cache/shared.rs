@@ -19,7 +19,7 @@ use crate::store::Store;
 
 /// The parts of a server that all its threads use.
 pub struct Shared {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(super) registry: Arc<Registry>,
     /// Types defined by scripts; they come before those of the registry.
     pub(super) scripts: Arc<ArcSwapOption<Scripts>>,

@@ -140,6 +140,8 @@ pub(super) struct Allocator {
     pub regions_index: u32,
     /// No region below it is idle.
     pub(super) idle_from: u32,
+    /// Extents of each region that belong to an item in the making, see `held.rs`.
+    pub(super) held: Vec<u16>,
 }
 
 impl Allocator {
@@ -153,6 +155,7 @@ impl Allocator {
             regions_allowed,
             regions_index: 0,
             idle_from: 0,
+            held: Vec::new(),
         }
     }
 
@@ -178,7 +181,7 @@ impl Allocator {
     }
 
     /// Grains that must be free before `needed` of them are gathered from several holes.
-    fn with_reserve(&self, needed: u64) -> u64 {
+    pub(super) fn with_reserve(&self, needed: u64) -> u64 {
         let regions = self.regions_allowed.saturating_sub(self.regions_index);
         let all = u64::from(regions) * u64::from(REGION_GRAINS);
         // An item of much of the memory may have it all.
@@ -271,14 +274,14 @@ impl Allocator {
     }
 
     /// Puts the tag and the owner's first bits in place.
-    fn seal(&mut self, arena: &Arena, addr: Addr, kind: Kind, word0: u64) {
+    pub(super) fn seal(&mut self, arena: &Arena, addr: Addr, kind: Kind, word0: u64) {
         let word = arena.word0(addr);
         let tag = word.load(Relaxed) & TAG_MASK;
         word.store(tag | kind.bits() | word0, Relaxed);
     }
 
     /// Takes `len` grains from the best hole, or from a fresh region.
-    fn take_fit(&mut self, arena: &Arena, len: u32) -> Option<Addr> {
+    pub(super) fn take_fit(&mut self, arena: &Arena, len: u32) -> Option<Addr> {
         let addr = match self.bins.find(arena, len) {
             Some(addr) => addr,
             None => self.open_region(arena)?,
@@ -288,7 +291,7 @@ impl Allocator {
         Some(addr)
     }
 
-    fn take_largest(&mut self, arena: &Arena) -> Option<Addr> {
+    pub(super) fn take_largest(&mut self, arena: &Arena) -> Option<Addr> {
         let addr = self.bins.largest()?;
         self.unbin(arena, addr);
         self.carve(arena, addr, grains_of(arena.word0(addr).load(Relaxed)));

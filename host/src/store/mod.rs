@@ -6,6 +6,7 @@
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`, `shrink`: how it moves between items and index, and away.
 //! - `item`: what an item looks like, `index`, `bucket`: where it is, `shard`: index and LRU list under one lock.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
+//! - `upload`, `held`: large values that come in parts.
 //! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
@@ -24,6 +25,7 @@ mod evict;
 mod expire;
 pub mod fields;
 mod growth;
+mod held;
 mod index;
 mod item;
 mod list;
@@ -43,6 +45,7 @@ mod stats;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod uses;
 mod write;
 
@@ -55,6 +58,7 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 pub use api::*;
 pub use scan::Cursor;
 pub use shard::ValueRef;
+pub use upload::{Announced, NoUpload, Upload};
 
 use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
@@ -94,6 +98,8 @@ pub struct Store {
     garbage: Mutex<fields::Retired>,
     has_garbage: AtomicBool,
     limit: AtomicU64,
+    /// Bytes announced by uploads under way.
+    uploading: AtomicU64,
     random: AtomicU64,
     item_bytes_max: usize,
     eviction: Eviction,
@@ -159,6 +165,7 @@ impl Store {
             garbage: Mutex::default(),
             has_garbage: AtomicBool::new(false),
             limit: AtomicU64::new(0),
+            uploading: AtomicU64::new(0),
             random: AtomicU64::new(config.hash_seed | 1),
             item_bytes_max: config.item_bytes_max,
             eviction: config.eviction,
@@ -305,7 +312,7 @@ const GARBAGE_PER_OPERATION: usize = 4;
 
 /// The memory cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct NoRoom;
+pub struct NoRoom;
 
 /// Limits from here on ask for huge pages: lookups miss the TLB otherwise.
 const HUGE_PAGES_FROM: usize = 64 << 20;

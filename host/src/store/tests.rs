@@ -9,6 +9,7 @@ mod objects;
 mod order;
 mod shrink;
 mod soak;
+mod upload;
 
 use super::*;
 
