@@ -3,12 +3,15 @@
 //! The request up to its value is kept, and read once more when the value is there: then the command is executed as
 //! any other, but for its value, which the store has already. Commands that need their value as a whole, and calls, wait for it.
 
+use std::io;
+use std::os::fd::BorrowedFd;
+
 use super::calls::Target;
 use super::clock::expiry;
 use super::connection::{Connection, Progress};
 use super::worker::Worker;
 use crate::protocol::{Command, Limits, Meta, Mode, Parsed, StoreVerb, binary, parse_text, reply};
-use crate::store::{self, Announced, Key, NoUpload, SetOutcome, Write};
+use crate::store::{self, Announced, Key, NoRoom, NoUpload, SetOutcome, Write};
 
 /// Values of so many bytes are taken as they come, if they do not come at once.
 pub(super) const UPLOAD_BYTES_MIN: usize = 32 << 10;
@@ -25,8 +28,48 @@ pub(super) struct Upload {
     /// What ends the value.
     end: &'static [u8],
     len: usize,
-    /// `None` when there is no room for it.
-    value: Option<store::Upload>,
+    /// Without room: how many bytes are still to come, to be skipped.
+    value: Result<store::Upload, usize>,
+}
+
+impl Upload {
+    /// Bytes still to come.
+    fn left(&self) -> usize {
+        match &self.value {
+            Ok(value) => value.left(),
+            Err(left) => *left,
+        }
+    }
+
+    /// Has the store take some bytes. `None`: there is no room, and what was taken is free again.
+    fn fill<R>(&mut self, take: impl FnOnce(&mut store::Upload) -> Result<R, NoRoom>) -> Option<R> {
+        let value = self.value.as_mut().ok()?;
+        let left = value.left();
+        let taken = take(value);
+        if taken.is_err() {
+            self.value = Err(left);
+        }
+        taken.ok()
+    }
+}
+
+impl Connection {
+    /// True while bytes of a value are to come that may be read straight to where they will stay.
+    #[inline]
+    pub fn is_filling(&self) -> bool {
+        let value = self.upload.as_ref().map(|upload| &upload.value);
+        value.is_some_and(|value| value.as_ref().is_ok_and(|value| value.left() > 0))
+    }
+
+    /// Reads bytes of that value from a file. `None`: there is no room for them; they are to be read as other input.
+    ///
+    /// # Errors
+    /// Those of the file, also that there is nothing to read now.
+    pub fn fill_from(&mut self, file: BorrowedFd<'_>) -> io::Result<Option<usize>> {
+        let upload = self.upload.as_mut();
+        let read = upload.and_then(|upload| upload.fill(|value| value.read_from(file)));
+        read.transpose()
+    }
 }
 
 /// What came of an upload: the value of the command that is executed.
@@ -102,8 +145,8 @@ impl Worker {
             return false;
         };
         let value = match self.shared.store.upload(key, announced) {
-            Ok(value) => Some(value),
-            Err(NoUpload::TooLarge) => None,
+            Ok(value) => Ok(value),
+            Err(NoUpload::TooLarge) => Err(announced.len),
             Err(NoUpload::Crowded) => return false,
         };
         connection.upload = Some(Box::new(Upload {
@@ -127,14 +170,13 @@ impl Worker {
         let Some(mut upload) = connection.upload.take() else {
             return Ok(at);
         };
-        let Some(value) = &mut upload.value else {
-            let left = upload.len;
-            return Ok(self.give_up(connection, *upload, left, (input, at), out));
-        };
-        let left = value.left();
+        let left = upload.left();
         let here = left.min(input.len() - at);
-        if value.write(&input[at..at + here]).is_err() {
-            return Ok(self.give_up(connection, *upload, left, (input, at), out));
+        if upload
+            .fill(|value| value.write(&input[at..at + here]))
+            .is_none()
+        {
+            return Ok(self.give_up(connection, *upload, (input, at), out));
         }
         at += here;
         let end_len = upload.end.len();
@@ -163,19 +205,18 @@ impl Worker {
         &mut self,
         connection: &mut Connection,
         upload: Upload,
-        left: usize,
         (input, at): (&[u8], usize),
         out: &mut Vec<u8>,
     ) -> usize {
-        // What was taken is free for others before they have to leave.
-        drop(upload.value);
+        let left = upload.left() + upload.end.len();
         self.execute_with(connection, &upload.front, Uploaded::Failed(upload.len), out);
-        connection.skip((left + upload.end.len()) as u64, input, at)
+        connection.skip(left as u64, input, at)
     }
 
     fn finish_upload(&mut self, connection: &mut Connection, upload: Upload, out: &mut Vec<u8>) {
-        let Some(value) = upload.value else { return };
-        self.execute_with(connection, &upload.front, Uploaded::Whole(value), out);
+        if let Ok(value) = upload.value {
+            self.execute_with(connection, &upload.front, Uploaded::Whole(value), out);
+        }
     }
 
     /// Executes a command whose value was uploaded.

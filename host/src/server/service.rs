@@ -1,5 +1,8 @@
 //! What the server asks of the room behind it, so that sockets can be tested without a cache.
 
+use std::io;
+use std::os::fd::BorrowedFd;
+
 /// What all workers share.
 pub trait Application: Send + Sync + 'static {
     /// One worker's part. It stays on its thread.
@@ -33,6 +36,22 @@ pub trait Service: 'static {
         input: &[u8],
         out: &mut Vec<u8>,
     ) -> Step<Self::Job>;
+
+    /// True while the connection has a place for what comes: try [`Service::fill_from`] first.
+    fn is_filling(_connection: &Self::Connection) -> bool {
+        false
+    }
+
+    /// Reads from a file straight to that place, then `execute` goes on. `None`: there is no place; read as always.
+    ///
+    /// # Errors
+    /// Those of the file, also that there is nothing to read now.
+    fn fill_from(
+        _connection: &mut Self::Connection,
+        _file: BorrowedFd<'_>,
+    ) -> io::Result<Option<usize>> {
+        Ok(None)
+    }
 
     /// Runs a job, on a lane thread.
     fn run(job: Self::Job) -> Self::Outcome;

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::os::Zeroed;
+use super::os::{Run, Zeroed};
 
 /// Address of an extent in grains. 0 is never an item: the first region belongs to the index.
 pub(super) type Addr = u32;
@@ -151,6 +151,13 @@ impl Arena {
         if !tail.is_empty() {
             merge(words.next().expect("counted above"), 0, tail);
         }
+    }
+
+    /// `len` bytes from `byte` of the extent, to be read into.
+    pub(super) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
+        let skip = byte % 8;
+        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
+        Run { words, skip, len }
     }
 
     /// Hands `len` bytes from `byte` of the extent to `sink`, in runs.

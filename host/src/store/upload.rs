@@ -5,13 +5,18 @@
 //! first word until the item is published: whoever walks over extents finds nobody there. Its regions are *held*
 //! meanwhile, so that nobody tries to empty them.
 
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arrayvec::ArrayVec;
 
 use super::alloc::{Kind, PIECE_HEAD, Plan, TAG_MASK, grains_of};
 use super::arena::Addr;
 use super::draft::Draft;
 use super::item::{Item, KEY_BYTES_MAX, OPTIONAL, flag};
+use super::os::{self, RUNS_MAX, Run};
 use super::read::seconds;
 use super::{Expiry, Key, NoRoom, Now, SetOutcome, Store};
 
@@ -22,6 +27,8 @@ const SHARE: u64 = 2;
 const PIECE_BYTES_MIN: usize = 64;
 /// Pieces freed before others may have the allocator.
 const PIECES_PER_LOCK: usize = 64;
+/// Bytes that get a place before they come, to be read by one call: as many as have come, within these bounds.
+const AHEAD_BYTES: std::ops::Range<usize> = 16 << 10..256 << 10;
 
 /// A `set` whose value comes later.
 #[derive(Clone, Copy, Debug)]
@@ -54,10 +61,12 @@ pub struct Upload {
     announced: Announced,
     /// Extents taken so far, the item's head first.
     pieces: Vec<Addr>,
-    /// Where in the last one the next byte goes, and where it ends.
+    /// Which of them the next byte goes to, and where in it.
+    at: usize,
     byte: usize,
-    end: usize,
-    /// Value bytes to come.
+    /// Bytes of the value that have a place in `pieces` and have not come.
+    room: usize,
+    /// Bytes of the value that have not come.
     left: usize,
 }
 
@@ -89,8 +98,9 @@ impl Store {
             hash: key.hash,
             announced,
             pieces: Vec::new(),
+            at: 0,
             byte: 0,
-            end: 0,
+            room: 0,
             left: announced.len,
         })
     }
@@ -155,21 +165,75 @@ impl Upload {
     /// When no memory can be made for them. The upload is of no use then.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), NoRoom> {
         debug_assert!(bytes.len() <= self.left, "no more than was announced");
+        self.make_room(bytes.len())?;
         while !bytes.is_empty() {
-            if self.byte == self.end {
-                self.take_piece()?;
-            }
-            let (now, later) = bytes.split_at(bytes.len().min(self.end - self.byte));
-            let last = *self.pieces.last().expect("there is a piece with room");
-            self.store.arena.write(last, self.byte, now);
-            self.byte += now.len();
-            self.left -= now.len();
+            let run = self.end_of(self.pieces[self.at]) - self.byte;
+            let (now, later) = bytes.split_at(run.min(bytes.len()));
+            self.store.arena.write(self.pieces[self.at], self.byte, now);
+            self.advance(now.len());
             bytes = later;
         }
         Ok(())
     }
 
-    /// Goes on to a new piece, the first of all with the item's fields and key.
+    /// Reads the next bytes from a file, straight to where they will stay. Returns how many came; 0 are the end of
+    /// the file, unless nothing is left to come.
+    ///
+    /// # Errors
+    /// When no memory can be made for any: the upload is of no use then. Inside of that, those of the file.
+    pub fn read_from(&mut self, file: BorrowedFd<'_>) -> Result<io::Result<usize>, NoRoom> {
+        let came = self.announced.len - self.left;
+        self.make_room(came.clamp(AHEAD_BYTES.start, AHEAD_BYTES.end))?;
+        let read = os::read(file, &self.runs());
+        if let Ok(count) = read {
+            self.advance(count);
+        }
+        Ok(read)
+    }
+
+    /// Where the next bytes will be.
+    fn runs(&self) -> ArrayVec<Run<'_, AtomicU64>, RUNS_MAX> {
+        let mut runs = ArrayVec::new();
+        let (mut byte, mut room) = (self.byte, self.room);
+        for piece in self.pieces.iter().skip(self.at).take(RUNS_MAX) {
+            let len = room.min(self.end_of(*piece) - byte);
+            runs.push(self.store.arena.run(*piece, byte, len));
+            byte = PIECE_HEAD;
+            room -= len;
+        }
+        runs
+    }
+
+    /// Byte at which a piece ends.
+    fn end_of(&self, piece: Addr) -> usize {
+        let arena = &self.store.arena;
+        grains_of(arena.word0(piece).load(Relaxed)) as usize * arena.grain_bytes()
+    }
+
+    /// Goes on to where the byte after the next `count` will be.
+    fn advance(&mut self, mut count: usize) {
+        self.left -= count;
+        self.room -= count;
+        while count > 0 {
+            let run = count.min(self.end_of(self.pieces[self.at]) - self.byte);
+            self.byte += run;
+            count -= run;
+            if self.byte == self.end_of(self.pieces[self.at]) {
+                self.at += 1;
+                self.byte = PIECE_HEAD;
+            }
+        }
+    }
+
+    /// Takes pieces until the next `bytes`, or all that are left, have a place.
+    fn make_room(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        while self.room < bytes.min(self.left) {
+            self.take_piece()?;
+        }
+        Ok(())
+    }
+
+    /// Takes one more piece, the first of all with the item's fields and key.
     fn take_piece(&mut self) -> Result<(), NoRoom> {
         let arena = &self.store.arena;
         let draft = draft(&self.key, &self.announced);
@@ -181,12 +245,13 @@ impl Upload {
             }
             Some(head) => (Kind::Continuation, u64::from(*head) << 32, PIECE_HEAD),
         };
-        let least = self.left.min(PIECE_BYTES_MIN);
+        let missing = self.left - self.room;
+        let least = missing.min(PIECE_BYTES_MIN);
         let plan = Plan {
             kind,
             word0,
             header: header + least,
-            stream: self.left - least,
+            stream: missing - least,
             chained: 0,
         };
         let piece = self.store.make_piece(&plan, whole.grains_min(arena))?;
@@ -195,12 +260,12 @@ impl Upload {
                 let item = Item::as_if(arena, piece, whole.word0 | flag::CHAINED);
                 arena.set_half(piece, OPTIONAL, 0);
                 draft.fill(arena, &item);
+                self.byte = header;
             }
-            [_] => arena.set_half(self.pieces[0], OPTIONAL, piece),
+            [head] => arena.set_half(head, OPTIONAL, piece),
             [.., last] => arena.set_tagged_link(last, piece),
         }
-        self.byte = header;
-        self.end = grains_of(arena.word0(piece).load(Relaxed)) as usize * arena.grain_bytes();
+        self.room += missing.min(self.end_of(piece) - header);
         self.pieces.push(piece);
         Ok(())
     }
