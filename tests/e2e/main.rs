@@ -18,4 +18,5 @@ mod options;
 mod readme;
 mod rooms;
 mod transport;
+mod uploads;
 mod watch;

@@ -1,6 +1,8 @@
 //! Values that come in parts.
 
 use std::collections::HashMap;
+use std::io::Write as _;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -44,14 +46,23 @@ impl Store {
     }
 }
 
-/// Has the upload take `bytes` in parts of random lengths.
+/// Has the upload take `bytes` in parts of random lengths, some of them read from a file.
 fn send(upload: &mut Upload, mut bytes: &[u8], random: &mut Random) {
+    let (from, mut to) = std::io::pipe().expect("a pipe");
     while !bytes.is_empty() {
         let most = 1 << random.below(16);
         let part = 1 + random.below(most) as usize;
-        let (now, later) = bytes.split_at(part.min(bytes.len()));
-        upload.write(now).expect("room");
+        let (mut now, later) = bytes.split_at(part.min(bytes.len()));
         bytes = later;
+        if cfg!(miri) || random.below(2) == 0 {
+            upload.write(now).expect("room");
+            continue;
+        }
+        to.write_all(now).expect("a pipe holds 64 KiB");
+        while !now.is_empty() {
+            let read = upload.read_from(from.as_fd()).expect("room");
+            now = &now[read.expect("bytes are there")..];
+        }
     }
 }
 
