@@ -15,6 +15,7 @@ mod lua_main;
 mod lua_peers;
 mod objects;
 mod options;
+mod pinned;
 mod readme;
 mod rooms;
 mod transport;

@@ -4,6 +4,7 @@ use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
 use super::connection::{CallOutcome, Connection, Flow, Progress};
 use super::dump::Dump;
+use super::sent::after_value;
 use super::text::OUT_BYTES_MAX;
 use super::worker::Worker;
 use crate::protocol::binary::{self, Arith, Command, Echo, Parsed, Request, Status, StoreVerb};
@@ -234,28 +235,30 @@ impl Worker {
             touch,
             ..GetOptions::default()
         };
+        let mut object = false;
         let found = self
             .shared
             .store
             .get(key, self.now, &options, |info, value| {
                 if info.object {
-                    return false;
+                    object = true;
+                    return None;
                 }
                 echo.hit(out, info.flags, info.cas, shown, value.len());
-                value.append_to(out);
-                true
+                self.shared.put_value(value, out)
             });
         match found {
             None => {
                 self.counters.get_misses.add_alone(1);
                 say(request.quiet, || echo.miss(out, shown));
             }
-            Some(plain) => {
+            Some(sent) => {
                 self.counters.get_hits.add_alone(1);
-                if !plain && self.export(key).is_some() {
+                if object && self.export(key).is_some() {
                     echo.hit(out, 0, 0, shown, self.reply.len());
                     out.extend_from_slice(&self.reply);
                 }
+                return after_value(sent, out, "");
             }
         }
         Flow::Next

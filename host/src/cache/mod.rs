@@ -5,6 +5,7 @@
 //! work on a [`transaction::Transaction`].
 
 mod admin;
+mod ahead;
 mod binary;
 mod calls;
 mod clock;
@@ -21,6 +22,7 @@ mod object;
 mod overlay;
 mod peers;
 mod scripts;
+mod sent;
 mod shared;
 mod text;
 pub mod transaction;
@@ -37,6 +39,7 @@ pub use connection::{Connection, Progress};
 pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Standalone};
 pub use scripts::{Script, ScriptError};
+pub use sent::Sent;
 pub use shared::Shared;
 pub use worker::Worker;
 

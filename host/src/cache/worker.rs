@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use arrayvec::ArrayVec;
 
+use super::ahead::Ahead;
 use super::calls::{LaneResult, Target, Told};
 use super::connection::{Connection, Flow, Pending, Progress, Unfinished};
 use super::counters::Counters;
@@ -47,6 +48,8 @@ pub struct Worker {
     pub(super) ready: Option<LaneResult>,
     /// The value of the command being executed, if it is in the store already.
     pub(super) uploaded: Option<Uploaded>,
+    /// Hashes of keys that are going to be asked for.
+    pub(super) ahead: Ahead,
 }
 
 /// A command of a batch.
@@ -73,6 +76,7 @@ impl Worker {
             told: Told::default(),
             ready: None,
             uploaded: None,
+            ahead: Ahead::new(),
             counters,
             shared,
         }
@@ -229,10 +233,11 @@ impl Worker {
     }
 
     /// The key of a command that has one, and where it leads.
-    #[inline]
+    // Always: its result is long, and would be waited for on its way through memory.
+    #[inline(always)]
     fn aim<'a>(&mut self, command: &Command<'a>) -> Option<(&'a [u8], Target<'a>)> {
         let key = match command {
-            Command::Get(get) => get.only_key()?,
+            Command::Get(get) => get.only?,
             Command::Store(store) => store.key,
             Command::Arith(arith) => {
                 return Some((arith.key, Target::Item(self.shared.store.key(arith.key))));

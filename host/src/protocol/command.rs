@@ -171,6 +171,8 @@ pub enum Command<'a> {
 pub struct Get<'a> {
     /// At least one key, each within the limits.
     pub keys: Tokens<'a>,
+    /// The key, when it is known to be the only one.
+    pub only: Option<&'a [u8]>,
     /// Show the CAS (`gets`, `gats`).
     pub cas: bool,
     /// New exptime for every item found (`gat`, `gats`).
@@ -186,14 +188,6 @@ impl<'a> Get<'a> {
             (Some(_), false) => "gat",
             (Some(_), true) => "gats",
         }
-    }
-
-    /// The key, when it is the only one.
-    #[inline]
-    pub fn only_key(&self) -> Option<&'a [u8]> {
-        let mut keys = self.keys;
-        let key = keys.next()?;
-        keys.rest().is_empty().then_some(key)
     }
 }
 

@@ -64,7 +64,7 @@ impl<W: World> Instances<W> {
         Instances {
             engine: registry.engine().clone(),
             types: registry.reader(),
-            linker: imports::linker(&registry.engine().wasm),
+            linker: imports::linker(registry.engine()),
             log,
             slots: Vec::new(),
         }
@@ -110,7 +110,7 @@ impl<W: World> Instances<W> {
             slot.tally.note(Ending::Error);
             return (world, Err(error));
         }
-        let world = match slot.warm_up(object, &self.linker, &self.log, world) {
+        let world = match slot.warm_up(object, &self.engine, &self.linker, &self.log, world) {
             Ok(world) => world,
             Err((world, error)) => {
                 slot.tally.note(Ending::Error);
@@ -121,7 +121,7 @@ impl<W: World> Instances<W> {
 
         let timing = slot.tally.timing();
         let start = timing.map(|_| Instant::now());
-        let start_ms = self.engine.ticks_ms();
+        let start_ms = self.engine.tick_for(object.limits().deadline_ms);
         let taken = args.len().min(callable.most.saturating_add(1));
         let call = Call {
             function: usize::from(callable.run_by),
@@ -178,7 +178,7 @@ impl<W: World> Instances<W> {
     ) -> (Box<W>, Result<(), CallError>) {
         let object = self.types.types().of(function);
         let slot = Slot::of(&mut self.slots, function.slot, object);
-        match slot.warm_up(object, &self.linker, &self.log, world) {
+        match slot.warm_up(object, &self.engine, &self.linker, &self.log, world) {
             Ok(world) => (world, Ok(())),
             Err((world, error)) => (world, Err(error)),
         }
@@ -208,7 +208,7 @@ fn refuse(
     if args.len() <= callable.required {
         return Some(CallError::Usage(callable.function.usage(&object.name)));
     }
-    let for_ms = callable.pace.paused_for_ms(|| engine.ticks_ms())?;
+    let for_ms = callable.pace.paused_for_ms(|| engine.tick_for(0))?;
     Some(CallError::Paused {
         for_ms,
         stops: STOPS,
@@ -255,6 +255,7 @@ impl<W: World> Slot<W> {
     fn warm_up(
         &mut self,
         object: &ObjectType,
+        engine: &Engine,
         linker: &Linker<CallState<W>>,
         log: &Arc<dyn Log>,
         world: Box<W>,
@@ -268,7 +269,10 @@ impl<W: World> Slot<W> {
             return Err((world, error));
         }
         match &object.setup {
-            Some(arguments) if !arguments.is_empty() => self.set_up(object, arguments, world),
+            Some(arguments) if !arguments.is_empty() => {
+                engine.tick_for(SETUP_MS_MAX);
+                self.set_up(object, arguments, world)
+            }
             _ => Ok(world),
         }
     }

@@ -25,6 +25,7 @@ mod session;
 mod shard;
 mod socket;
 mod tls;
+mod turns;
 mod udp;
 mod worker;
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use bytes::Buf;
+
 /// What all workers share.
 pub trait Application: Send + Sync + 'static {
     /// One worker's part. It stays on its thread.
@@ -53,6 +55,14 @@ pub trait Service: 'static {
         Ok(None)
     }
 
+    /// Looks at input that is to be executed a little later. True when that gives time to fetch what it will need.
+    fn look_ahead(&mut self, _connection: &Self::Connection, _input: &[u8]) -> bool {
+        false
+    }
+
+    /// Fetches what all input looked at since the last time will need.
+    fn fetch_ahead(&mut self) {}
+
     /// Runs a job, on a lane thread.
     fn run(job: Self::Job) -> Self::Outcome;
 
@@ -61,7 +71,6 @@ pub trait Service: 'static {
 }
 
 /// Where a connection stands after `execute`. `consumed` bytes of the input are done with.
-#[derive(Debug)]
 pub enum Step<Job> {
     /// Read more; it makes sense to come again with at least `needed` bytes of which the rest is the beginning.
     Read {
@@ -74,6 +83,15 @@ pub enum Step<Job> {
     Write {
         /// Bytes done with.
         consumed: usize,
+    },
+    /// Write the output with a value put in, then come again with the rest of the input, be it empty.
+    Send {
+        /// Bytes done with.
+        consumed: usize,
+        /// Bytes of the output before the value.
+        at: usize,
+        /// The value, which nobody has copied.
+        value: Box<dyn Buf>,
     },
     /// Have the job run, hand in its outcome, then come again with the rest of the input, be it empty.
     Lane {

@@ -57,6 +57,15 @@ impl Store {
         }
     }
 
+    /// Makes room for sets to come, so that they need not wait for more than one or two to leave.
+    #[inline]
+    pub(super) fn make_room_ahead(&self, owed: u8) {
+        for _ in 0..owed {
+            // Nobody may leave: whoever needs the memory will hear of it.
+            let _some_or_none = self.make_any_room();
+        }
+    }
+
     /// Makes some room, wherever.
     pub(super) fn make_any_room(&self) -> Result<(), NoRoom> {
         if self.drop_dead() || self.evict_one(None).is_some() {

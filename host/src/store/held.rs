@@ -20,10 +20,9 @@ impl Allocator {
         let piece = match self.take_fit(arena, want) {
             Some(piece) => piece,
             None => {
-                let reserve = self.with_reserve(whole) - whole;
-                let needed = u64::from(want) + reserve;
-                if self.bins.grains < needed {
-                    return Err(needed - self.bins.grains);
+                let (free, needed) = (self.free(), u64::from(want) + self.reserve(whole));
+                if free < needed {
+                    return Err(needed - free);
                 }
                 self.take_largest(arena).ok_or(1u64)?
             }

@@ -171,6 +171,11 @@ pub(super) fn read<T: Words>(
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
+/// Asks for no huge pages; those there are stay until their memory is released.
+pub(super) fn ask_small_pages<T: Words>(words: &[T]) {
+    advise(words, libc::MADV_NOHUGEPAGE);
+}
+
 /// Asks the processor to bring a word into its cache, without waiting for it.
 #[inline]
 pub(super) fn prefetch<T: Words>(word: &T) {
@@ -184,6 +189,26 @@ pub(super) fn prefetch<T: Words>(word: &T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _no_such_hint = word;
+}
+
+/// The bytes of `words`, which are pinned, without a copy.
+///
+/// The proof is the pin, which is borrowed as long as the bytes are. It is the caller's promise (`pins.rs` is the only
+/// one) that `words` are words of the pinned value that nothing else lies in. Those who write words of the arena:
+/// - the value's writers overwrite or lengthen an item in place only when it isn't pinned, asked under the lock of its
+///   shard, under which it is pinned as well; fields and list links of an item lie in other words;
+/// - the allocator changes the tags and links at the front of extents in use, and any word of free ones: this extent
+///   is in use until the pin ends, and its first word, like the word in which a field ends, is not among `words`;
+/// - regions are released or given to the index when no extent in them is in use.
+///
+/// What the value's writer wrote happened before, by the lock of the shard. The next writer comes after the pin: it saw
+/// the pin gone, by the table's lock or the release of its counter.
+pub(super) fn still<'a, T: Words>(words: &'a [T], _pin: &'a super::pins::Pin) -> &'a [u8] {
+    #[expect(unsafe_code, reason = "atomics give no view of their bytes")]
+    // SAFETY: the range is that of borrowed words, any byte of which is valid; nobody changes them, as said above.
+    unsafe {
+        std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words))
+    }
 }
 
 fn advise<T: Words>(words: &[T], advice: libc::c_int) {

@@ -52,6 +52,13 @@ pub(super) fn reserve_bytes(limit: usize) -> usize {
     limit.max(ram.min(1 << 35))
 }
 
+/// How much of so large a limit should be huge pages.
+pub(super) fn huge_page_bytes(limit: usize) -> usize {
+    if limit < HUGE_PAGES_FROM { 0 } else { limit }
+}
+
+/// Limits from here on ask for huge pages: lookups miss the TLB otherwise.
+const HUGE_PAGES_FROM: usize = 64 << 20;
 /// Regions looked at before emptying one is given up for a while: others may hold trees, which stay where they are.
 const TRIES: u32 = 64;
 /// Accesses until it is tried again.
@@ -62,6 +69,7 @@ impl Store {
     pub fn set_memory_limit(&self, bytes: usize) {
         let mut mover = self.regions.lock();
         self.allow(bytes);
+        self.arena.ask_huge_pages(huge_page_bytes(bytes));
         // What was begun for the limit before is begun again for this one.
         self.end_shrinking(&mut mover);
     }
@@ -79,7 +87,7 @@ impl Store {
 
     /// Bytes of tables whose size does not depend on what is stored.
     pub(super) fn fixed_bytes(&self) -> usize {
-        size_of::<Store>() + self.shards.len() * (size_of::<super::Padded>() + 16)
+        size_of::<Store>() + self.shards.len() * (size_of_val(&self.shards[0]) + 16)
     }
 
     /// Gives the index its first region.
@@ -180,14 +188,14 @@ impl Store {
     fn move_extent(&self, addr: Addr) -> Result<(), Stuck> {
         let word0 = self.arena.word0(addr).load(Relaxed);
         match Kind::of(word0) {
-            Kind::Head => Ok(self.move_item(addr)?),
+            Kind::Head => self.move_item(addr),
             Kind::Continuation => {
                 // The last piece links back to the head.
                 let mut piece = addr;
                 for _ in 0..1 << 24 {
                     let word0 = self.arena.word0(piece).load(Relaxed);
                     if Kind::of(word0) == Kind::Head {
-                        return Ok(self.move_item(piece)?);
+                        return self.move_item(piece);
                     }
                     piece = (word0 >> 32) as Addr;
                     if piece == 0 || !self.arena.holds(piece, 1) {
@@ -201,7 +209,10 @@ impl Store {
         }
     }
 
-    fn move_item(&self, addr: Addr) -> Result<(), NoRoom> {
+    fn move_item(&self, addr: Addr) -> Result<(), Stuck> {
+        if self.pins.holds(addr) {
+            return Err(Stuck::Busy);
+        }
         let mut spare = None;
         loop {
             let Some((mut locked, found)) = self.lock_owner(addr) else {

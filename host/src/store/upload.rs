@@ -22,7 +22,7 @@ use super::{Expiry, Key, NoRoom, Now, SetOutcome, Store};
 
 /// Uploads together may announce this part of the limit, as their memory is nobody's who could be evicted; one alone may
 /// announce what it likes.
-const SHARE: u64 = 2;
+const SHARE: u64 = 4;
 /// Bytes of value in a piece at least, the last one excepted.
 const PIECE_BYTES_MIN: usize = 64;
 /// Pieces freed before others may have the allocator.

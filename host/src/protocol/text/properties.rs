@@ -126,6 +126,11 @@ fn commands<'a>(
     for (name, with_cas) in [("get", false), ("gets", true)] {
         let get = Get {
             keys: Tokens::new(list),
+            only: pieces
+                .keys
+                .first()
+                .filter(|_| pieces.keys.len() == 1)
+                .map(Vec::as_slice),
             cas: with_cas,
             touch: None,
         };

@@ -4,12 +4,12 @@ use cacheismo_abi::{FAILED, FUNCTION_PREFIX, RESERVE_EXPORT};
 use wasmtime::{InstancePre, Memory, Store, TypedFunc, WasmBacktrace};
 
 use super::image::Image;
-use crate::runtime::engine::TICK_MS;
 use crate::runtime::error::{CallError, Trap, one_line};
 use crate::runtime::guest_memory::Span;
 use crate::runtime::limits::{Budget, Limits};
 use crate::runtime::object_type::ObjectType;
 use crate::runtime::state::{CallState, Logger, Used, exceeded};
+use crate::runtime::ticker::TICK_MS;
 use crate::runtime::world::{Stop, World};
 
 /// Memory grows by pages of this size.
@@ -190,7 +190,7 @@ impl<W: World> Warm<W> {
             return Err(Fault::Failed);
         }
         let reply = Span::new((returned >> 32) as i32, returned as i32);
-        guest.extend_reply(reply.of(memory)?)?;
+        guest.extend_reply(&[reply.of(memory)?])?;
         guest.returned = true;
         Ok(())
     }

@@ -7,12 +7,15 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::Session;
-use crate::server::buffers::Rest;
+use super::{Gate, Session};
+use crate::server::buffers::{Place, Rest};
 use crate::server::link::Wish;
 use crate::server::service::Service;
 use crate::server::shard::Shard;
 use crate::server::socket::Socket;
+
+/// Longer input asks for the memory of its own commands together, and does not wait for others.
+const GATHERED_BYTES_MAX: usize = 256;
 
 /// Where the input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub(super) enum Source {
     Shared,
     /// In the connection's own.
     Rest,
+    /// With that of others.
+    Gathered(Place),
     /// The service has it already.
     Placed,
 }
@@ -84,7 +89,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// Whether it makes no sense yet to execute what has come; it is kept then.
     pub(super) fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
         match source {
-            Source::Placed => Ok(false),
+            Source::Placed | Source::Gathered(_) => Ok(false),
             Source::Rest if self.rest.len() > self.shard.input_bytes_max => {
                 Err(io::ErrorKind::InvalidData.into())
             }
@@ -99,6 +104,25 @@ impl<S: Service, T: Socket> Session<S, T> {
                 Ok(short)
             }
         }
+    }
+
+    /// Lets others read before this executes, where there are others and that helps.
+    pub(super) async fn gather(&self, source: Source) -> Source {
+        let shard = &self.shard;
+        if source != Source::Shared || !shard.turns.is_crowd() || self.gate != Gate::Open {
+            return source;
+        }
+        let place = {
+            let input = shard.input.borrow();
+            if input.len() > GATHERED_BYTES_MAX
+                || !shard.service.borrow_mut().look_ahead(&self.state, &input)
+            {
+                return source;
+            }
+            shard.gathered.borrow_mut().put(&input)
+        };
+        shard.turns.after_others().await;
+        Source::Gathered(place)
     }
 }
 
