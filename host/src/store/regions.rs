@@ -69,7 +69,8 @@ impl Store {
     pub fn set_memory_limit(&self, bytes: usize) {
         let room = bytes.saturating_sub(self.fixed_bytes());
         // Each region has its entries in tables outside of the arena.
-        let each = self.arena.region_bytes() + size_of::<AtomicU32>() + size_of::<RegionUse>();
+        let tables = size_of::<AtomicU32>() + size_of::<RegionUse>() + size_of::<u16>();
+        let each = self.arena.region_bytes() + tables;
         let regions = (room / each).clamp(2, self.arena.regions() as usize);
         let huge = if bytes < HUGE_PAGES_FROM { 0 } else { bytes };
         let mut alloc = self.alloc.lock();
@@ -135,7 +136,7 @@ impl Store {
     }
 
     pub(super) fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
-        let mut movable = alloc.region_use(region) == RegionUse::Extents;
+        let mut movable = alloc.holds_extents(region) && !alloc.is_held(region);
         if movable {
             alloc.walk_used(&self.arena, region, |_, word0| {
                 movable &= Kind::of(word0) != Kind::Node

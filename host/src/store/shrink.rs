@@ -115,7 +115,7 @@ impl Store {
         alloc.reopen(&self.arena, region);
         let other = (1..mover.shrinking.from)
             .rev()
-            .find(|region| alloc.holds_extents(*region));
+            .find(|region| alloc.holds_extents(*region) && !alloc.is_held(*region));
         if let Some(other) = other {
             alloc.close(&self.arena, other);
             mover.shrinking.from = other;
@@ -133,7 +133,7 @@ impl Store {
             }
             // One lock for each, as walking a region takes some microseconds.
             let mut alloc = self.alloc.lock();
-            if alloc.holds_extents(region) {
+            if alloc.holds_extents(region) && !alloc.is_held(region) {
                 trees |= !self.is_movable(&alloc, region);
                 alloc.close(&self.arena, region);
                 mover.shrinking.from = region;
