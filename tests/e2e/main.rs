@@ -19,4 +19,5 @@ mod pinned;
 mod readme;
 mod rooms;
 mod transport;
+mod uploads;
 mod watch;

@@ -35,6 +35,23 @@ impl Worker {
                         needed,
                     };
                 }
+                Parsed::Announced {
+                    request,
+                    consumed,
+                    len,
+                } => {
+                    let front = &input[at..at + consumed];
+                    if !self.begin_binary(connection, &request, front, len) {
+                        return Progress::Read {
+                            consumed: at,
+                            needed: consumed + len,
+                        };
+                    }
+                    match self.go_on(connection, input, at + consumed, out) {
+                        Ok(next) => at = next,
+                        Err(progress) => return progress,
+                    }
+                }
                 Parsed::Request { request, consumed } => {
                     let raw = &input[at..at + consumed];
                     at += consumed;
@@ -87,7 +104,7 @@ impl Worker {
         }
     }
 
-    fn request(
+    pub(super) fn request(
         &mut self,
         connection: &mut Connection,
         request: &Request<'_>,
@@ -147,7 +164,7 @@ impl Worker {
     }
 
     /// Everything, unless a login is needed first.
-    fn allowed(&self, connection: &Connection, command: &Command<'_>) -> bool {
+    pub(super) fn allowed(&self, connection: &Connection, command: &Command<'_>) -> bool {
         connection.authenticated
             || matches!(
                 command,
@@ -281,6 +298,8 @@ impl Worker {
         self.counters.cmd_set.add_alone(1);
         let key = match self.target(store.key) {
             Target::Item(key) => key,
+            // It led to no call when its value began to come.
+            Target::Call(_) if self.uploaded.is_some() => self.shared.store.key(store.key),
             Target::Call(call) => {
                 self.told.set(store.key, store.flags, quiet, store.exptime);
                 return self.binary_call(&call, &[store.value], None, echo, out, |echo, out, _| {
@@ -312,7 +331,7 @@ impl Worker {
             vivify: None,
         };
         self.watch_fetch(key);
-        let outcome = self.shared.store.set(key, self.now, &write);
+        let (outcome, len) = self.put(key, &write);
         let command = match store.verb {
             StoreVerb::Set if write.cas_compare.is_some() => "cas",
             StoreVerb::Set => "set",
@@ -321,12 +340,7 @@ impl Worker {
             StoreVerb::Append => "append",
             StoreVerb::Prepend => "prepend",
         };
-        self.watch_store(
-            store.key,
-            command,
-            outcome,
-            (write.expiry, store.value.len()),
-        );
+        self.watch_store(store.key, command, outcome, (write.expiry, len));
         match outcome {
             SetOutcome::Stored { cas, .. } => say(quiet, || echo.ok(out, cas)),
             SetOutcome::NotStored => echo.error(

@@ -4,12 +4,15 @@ use super::calls::{LaneJob, LaneResult};
 use super::dump::Dump;
 use super::sent::Sent;
 use super::text::RestOfGet;
+use super::upload::Upload;
 
 /// What the cache remembers of a connection between reads.
 #[derive(Debug, Default)]
 pub struct Connection {
     /// Bytes of a refused data block still to come.
     pub(super) swallow: u64,
+    /// A value that is on its way.
+    pub(super) upload: Option<Box<Upload>>,
     /// A command that is not finished.
     pub(super) pending: Option<Pending>,
     /// As `stats conns` and the log lines of `watch` call it.

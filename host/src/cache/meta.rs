@@ -233,7 +233,7 @@ impl Worker {
             vivify: flags.vivify().map(|exptime| expiry(exptime, self.now)),
         };
         self.watch_fetch(key);
-        let outcome = self.shared.store.set(key, self.now, &write);
+        let (outcome, len) = self.put(key, &write);
         let command = match write.mode {
             SetMode::Set if write.cas_compare.is_some() => "cas",
             SetMode::Set => "set",
@@ -242,8 +242,8 @@ impl Worker {
             SetMode::Append => "append",
             SetMode::Prepend => "prepend",
         };
-        self.watch_store(key.bytes, command, outcome, (write.expiry, value.len()));
-        let sent = value.len() as u32;
+        self.watch_store(key.bytes, command, outcome, (write.expiry, len));
+        let sent = len as u32;
         let (code, cas, len) = match outcome {
             SetOutcome::Stored { cas, len } => (MetaCode::Done, cas, len),
             SetOutcome::NotStored => (MetaCode::NotStored, 0, sent),

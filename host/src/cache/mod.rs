@@ -26,6 +26,7 @@ mod sent;
 mod shared;
 mod text;
 pub mod transaction;
+mod upload;
 mod watching;
 mod worker;
 
@@ -92,6 +93,11 @@ impl Cache {
             lanes: shared::Lanes::default(),
             protocol_limits: Limits {
                 value_bytes_max: item_bytes_max,
+                // Scripts that handle every command need its value.
+                announced_bytes_min: match config.lua_main {
+                    true => usize::MAX,
+                    false => upload::UPLOAD_BYTES_MIN,
+                },
                 ..Limits::default()
             },
             item_bytes_max,

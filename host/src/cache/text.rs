@@ -314,8 +314,8 @@ impl Worker {
             hash: target.hash(),
         };
         self.watch_fetch(key);
-        let outcome = self.shared.store.set(key, self.now, &write);
-        let (command, written) = (store.verb.name(), (write.expiry, store.value.len()));
+        let (outcome, len) = self.put(key, &write);
+        let (command, written) = (store.verb.name(), (write.expiry, len));
         self.watch_store(store.key, command, outcome, written);
         if cas_compare.is_some() {
             match outcome {

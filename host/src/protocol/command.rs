@@ -18,6 +18,15 @@ pub enum Parsed<'a> {
         /// Bytes it took, data block included.
         consumed: usize,
     },
+    /// A command whose large data block is not all there. It may be taken as it comes, or read like [`Parsed::Incomplete`].
+    Announced {
+        /// What is asked, its value left empty.
+        command: Command<'a>,
+        /// Bytes up to the data block.
+        consumed: usize,
+        /// Length of the data block without its line end.
+        len: usize,
+    },
     /// Bytes that are no command, already answered by the parser.
     Error(Refusal),
     /// A well-formed store command whose value is over the limit.

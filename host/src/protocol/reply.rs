@@ -26,6 +26,8 @@ pub const RESET: &str = "RESET\r\n";
 pub const ERROR: &str = "ERROR\r\n";
 /// Known command, senseless arguments.
 pub const BAD_FORMAT: &str = "CLIENT_ERROR bad command line format\r\n";
+/// A data block that does not end where its length says.
+pub const BAD_CHUNK: &str = "CLIENT_ERROR bad data chunk\r\n";
 /// Answer to `mn`.
 pub const MN: &str = "MN\r\n";
 /// End of `mgdump`, and a miss of `me`.

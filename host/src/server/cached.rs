@@ -1,5 +1,8 @@
 //! The cache behind the sockets: where the two rooms meet.
 
+use std::io;
+use std::os::fd::BorrowedFd;
+
 use crate::cache::{Cache, Connection, LaneJob, LaneResult, Progress, Worker};
 
 use super::service::{Application, Service, Step};
@@ -44,6 +47,15 @@ impl Service for Worker {
             Progress::Close { .. } => Step::Close,
             Progress::Watch { consumed, streams } => Step::Watch { consumed, streams },
         }
+    }
+
+    #[inline]
+    fn is_filling(connection: &Connection) -> bool {
+        connection.is_filling()
+    }
+
+    fn fill_from(connection: &mut Connection, file: BorrowedFd<'_>) -> io::Result<Option<usize>> {
+        connection.fill_from(file)
     }
 
     fn look_ahead(&mut self, connection: &Connection, input: &[u8]) -> bool {

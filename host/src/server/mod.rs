@@ -23,6 +23,7 @@ mod run;
 mod service;
 mod session;
 mod shard;
+mod socket;
 mod tls;
 mod turns;
 mod udp;

@@ -1,5 +1,8 @@
 //! What the server asks of the room behind it, so that sockets can be tested without a cache.
 
+use std::io;
+use std::os::fd::BorrowedFd;
+
 use bytes::Buf;
 
 /// What all workers share.
@@ -35,6 +38,22 @@ pub trait Service: 'static {
         input: &[u8],
         out: &mut Vec<u8>,
     ) -> Step<Self::Job>;
+
+    /// True while the connection has a place for what comes: try [`Service::fill_from`] first.
+    fn is_filling(_connection: &Self::Connection) -> bool {
+        false
+    }
+
+    /// Reads from a file straight to that place, then `execute` goes on. `None`: there is no place; read as always.
+    ///
+    /// # Errors
+    /// Those of the file, also that there is nothing to read now.
+    fn fill_from(
+        _connection: &mut Self::Connection,
+        _file: BorrowedFd<'_>,
+    ) -> io::Result<Option<usize>> {
+        Ok(None)
+    }
 
     /// Looks at input that is to be executed a little later. True when that gives time to fetch what it will need.
     fn look_ahead(&mut self, _connection: &Self::Connection, _input: &[u8]) -> bool {

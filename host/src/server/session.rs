@@ -4,17 +4,17 @@
 //! buffer, answers to the worker's output buffer, and both are empty again before another task runs.
 
 mod gate;
+mod input;
 mod output;
 mod watching;
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::Buf;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::oneshot;
 
 use super::acceptor::Admission;
@@ -22,10 +22,10 @@ use super::buffers::{Place, Rest};
 use super::link::{Link, Wish};
 use super::service::{Service, Step};
 use super::shard::{CloseReason, Shard};
+use super::socket::Socket;
 use crate::stats::ConnectionState;
+use input::{Source, poll_read};
 
-/// Longer input asks for the memory of its own commands together, and does not wait for others.
-const GATHERED_BYTES_MAX: usize = 256;
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
 
@@ -55,17 +55,6 @@ enum Gate {
     Open,
 }
 
-/// Where the input is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    /// In the worker's read buffer.
-    Shared,
-    /// In the connection's own.
-    Rest,
-    /// With that of others.
-    Gathered(Place),
-}
-
 /// What to do between two executions.
 enum Turn<Job> {
     Read { needed: usize },
@@ -76,7 +65,7 @@ enum Turn<Job> {
     Watch(Vec<u8>),
 }
 
-impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
+impl<S: Service, T: Socket> Session<S, T> {
     pub(super) fn new(shard: Rc<Shard<S>>, stream: T, link: Link, admission: Admission) -> Self {
         let link = Rc::new(link);
         shard.register(&link);
@@ -126,92 +115,11 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         }
     }
 
-    /// Waits for input. 0 bytes are the end.
-    ///
-    /// A short rest is put in front of it in the worker's buffer; a long one gets it appended, so that the bytes
-    /// of a big value are copied once.
-    async fn receive(&mut self, needed: usize) -> io::Result<(usize, Source)> {
-        let Session {
-            shard,
-            stream,
-            link,
-            rest,
-            ..
-        } = self;
-        let source = match rest.len() {
-            0 => Source::Shared,
-            len if len.max(needed) <= shard.turn_bytes / 2 => Source::Shared,
-            _ => Source::Rest,
-        };
-        let received = poll_fn(|context| {
-            if link.wish() == Wish::Leave {
-                return Poll::Ready(Ok(0));
-            }
-            let polled = match source {
-                Source::Shared => {
-                    let mut input = shard.fresh_input();
-                    input.extend_from_slice(rest.bytes());
-                    poll_read(stream, context, &mut input)
-                }
-                _ => poll_read(stream, context, rest.room(needed)),
-            };
-            match polled {
-                Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok(0)),
-                Poll::Pending => {
-                    link.sleeps(context);
-                    Poll::Pending
-                }
-                ready => ready,
-            }
-        })
-        .await?;
-        if source == Source::Shared && received > 0 {
-            rest.consume(rest.len(), &mut shard.spares.borrow_mut());
-        }
-        Ok((received, source))
-    }
-
-    /// Whether it makes no sense yet to execute what has come; it is kept then.
-    fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
-        if source == Source::Rest {
-            if self.rest.len() > self.shard.input_bytes_max {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            return Ok(self.rest.len() < needed);
-        }
-        let input = self.shard.input.borrow();
-        let short = input.len() < needed;
-        if short {
-            self.rest
-                .keep(&input, needed, &mut self.shard.spares.borrow_mut());
-        }
-        Ok(short)
-    }
-
-    /// Lets others read before this executes, where there are others and that helps.
-    async fn gather(&self, source: Source) -> Source {
-        let shard = &self.shard;
-        if source != Source::Shared || !shard.turns.is_crowd() || self.gate != Gate::Open {
-            return source;
-        }
-        let place = {
-            let input = shard.input.borrow();
-            if input.len() > GATHERED_BYTES_MAX
-                || !shard.service.borrow_mut().look_ahead(&self.state, &input)
-            {
-                return source;
-            }
-            shard.gathered.borrow_mut().put(&input)
-        };
-        shard.turns.after_others().await;
-        Source::Gathered(place)
-    }
-
     /// Executes what has come and writes the answers. `None`: close. Otherwise the length to read up to.
     async fn answer(&mut self, source: Source) -> io::Result<Option<usize>> {
         let mut turn = match source {
             Source::Shared => self.execute_shared(),
-            Source::Rest => self.execute_rest(),
+            Source::Rest | Source::Placed => self.execute_rest(),
             Source::Gathered(place) => self.execute_gathered(place),
         };
         loop {
@@ -361,15 +269,6 @@ impl<S: Service, T> Drop for Session<S, T> {
         self.shard.process.closed(&self.link.entry, reason);
         self.shard.unregister(&self.link);
     }
-}
-
-/// Reads into the spare capacity of `buffer`.
-fn poll_read<T: AsyncRead + Unpin>(
-    stream: &mut T,
-    context: &mut Context<'_>,
-    buffer: &mut Vec<u8>,
-) -> Poll<io::Result<usize>> {
-    pin!(stream.read_buf(buffer)).poll(context)
 }
 
 #[cfg(test)]

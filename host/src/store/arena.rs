@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::os::Zeroed;
+use super::os::{Run, Zeroed};
 
 /// Address of an extent in grains. 0 is never an item: the first region belongs to the index.
 pub(super) type Addr = u32;
@@ -162,6 +162,13 @@ impl Arena {
             let unused = 64 - 8 * last;
             merge(&words[whole.len()], end >> unused, !0 >> unused);
         }
+    }
+
+    /// `len` bytes from `byte` of the extent, to be read into.
+    pub(super) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
+        let skip = byte % 8;
+        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
+        Run { words, skip, len }
     }
 
     /// Hands `len` bytes from `byte` of the extent to `sink`, in runs.

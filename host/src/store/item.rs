@@ -24,7 +24,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Expiry;
-use super::alloc::{Chain, Plan, grains_of};
+use super::alloc::{Chain, Plan, TAG_MASK, grains_of};
 use super::arena::{Addr, Arena};
 use super::draft::Draft;
 use super::fields::Tree;
@@ -126,6 +126,16 @@ impl<'m> Item<'m> {
             arena,
             addr,
             word0: arena.word0(addr).load(Relaxed),
+        }
+    }
+
+    /// The item that will be at `addr` once its first word is `word0`, the allocator's part excepted.
+    pub(super) fn as_if(arena: &'m Arena, addr: Addr, word0: u64) -> Item<'m> {
+        let tag = arena.word0(addr).load(Relaxed) & TAG_MASK;
+        Item {
+            arena,
+            addr,
+            word0: tag | word0,
         }
     }
 
@@ -421,7 +431,7 @@ impl<'m> Item<'m> {
     /// Replaces the owner's bits of word 0 by those of `plan`, which `holds`.
     #[inline]
     pub(super) fn reshape(&mut self, plan: &Plan) {
-        let flip = (self.word0 ^ plan.word0) & !super::alloc::TAG_MASK;
+        let flip = (self.word0 ^ plan.word0) & !TAG_MASK;
         if flip != 0 {
             self.arena.word0(self.addr).fetch_xor(flip, Relaxed);
             self.word0 ^= flip;

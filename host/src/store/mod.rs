@@ -7,6 +7,7 @@
 //! - `item`: what an item looks like, `index`, `bucket`: where it is, `shard`: index and LRU list under one lock.
 //! - `pins`: values that stay while they are sent.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
+//! - `upload`, `held`: large values that come in parts.
 //! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
@@ -25,6 +26,7 @@ mod evict;
 mod expire;
 pub mod fields;
 mod growth;
+mod held;
 mod index;
 mod item;
 mod list;
@@ -45,6 +47,7 @@ mod stats;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod uses;
 mod write;
 
@@ -59,6 +62,7 @@ pub use api::*;
 pub use pins::{PINNED_BYTES_MIN, Pinned};
 pub use scan::Cursor;
 pub use shard::ValueRef;
+pub use upload::{Announced, NoUpload, Upload};
 
 use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
@@ -99,6 +103,8 @@ pub struct Store {
     has_garbage: AtomicBool,
     pins: pins::Pins,
     limit: AtomicU64,
+    /// Bytes announced by uploads under way.
+    uploading: AtomicU64,
     random: Padded<AtomicU64>,
     item_bytes_max: usize,
     eviction: Eviction,
@@ -152,7 +158,6 @@ impl Store {
             .max(1);
         let shards = 1 << shards.ilog2();
         let arena = Arena::new(limit, regions::reserve_bytes(limit));
-        arena.ask_huge_pages(regions::huge_page_bytes(limit));
         let store = Store {
             alloc: Padded(Mutex::new(Allocator::new(0))),
             index: Index::new(&arena, shards as u32),
@@ -172,6 +177,7 @@ impl Store {
             has_garbage: AtomicBool::new(false),
             pins: pins::Pins::default(),
             limit: AtomicU64::new(0),
+            uploading: AtomicU64::new(0),
             random: Padded(AtomicU64::new(config.hash_seed | 1)),
             item_bytes_max: config.item_bytes_max,
             eviction: config.eviction,
@@ -179,7 +185,7 @@ impl Store {
             hash_secrets: RapidSecrets::seed(config.hash_seed),
             arena,
         };
-        store.allow(limit);
+        store.set_memory_limit(limit);
         store.open_index();
         for shard in &store.shards {
             shard.0.lock().buckets = 1;
@@ -367,7 +373,7 @@ const GARBAGE_PER_OPERATION: usize = 4;
 
 /// The memory cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct NoRoom;
+pub struct NoRoom;
 
 /// Grains that other things than one largest item take: headers, overflow nodes.
 const GRAINS_SPARE: u64 = 256;

@@ -24,7 +24,7 @@ impl Store {
     }
 
     /// The value can't be kept, and the one before it must not be served as if it were current.
-    fn refuse_large(&self, key: Key<'_>, now: Now) -> SetOutcome {
+    pub(super) fn refuse_large(&self, key: Key<'_>, now: Now) -> SetOutcome {
         let mut locked = self.lock(key.hash);
         if let Some(found) = locked.find(key, now) {
             if found.item.has(flag::OBJECT) {
@@ -235,7 +235,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Gives a written item its token, if it has one.
-    fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
+    pub(super) fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
         SetOutcome::Stored {
             cas: self.renew_cas(item, cas),
             len: item.value_len() as u32,

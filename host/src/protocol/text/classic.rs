@@ -107,16 +107,16 @@ pub(super) fn store<'a>(
             swallow,
         }));
     }
-    let (value, consumed) = line.block(len, noreply)?;
-    let command = Command::Store(Store {
-        verb,
-        key,
-        flags,
-        exptime,
-        value,
-        noreply,
-    });
-    Ok(Parsed::Command { command, consumed })
+    line.with_block(len, noreply, limits, |value| {
+        Command::Store(Store {
+            verb,
+            key,
+            flags,
+            exptime,
+            value,
+            noreply,
+        })
+    })
 }
 
 /// `delete`. A 0 after the key is the delay of clients from long ago.

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use super::Session;
 use crate::server::link::Wish;
 use crate::server::service::Service;
+use crate::server::socket::Socket;
 use crate::stats::ConnectionState;
 
 /// Answers of so many bytes wait for those of other connections: more than one small value, less than a socket takes.
@@ -18,7 +19,7 @@ const DEFERRED_BYTES: std::ops::Range<usize> = 512..64 << 10;
 /// Parts of a value written at once.
 const SLICES_MAX: usize = 64;
 
-impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
+impl<S: Service, T: Socket> Session<S, T> {
     /// Writes the worker's output buffer; answers to a pipeline together with those of all connections that have input
     /// now. A client on another core is woken once then and finds work for long, not anew by each write.
     pub(super) async fn flush_with_others(&mut self) -> io::Result<()> {
