@@ -164,7 +164,7 @@ impl Arena {
         }
     }
 
-    /// `len` bytes from `byte` of the extent, to be read into.
+    /// `len` bytes from `byte` of the extent.
     pub(super) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
         let skip = byte % 8;
         let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
