@@ -146,6 +146,8 @@ pub(super) struct Allocator {
     pub regions_index: u32,
     /// No region below it is idle.
     pub(super) idle_from: u32,
+    /// Extents of each region that belong to an item in the making, see `held.rs`.
+    pub(super) held: Vec<u16>,
 }
 
 impl Allocator {
@@ -159,6 +161,7 @@ impl Allocator {
             regions_allowed,
             regions_index: 0,
             idle_from: 0,
+            held: Vec::new(),
         }
     }
 
@@ -185,13 +188,13 @@ impl Allocator {
     }
 
     /// Grains in holes and in regions that may be opened.
-    fn free(&self) -> u64 {
+    pub(super) fn free(&self) -> u64 {
         let unused = self.regions_allowed.saturating_sub(self.regions_used);
         self.bins.grains + u64::from(unused) * u64::from(REGION_GRAINS)
     }
 
     /// Grains that are to stay free beside an item of so many.
-    fn reserve(&self, grains: u64) -> u64 {
+    pub(super) fn reserve(&self, grains: u64) -> u64 {
         let regions = self.regions_allowed.saturating_sub(self.regions_index);
         let all = u64::from(regions) * u64::from(REGION_GRAINS);
         // An item of much of the memory may have it all.
@@ -290,14 +293,14 @@ impl Allocator {
     }
 
     /// Puts the tag and the owner's first bits in place.
-    fn seal(&mut self, arena: &Arena, addr: Addr, kind: Kind, word0: u64) {
+    pub(super) fn seal(&mut self, arena: &Arena, addr: Addr, kind: Kind, word0: u64) {
         let word = arena.word0(addr);
         let tag = word.load(Relaxed) & TAG_MASK;
         word.store(tag | kind.bits() | word0, Relaxed);
     }
 
     /// Takes `len` grains from the best hole, or from a fresh region.
-    fn take_fit(&mut self, arena: &Arena, len: u32) -> Option<Addr> {
+    pub(super) fn take_fit(&mut self, arena: &Arena, len: u32) -> Option<Addr> {
         let addr = match self.bins.find(arena, len) {
             Some(addr) => addr,
             None => self.open_region(arena)?,
@@ -307,7 +310,7 @@ impl Allocator {
         Some(addr)
     }
 
-    fn take_largest(&mut self, arena: &Arena) -> Option<Addr> {
+    pub(super) fn take_largest(&mut self, arena: &Arena) -> Option<Addr> {
         let addr = self.bins.largest()?;
         self.unbin(arena, addr);
         self.carve(arena, addr, grains_of(arena.word0(addr).load(Relaxed)));

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::os::Zeroed;
+use super::os::{Run, Zeroed};
 
 /// Address of an extent in grains. 0 is never an item: the first region belongs to the index.
 pub(super) type Addr = u32;
@@ -153,6 +153,13 @@ impl Arena {
         merge(&words[words.len() - 1], end >> unused, !0 >> unused);
     }
 
+    /// `len` bytes from `byte` of the extent, to be read into.
+    pub(super) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
+        let skip = byte % 8;
+        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
+        Run { words, skip, len }
+    }
+
     /// Hands `len` bytes from `byte` of the extent to `sink`, in runs.
     #[inline]
     pub(super) fn read(&self, addr: Addr, byte: usize, len: usize, sink: &mut impl FnMut(&[u8])) {
@@ -164,7 +171,12 @@ impl Arena {
             .words(first, (skip + len).div_ceil(8))
             .chunks(RUN_WORDS)
         {
-            for (to, from) in run.iter_mut().zip(words) {
+            let (fours, tail) = words.as_chunks::<4>();
+            let (to_fours, to_tail) = run.split_at_mut(4 * fours.len());
+            for (to, from) in to_fours.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
+                *to = from.each_ref().map(|word| word.load(Relaxed).to_le_bytes());
+            }
+            for (to, from) in to_tail.iter_mut().zip(tail) {
                 *to = from.load(Relaxed).to_le_bytes();
             }
             let end = (skip + left).min(words.len() * 8);
@@ -236,9 +248,14 @@ impl Arena {
         super::os::release(self.words(region as usize * words, words));
     }
 
-    /// Asks for huge pages under the first `bytes`.
+    /// Asks for huge pages under the first `bytes`, and for small ones beyond.
+    ///
+    /// The kernel makes one huge page of a range of which little is in use, in the background: beyond the limit, that
+    /// would bring back what was given back.
     pub(super) fn ask_huge_pages(&self, bytes: usize) {
-        super::os::ask_huge_pages(&self.words[..(bytes / 8).min(self.words.len())]);
+        let (below, beyond) = self.words.split_at((bytes / 8).min(self.words.len()));
+        super::os::ask_huge_pages(below);
+        super::os::ask_small_pages(beyond);
     }
 }
 

@@ -62,6 +62,11 @@ impl Slot {
             (self.base() + 6 + self.i() / 8, 8 * (self.i() % 8))
         }
     }
+
+    /// Its number in its line or node.
+    pub(super) fn number(self) -> u8 {
+        self.i() as u8
+    }
 }
 
 /// A bucket: its line and nodes.
@@ -119,6 +124,13 @@ impl<'m> Bucket<'m> {
     #[inline]
     pub(super) fn addr(&self, slot: Slot) -> Addr {
         self.half(slot.base(), slot.half())
+    }
+
+    /// The slot of that number in the line, if it holds `addr`.
+    pub(super) fn slot_with(&self, number: u8, addr: Addr) -> Option<Slot> {
+        let i = usize::from(number);
+        let slot = (i < LINE_SLOTS).then(|| Slot::new(self.line, i, false))?;
+        (self.addr(slot) == addr).then_some(slot)
     }
 
     /// Points a slot to where its item moved.

@@ -172,7 +172,8 @@ impl Store {
         self.alloc
             .lock()
             .walk_used(&self.arena, region, |addr, word0| {
-                if Kind::of(word0) == Kind::Head && word0 & flag::EXPIRES != 0 {
+                let expires = Kind::of(word0) == Kind::Head && word0 & flag::EXPIRES != 0;
+                if expires && !self.pins.holds_left(addr) {
                     // Racy: the item may be in the making. Then it will be noted again when it is linked.
                     let Some(expiry) = Item::at(&self.arena, addr).expiry() else {
                         return;

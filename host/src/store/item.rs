@@ -24,7 +24,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Expiry;
-use super::alloc::{Chain, Plan, grains_of};
+use super::alloc::{Chain, Plan, TAG_MASK, grains_of};
 use super::arena::{Addr, Arena};
 use super::draft::Draft;
 use super::fields::Tree;
@@ -66,6 +66,15 @@ pub(super) fn links(arena: &Arena, addr: Addr) -> &AtomicU64 {
     arena.word(addr, NEWER / 2)
 }
 
+/// How many of the flags are set: mostly none, and there is no instruction for it on every processor.
+#[inline]
+fn count(flags: u64) -> usize {
+    match flags {
+        0 => 0,
+        flags => flags.count_ones() as usize,
+    }
+}
+
 /// Byte at which the stream begins.
 #[inline]
 pub(super) fn stream_at(word0: u64) -> usize {
@@ -73,7 +82,7 @@ pub(super) fn stream_at(word0: u64) -> usize {
     if word0 & FIELDS == 0 && word0 >> 32 & 0xffff != BIG {
         return OPTIONAL * 4;
     }
-    let fours = (word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED)).count_ones() as usize;
+    let fours = count(word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED));
     let eight = usize::from(word0 & flag::CAS != 0) * 8;
     let big = usize::from(word0 >> 32 & 0xffff == BIG) * 4;
     OPTIONAL * 4 + fours * 4 + eight + big
@@ -120,6 +129,16 @@ impl<'m> Item<'m> {
         }
     }
 
+    /// The item that will be at `addr` once its first word is `word0`, the allocator's part excepted.
+    pub(super) fn as_if(arena: &'m Arena, addr: Addr, word0: u64) -> Item<'m> {
+        let tag = arena.word0(addr).load(Relaxed) & TAG_MASK;
+        Item {
+            arena,
+            addr,
+            word0: tag | word0,
+        }
+    }
+
     #[inline]
     pub(super) fn addr(&self) -> Addr {
         self.addr
@@ -153,8 +172,9 @@ impl<'m> Item<'m> {
         key_len(self.word0)
     }
 
+    /// Its value's length has a field of its own.
     #[inline]
-    fn is_big(&self) -> bool {
+    pub(super) fn is_big(&self) -> bool {
         self.word0 >> 32 & 0xffff == BIG
     }
 
@@ -173,7 +193,7 @@ impl<'m> Item<'m> {
     /// Half word of an optional field, given those that stand before it.
     #[inline]
     fn field(&self, before: u64) -> usize {
-        OPTIONAL + (self.word0 & before).count_ones() as usize + usize::from(self.is_big())
+        OPTIONAL + count(self.word0 & before) + usize::from(self.is_big())
     }
 
     #[inline]
@@ -411,7 +431,7 @@ impl<'m> Item<'m> {
     /// Replaces the owner's bits of word 0 by those of `plan`, which `holds`.
     #[inline]
     pub(super) fn reshape(&mut self, plan: &Plan) {
-        let flip = (self.word0 ^ plan.word0) & !super::alloc::TAG_MASK;
+        let flip = (self.word0 ^ plan.word0) & !TAG_MASK;
         if flip != 0 {
             self.arena.word0(self.addr).fetch_xor(flip, Relaxed);
             self.word0 ^= flip;

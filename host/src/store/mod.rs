@@ -5,7 +5,9 @@
 //!
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`, `shrink`: how it moves between items and index, and away.
 //! - `item`: what an item looks like, `index`, `bucket`: where it is, `shard`: index and LRU list under one lock.
+//! - `pins`: values that stay while they are sent.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
+//! - `upload`, `held`: large values that come in parts.
 //! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
@@ -24,6 +26,7 @@ mod evict;
 mod expire;
 pub mod fields;
 mod growth;
+mod held;
 mod index;
 mod item;
 mod list;
@@ -31,6 +34,7 @@ mod nodes;
 mod number;
 mod objects;
 mod os;
+mod pins;
 mod prefetch;
 mod racy;
 mod read;
@@ -43,6 +47,7 @@ mod stats;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod uses;
 mod write;
 
@@ -54,8 +59,10 @@ use parking_lot::{Mutex, MutexGuard};
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 pub use api::*;
+pub use pins::{PINNED_BYTES_MIN, Pinned};
 pub use scan::Cursor;
 pub use shard::ValueRef;
+pub use upload::{Announced, NoUpload, Upload};
 
 use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
@@ -94,7 +101,10 @@ pub struct Store {
     /// Trees of objects that left.
     garbage: Mutex<fields::Retired>,
     has_garbage: AtomicBool,
+    pins: pins::Pins,
     limit: AtomicU64,
+    /// Bytes announced by uploads under way.
+    uploading: AtomicU64,
     random: Padded<AtomicU64>,
     item_bytes_max: usize,
     eviction: Eviction,
@@ -148,9 +158,6 @@ impl Store {
             .max(1);
         let shards = 1 << shards.ilog2();
         let arena = Arena::new(limit, regions::reserve_bytes(limit));
-        if limit >= HUGE_PAGES_FROM {
-            arena.ask_huge_pages(limit);
-        }
         let store = Store {
             alloc: Padded(Mutex::new(Allocator::new(0))),
             index: Index::new(&arena, shards as u32),
@@ -168,7 +175,9 @@ impl Store {
             commit: Mutex::new(()),
             garbage: Mutex::default(),
             has_garbage: AtomicBool::new(false),
+            pins: pins::Pins::default(),
             limit: AtomicU64::new(0),
+            uploading: AtomicU64::new(0),
             random: Padded(AtomicU64::new(config.hash_seed | 1)),
             item_bytes_max: config.item_bytes_max,
             eviction: config.eviction,
@@ -176,7 +185,7 @@ impl Store {
             hash_secrets: RapidSecrets::seed(config.hash_seed),
             arena,
         };
-        store.allow(limit);
+        store.set_memory_limit(limit);
         store.open_index();
         for shard in &store.shards {
             shard.0.lock().buckets = 1;
@@ -236,10 +245,19 @@ impl Store {
     }
 
     /// Frees extents, a node of the index with them, and takes others if a plan says which and there is room.
-    fn exchange(&self, chain: Chain, node: Option<Addr>, plan: Option<&Plan>) -> Option<Chain> {
-        self.prefetch_free(chain.head);
+    fn exchange(
+        &self,
+        chain: Option<Chain>,
+        node: Option<Addr>,
+        plan: Option<&Plan>,
+    ) -> Option<Chain> {
+        if let Some(chain) = chain {
+            self.prefetch_free(chain.head);
+        }
         let mut alloc = self.alloc.lock();
-        alloc.put_chain(&self.arena, chain);
+        if let Some(chain) = chain {
+            alloc.put_chain(&self.arena, chain);
+        }
         if let Some(node) = node {
             alloc.put(&self.arena, node);
         }
@@ -317,7 +335,7 @@ impl Store {
         }
     }
 
-    /// True when `plan` can be met if everything else leaves.
+    /// True when `plan` can be met if everything leaves that can.
     #[inline]
     fn can_ever_hold(&self, plan: &Plan) -> bool {
         plan.header + plan.stream < self.arena.region_bytes() / 2 || self.can_ever_hold_large(plan)
@@ -327,7 +345,9 @@ impl Store {
     fn can_ever_hold_large(&self, plan: &Plan) -> bool {
         let alloc = self.alloc.lock();
         let regions = u64::from(alloc.regions_allowed.saturating_sub(alloc.regions_index));
-        plan.grains_min(&self.arena) + GRAINS_SPARE <= regions * u64::from(arena::REGION_GRAINS)
+        let pinned = u64::from(self.arena.grains(self.pins.left_bytes()));
+        plan.grains_min(&self.arena) + pinned + GRAINS_SPARE
+            <= regions * u64::from(arena::REGION_GRAINS)
     }
 }
 
@@ -353,9 +373,7 @@ const GARBAGE_PER_OPERATION: usize = 4;
 
 /// The memory cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct NoRoom;
+pub struct NoRoom;
 
-/// Limits from here on ask for huge pages: lookups miss the TLB otherwise.
-const HUGE_PAGES_FROM: usize = 64 << 20;
 /// Grains that other things than one largest item take: headers, overflow nodes.
 const GRAINS_SPARE: u64 = 256;

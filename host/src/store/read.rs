@@ -101,7 +101,7 @@ impl Store {
 }
 
 impl<'a> Locked<'a> {
-    /// What a reader sees of an item, its idle time excepted.
+    /// What a reader sees of an item, its idle time excepted. Inlined, since most readers look at little of it.
     #[inline(always)]
     pub(super) fn info(&self, item: &Item<'_>) -> ItemInfo {
         let expiry = item.lifetime();
@@ -130,7 +130,7 @@ impl<'a> Locked<'a> {
         self.store.clock.idle_s(item.tick(), now)
     }
 
-    /// Counts a get and decides who recaches.
+    /// Counts a get and decides who recaches. Inlined, since a plain get leaves little of it.
     #[inline(always)]
     fn access(&mut self, mut item: Item<'a>, now: Now, options: &GetOptions) -> ItemInfo {
         let mut info = self.info(&item);

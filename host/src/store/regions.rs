@@ -52,28 +52,31 @@ pub(super) fn reserve_bytes(limit: usize) -> usize {
     limit.max(ram.min(1 << 35))
 }
 
+/// Limits from here on ask for huge pages: lookups miss the TLB otherwise.
+const HUGE_PAGES_FROM: usize = 64 << 20;
 /// Regions looked at before emptying one is given up for a while: others may hold trees, which stay where they are.
 const TRIES: u32 = 64;
 /// Accesses until it is tried again.
 const REST_TICKS: u64 = 1 << 16;
 
 impl Store {
-    /// Changes the memory limit while serving; shrinking is finished by `maintain`.
-    pub fn set_memory_limit(&self, bytes: usize) {
-        let mut mover = self.regions.lock();
-        self.allow(bytes);
-        // What was begun for the limit before is begun again for this one.
-        self.end_shrinking(&mut mover);
+    /// The highest limit that can be set while serving, in bytes: address space is reserved for that at the start.
+    pub fn memory_limit_max(&self) -> usize {
+        self.arena.regions() as usize * self.arena.region_bytes()
     }
 
-    /// Sets how many regions may be used.
-    pub(super) fn allow(&self, bytes: usize) {
-        self.limit.store(bytes as u64, Relaxed);
+    /// Sets the memory limit, also while serving; what shrinks is shrunk by `maintain`.
+    pub fn set_memory_limit(&self, bytes: usize) {
         let room = bytes.saturating_sub(self.fixed_bytes());
         // Each region has its entries in tables outside of the arena.
-        let each = self.arena.region_bytes() + size_of::<AtomicU32>() + size_of::<RegionUse>();
+        let tables = size_of::<AtomicU32>() + size_of::<RegionUse>() + size_of::<u16>();
+        let each = self.arena.region_bytes() + tables;
         let regions = (room / each).clamp(2, self.arena.regions() as usize);
-        self.alloc.lock().regions_allowed = regions as u32;
+        let huge = if bytes < HUGE_PAGES_FROM { 0 } else { bytes };
+        let mut alloc = self.alloc.lock();
+        alloc.regions_allowed = regions as u32;
+        self.limit.store(bytes as u64, Relaxed);
+        self.arena.ask_huge_pages(huge);
     }
 
     /// Bytes of tables whose size does not depend on what is stored.
@@ -133,7 +136,7 @@ impl Store {
     }
 
     pub(super) fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
-        let mut movable = alloc.region_use(region) == RegionUse::Extents;
+        let mut movable = alloc.holds_extents(region) && !alloc.is_held(region);
         if movable {
             alloc.walk_used(&self.arena, region, |_, word0| {
                 movable &= Kind::of(word0) != Kind::Node
@@ -179,14 +182,14 @@ impl Store {
     fn move_extent(&self, addr: Addr) -> Result<(), Stuck> {
         let word0 = self.arena.word0(addr).load(Relaxed);
         match Kind::of(word0) {
-            Kind::Head => Ok(self.move_item(addr)?),
+            Kind::Head => self.move_item(addr),
             Kind::Continuation => {
                 // The last piece links back to the head.
                 let mut piece = addr;
                 for _ in 0..1 << 24 {
                     let word0 = self.arena.word0(piece).load(Relaxed);
                     if Kind::of(word0) == Kind::Head {
-                        return Ok(self.move_item(piece)?);
+                        return self.move_item(piece);
                     }
                     piece = (word0 >> 32) as Addr;
                     if piece == 0 || !self.arena.holds(piece, 1) {
@@ -200,7 +203,10 @@ impl Store {
         }
     }
 
-    fn move_item(&self, addr: Addr) -> Result<(), NoRoom> {
+    fn move_item(&self, addr: Addr) -> Result<(), Stuck> {
+        if self.pins.holds(addr) {
+            return Err(Stuck::Busy);
+        }
         let mut spare = None;
         loop {
             let Some((mut locked, found)) = self.lock_owner(addr) else {

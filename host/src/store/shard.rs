@@ -231,7 +231,9 @@ impl<'a> Locked<'a> {
             self.push_front(item);
         }
         self.note_expiry(item);
-        self.store.free(old.chain());
+        if let Some(chain) = self.store.chain_of_gone(&old) {
+            self.store.free(chain);
+        }
     }
 
     /// Tells the expiry structure of an item that can expire.
@@ -283,7 +285,8 @@ impl<'a> Locked<'a> {
                 counters.expired_unfetched += u64::from(!fetched);
             }
         }
-        self.store.exchange(item.chain(), node, plan)
+        let chain = self.store.chain_of_gone(&item);
+        self.store.exchange(chain, node, plan)
     }
 
     fn tell_evicted(&self, item: &Item<'_>) {
@@ -318,8 +321,8 @@ impl<'a> Locked<'a> {
 /// A value under the lock.
 #[derive(Clone, Copy, Debug)]
 pub struct ValueRef<'a> {
-    item: Item<'a>,
-    len: usize,
+    pub(super) item: Item<'a>,
+    pub(super) len: usize,
 }
 
 impl<'a> ValueRef<'a> {

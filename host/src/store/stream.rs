@@ -18,7 +18,7 @@ pub(super) struct Stream<'m> {
 impl Stream<'_> {
     /// Steps to the next piece if this one is used up.
     #[inline]
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if self.byte == self.end && self.next != 0 {
             let word0 = self.arena.word0(self.next).load(Relaxed);
             self.piece = self.next;
@@ -52,6 +52,12 @@ impl Stream<'_> {
     #[inline]
     pub(super) fn read(&mut self, len: usize, sink: &mut impl FnMut(&[u8])) {
         let arena = self.arena;
+        // Nearly always all of it is in this piece.
+        if len <= self.end - self.byte {
+            arena.read(self.piece, self.byte, len, sink);
+            self.byte += len;
+            return;
+        }
         self.advance(len, |piece, byte, run| arena.read(piece, byte, run, sink));
     }
 
@@ -70,6 +76,11 @@ impl Stream<'_> {
     #[inline]
     pub(super) fn write(&mut self, src: &[u8]) {
         let arena = self.arena;
+        if src.len() <= self.end - self.byte {
+            arena.write(self.piece, self.byte, src);
+            self.byte += src.len();
+            return;
+        }
         let mut at = 0;
         self.advance(src.len(), |piece, byte, run| {
             arena.write(piece, byte, &src[at..at + run]);

@@ -24,7 +24,7 @@ impl Store {
     }
 
     /// The value can't be kept, and the one before it must not be served as if it were current.
-    fn refuse_large(&self, key: Key<'_>, now: Now) -> SetOutcome {
+    pub(super) fn refuse_large(&self, key: Key<'_>, now: Now) -> SetOutcome {
         let mut locked = self.lock(key.hash);
         if let Some(found) = locked.find(key, now) {
             if found.item.has(flag::OBJECT) {
@@ -157,7 +157,7 @@ impl<'a> Locked<'a> {
     ) -> Result<SetOutcome, Room> {
         let plan = draft.plan();
         let mut item = found.item;
-        if item.holds(&plan) {
+        if item.holds(&plan) && !self.store.is_pinned(&item) {
             self.shard.counters.payload += write.value.len() as u64;
             self.shard.counters.payload -= item.value_len() as u64;
             item.reshape(&plan);
@@ -212,7 +212,8 @@ impl<'a> Locked<'a> {
             draft.cas = Some(0);
         }
         let plan = draft.plan();
-        if write.mode == SetMode::Append && item.holds_longer(&plan) {
+        let in_place = item.holds_longer(&plan) && !self.store.is_pinned(&item);
+        if write.mode == SetMode::Append && in_place {
             let mut end = item.value();
             end.skip(old_len);
             end.write(write.value);
@@ -234,7 +235,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Gives a written item its token, if it has one.
-    fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
+    pub(super) fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
         SetOutcome::Stored {
             cas: self.renew_cas(item, cas),
             len: item.value_len() as u32,

@@ -19,9 +19,9 @@ fn is_whole(got: &[u8]) -> bool {
         .all(|(i, byte)| byte.wrapping_sub(i as u8) == shift)
 }
 
-/// Changes some fields of an object that is mostly large; somebody else's change in between is as good.
-fn change_object(store: &Store, random: &mut Random) {
-    let name = format!("o${}", random.below(6)).into_bytes();
+/// Changes some fields of one of so many objects, which are mostly large; somebody else's change in between is as good.
+pub(super) fn change_object(store: &Store, random: &mut Random, objects: u64) {
+    let name = format!("o${}", random.below(objects)).into_bytes();
     let mut state = Vec::new();
     let opened = store.object_open(store.key(&name), NOW, &mut state);
     let info = opened.expect("only objects have these names");
@@ -42,6 +42,7 @@ fn change_object(store: &Store, random: &mut Random) {
     let commit = Commit {
         key: store.key(&name),
         expected: info.map(|info| info.version),
+        place: info.map(|info| info.place),
         blind: false,
         change,
         expiry: NEVER,
@@ -99,7 +100,7 @@ fn step(store: &Store, random: &mut Random, i: u64, limits: (u64, u64)) {
             }
         }
         6 if i % 200 == 22 => store.flush_all(NOW, NOW),
-        7 => change_object(store, random),
+        7 => change_object(store, random, 6),
         8 => store.prefetch(&[key_of.hash, random.next(), random.next()]),
         _ => {
             if let Some(got) = store.read(&name) {
@@ -120,7 +121,7 @@ fn lives(threads: u64, steps: u64, shards: usize, limits: (u64, u64), eviction: 
             let store = &store;
             scope.spawn(move || {
                 let mut random = Random(thread);
-                for i in 0..steps {
+                for i in 0..super::steps(steps) {
                     step(store, &mut random, i, limits);
                 }
             });
@@ -128,6 +129,7 @@ fn lives(threads: u64, steps: u64, shards: usize, limits: (u64, u64), eviction: 
     });
     // Below the limit again, however it went down last.
     store.set_memory_limit(limits.1 as usize);
+    while store.maintain(NOW, 1000) > 0 {}
     store.audit();
     store.set_memory_limit(limits.0 as usize);
     while store.maintain(NOW, 1000) > 0 {}
@@ -165,7 +167,7 @@ fn counters_lose_no_increment() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..20_000 {
+                for _ in 0..super::steps(20_000) {
                     assert!(matches!(
                         store.arith(store.key(b"n"), NOW, &arith),
                         ArithOutcome::Done { .. }
@@ -174,6 +176,7 @@ fn counters_lose_no_increment() {
             });
         }
     });
-    assert_eq!(store.read(b"n").as_deref(), Some(&b"80000"[..]));
+    let sum = (4 * super::steps(20_000)).to_string();
+    assert_eq!(store.read(b"n").as_deref(), Some(sum.as_bytes()));
     store.audit();
 }

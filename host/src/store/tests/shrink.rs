@@ -22,6 +22,7 @@ fn grow_object(store: &Store, key: &[u8], from: u32, fields: u32) {
     let commit = Commit {
         key: store.key(key),
         expected: None,
+        place: None,
         blind: true,
         change,
         expiry: NEVER,
@@ -100,4 +101,43 @@ fn a_lower_limit_moves_large_objects_and_evicts_nobody_whom_it_can_hold() {
         "no more than needed left: {least:?}"
     );
     store.audit();
+}
+
+/// Flags of the mapping that this part of the arena belongs to, as the kernel tells them.
+fn mapping_flags(store: &Store, byte: usize) -> String {
+    let address = std::ptr::from_ref(&store.arena.words(byte / 8, 1)[0]).addr();
+    let maps = std::fs::read_to_string("/proc/self/smaps").expect("Linux tells");
+    let mut inside = false;
+    for line in maps.lines() {
+        let range = line
+            .split(' ')
+            .next()
+            .and_then(|range| range.split_once('-'));
+        let hex = |number| usize::from_str_radix(number, 16).ok();
+        if let Some((Some(start), Some(end))) = range.map(|(start, end)| (hex(start), hex(end))) {
+            inside = (start..end).contains(&address);
+        } else if inside && let Some(flags) = line.strip_prefix("VmFlags:") {
+            return format!("{flags} ");
+        }
+    }
+    panic!("not mapped");
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "knows no mappings")]
+fn nothing_beyond_the_limit_becomes_a_huge_page_by_itself() {
+    const MIB: usize = 1 << 20;
+    if !std::fs::exists("/sys/kernel/mm/transparent_hugepage").expect("Linux tells") {
+        return;
+    }
+    let store = Store::new(&config(128 * MIB, 4));
+    let is_huge = |mib: usize| mapping_flags(&store, mib * MIB).contains(" hg ");
+    let is_small = |mib: usize| mapping_flags(&store, mib * MIB).contains(" nh ");
+    assert!(is_huge(0) && is_huge(127) && is_small(129));
+    store.set_memory_limit(64 * MIB);
+    assert!(is_huge(63) && is_small(65) && is_small(127));
+    store.set_memory_limit(16 * MIB);
+    assert!(is_small(0) && is_small(63));
+    store.set_memory_limit(256 * MIB);
+    assert!(is_huge(0) && is_huge(255));
 }

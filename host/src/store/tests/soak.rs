@@ -1,76 +1,140 @@
-//! Sizes that change all the time, for as long as one likes: `CACHEISMO_SOAK_SECONDS=3600 make soak`.
+//! What takes long. Sizes, lifetimes, objects and limits change for as long as one likes:
+//! `CACHEISMO_SOAK_SECONDS=3600 make soak`.
 
 use std::time::{Duration, Instant};
 
+use super::concurrent::change_object;
 use super::model::Random;
 use super::*;
 
-/// Resident memory of this process in bytes.
+/// Largest memory limit there is meanwhile, and the smallest.
+const LIMITS: (usize, usize) = (64 << 20, 16 << 20);
+/// Resident memory beside the limit: buffers of the test, stacks, what the threads' allocators keep.
+const BESIDE: usize = 4 << 20;
+const OPERATIONS_PER_PHASE: u64 = 20_000;
+/// A limit is lowered or raised once in so many phases.
+const PHASES_PER_LIMIT: u32 = 5;
+
+/// Resident memory of this process in bytes, code left out, of which more and more comes to be used.
 fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<usize>().ok());
-    pages.expect("a number of pages") * 4096
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<usize>().ok())
+        .expect("a number of KiB")
+        * 1024
 }
 
 #[test]
 #[ignore = "runs as long as it is told to"]
 fn memory_stays_flat_whatever_the_sizes_do() {
-    const LIMIT: usize = 64 << 20;
-    /// What the test itself and the threads may take beside.
-    const BASE: usize = 16 << 20;
-    let seconds =
+    let seconds: u64 =
         std::env::var("CACHEISMO_SOAK_SECONDS").map_or(30, |s| s.parse().expect("seconds"));
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let store = Store::new(&config(LIMIT, 8));
-    std::thread::scope(|scope| {
-        for thread in 0..2u64 {
-            let store = &store;
-            scope.spawn(move || {
-                let mut random = Random(thread);
-                let value = vec![7; 1 << 16];
-                for phase in 0u32.. {
-                    // Each phase has sizes of its own, from a few bytes to 64 KiB.
-                    let size_max = 8 << random.below(14);
-                    for _ in 0..20_000 {
-                        let name = random.below(400_000).to_le_bytes();
-                        let key = store.key(&name);
-                        match random.below(10) {
-                            0..5 => {
-                                let len = random.below(size_max) as usize;
-                                let ttl = 1 + random.below(60) as u32;
-                                let expiry = if len.is_multiple_of(3) {
-                                    until(phase + ttl)
-                                } else {
-                                    NEVER
-                                };
-                                store.set(
-                                    key,
-                                    at(phase),
-                                    &Write {
-                                        expiry,
-                                        ..write(&value[..len])
-                                    },
-                                );
-                            }
-                            5 => drop(store.delete(key, at(phase), &DeleteOptions::default())),
-                            _ => drop(store.look(&name, at(phase), &GetOptions::default())),
-                        }
-                    }
-                    while store.maintain(at(phase), 1000) >= 1000 {}
-                    assert!(
-                        resident() < LIMIT + BASE,
-                        "{} bytes in phase {phase}",
-                        resident()
-                    );
-                    if Instant::now() > end {
-                        return;
-                    }
+    for eviction in [Eviction::Lru, Eviction::SizeIdle] {
+        let base = resident();
+        let store = Store::new(&Config {
+            eviction,
+            ..config(LIMITS.0, 8)
+        });
+        let end = Instant::now() + Duration::from_secs(seconds / 2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| churn(&store, 1, end, &mut |_, _| ()));
+            let mut over = Overrun::default();
+            let mut random = Random(2);
+            churn(&store, 2, end, &mut |phase, now| {
+                if phase.is_multiple_of(PHASES_PER_LIMIT) {
+                    let range = (LIMITS.0 - LIMITS.1) as u64;
+                    change_limit(&store, LIMITS.1 + random.below(range + 1) as usize, now);
                 }
+                over.note(&store, base, phase);
             });
+            eprintln!("{eviction:?}: {over:?}, {:?}", store.stats());
+        });
+        store.audit();
+    }
+}
+
+/// How far resident memory was over the limit, in bytes; more than [`BESIDE`] is a failure.
+#[derive(Debug, Default)]
+struct Overrun {
+    phases: u32,
+    most: isize,
+    /// Of the last phase.
+    last: isize,
+}
+
+impl Overrun {
+    fn note(&mut self, store: &Store, base: usize, phase: u32) {
+        let limit = store.stats().limit_maxbytes as usize;
+        self.last = resident().wrapping_sub(base + limit) as isize;
+        assert!(
+            self.last < BESIDE as isize,
+            "{} bytes over the limit of {limit} in phase {phase}",
+            self.last
+        );
+        self.most = self.most.max(self.last);
+        self.phases = phase;
+    }
+}
+
+/// Sets a limit, and waits until no more than that is used.
+fn change_limit(store: &Store, limit: usize, now: Now) {
+    const STEPS_MAX: usize = 1_000_000;
+    store.set_memory_limit(limit);
+    let mut steps = 0;
+    while store.stats().resident_bytes as usize > limit {
+        store.maintain(now, 1000);
+        steps += 1;
+        assert!(steps < STEPS_MAX, "it does not shrink: {:?}", store.stats());
+    }
+}
+
+/// Phases with sizes of their own, from a few bytes to 64 KiB; `each` is called after each of them.
+fn churn(store: &Store, seed: u64, end: Instant, each: &mut dyn FnMut(u32, Now)) {
+    let mut random = Random(seed);
+    let value = vec![7; 1 << 16];
+    for phase in 1.. {
+        let size_max = 8 << random.below(14);
+        for _ in 0..OPERATIONS_PER_PHASE {
+            step(store, &mut random, at(phase), &value, size_max);
         }
-    });
-    store.audit();
+        while store.maintain(at(phase), 1000) >= 1000 {}
+        each(phase, at(phase));
+        if Instant::now() > end {
+            return;
+        }
+    }
+}
+
+fn step(store: &Store, random: &mut Random, now: Now, value: &[u8], size_max: u64) {
+    let name = random.below(400_000).to_le_bytes();
+    let key = store.key(&name);
+    match random.below(100) {
+        0..50 => {
+            let len = random.below(size_max) as usize;
+            let lives = (random.below(3) == 0).then(|| 1 + random.below(60) as u32);
+            let expiry = lives.map_or(NEVER, |lives| until(now.unix_s - NOW.unix_s + lives));
+            let write = Write {
+                expiry,
+                ..write(&value[..len])
+            };
+            store.set(key, now, &write);
+        }
+        50..60 => drop(store.delete(key, now, &DeleteOptions::default())),
+        60..62 => change_object(store, random, 200),
+        62 if random.below(100_000) == 0 => store.flush_all(now, now),
+        _ => drop(store.look(&name, now, &GetOptions::default())),
+    }
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn many_millions_of_operations_are_forgotten_in_their_order() {
+    super::order::lives(&Store::new(&config(8 << 20, 16)), 4, 1500, 4096);
+    super::order::lives(&Store::new(&config(2 << 20, 1)), 3, 500, 2048);
+    super::order::lives(&Store::new(&config(32 << 20, 64)), 8, 200, 4096);
+    let store = Store::new(&config(2 << 20, 8));
+    super::model::live(&store, 10_000_000, 50_000, 16 << 10, 3);
 }
