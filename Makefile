@@ -58,10 +58,11 @@ objects: ## Rebuild objects/prebuilt/*.wasm from source
 objects-check: test-tools ## Fail when the prebuilt modules aren't what the sources build
 	objects/build.sh --check
 
-bench: ## Compare with memcached and redis, interleaved and pinned; ARGS="--secs 2 --rounds 2" for a quick look
+bench: ## Compare with memcached and redis, interleaved and pinned, then time the store and calls by themselves; ARGS="--secs 2 --rounds 2" for a quick look at the former
 	@tests/install-tools bench
 	$(CARGO) build --release --package cacheismo --package cacheismo-bench
 	target/release/cacheismo-bench $(ARGS)
+	[ -n "$(ARGS)" ] || $(CARGO) bench --package cacheismo --bench store --bench call
 
 instructions: ## Instructions per request of the hot paths against tests/instructions.txt; fails at 5 % more
 	@tests/install-tools bench

@@ -1,7 +1,8 @@
-//! What the store holds and how steadily it works: bytes per item, stalls, threads, hit ratios.
+//! What the store holds and how steadily it works: bytes per item, stalls, threads, hit ratios, lifetimes.
 //!
-//! `cargo bench -p cacheismo --bench store_report [memory|stalls|threads|hits]`
+//! `cargo bench -p cacheismo --bench store_report [memory|stalls|threads|hits|lifetimes]`
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use cacheismo::store::{Config, Eviction, Expiry, GetOptions, Now, SetMode, Store, Write};
@@ -16,11 +17,12 @@ fn main() {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
-    let all: [(&str, fn()); 4] = [
+    let all: [(&str, fn()); 5] = [
         ("memory", memory),
         ("stalls", stalls),
         ("threads", threads),
         ("hits", hits),
+        ("lifetimes", lifetimes),
     ];
     for (name, report) in all {
         if wanted.is_empty() || wanted.iter().any(|w| w == name) {
@@ -40,10 +42,14 @@ fn store(memory_bytes_max: usize, eviction: Eviction) -> Store {
 }
 
 fn put(store: &Store, name: &[u8], len: usize) {
+    put_until(store, NOW, name, len, None);
+}
+
+fn put_until(store: &Store, now: Now, name: &[u8], len: usize, expiry_s: Option<u32>) {
     static VALUE: [u8; 1 << 16] = [7; 1 << 16];
     let write = Write {
         flags: 0,
-        expiry: Expiry(None),
+        expiry: Expiry(expiry_s.map(|at| u64::from(at) * 1000)),
         value: &VALUE[..len],
         mode: SetMode::Set,
         cas_compare: None,
@@ -52,14 +58,18 @@ fn put(store: &Store, name: &[u8], len: usize) {
         want_cas: false,
         vivify: None,
     };
-    store.set(store.key(name), NOW, &write);
+    store.set(store.key(name), now, &write);
 }
 
 fn hit(store: &Store, name: &[u8], out: &mut Vec<u8>) -> bool {
+    hit_at(store, NOW, name, out)
+}
+
+fn hit_at(store: &Store, now: Now, name: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
     let found = |_: &_, value: cacheismo::store::ValueRef<'_>| value.append_to(out);
     store
-        .get(store.key(name), NOW, &GetOptions::default(), found)
+        .get(store.key(name), now, &GetOptions::default(), found)
         .is_some()
 }
 
@@ -314,38 +324,198 @@ impl Trace {
     }
 }
 
+/// An exact LRU that has no overhead, and in which nothing stays that has expired.
+#[derive(Default)]
+struct Oracle {
+    /// Tick, bytes and expiry of each key.
+    items: HashMap<u64, (u64, u64, u32)>,
+    order: BTreeMap<u64, u64>,
+    due: BTreeSet<(u32, u64)>,
+    tick: u64,
+    bytes: u64,
+    evictions: u64,
+}
+
+impl Oracle {
+    fn remove(&mut self, key: u64) {
+        if let Some((tick, bytes, expiry_s)) = self.items.remove(&key) {
+            self.order.remove(&tick);
+            self.due.remove(&(expiry_s, key));
+            self.bytes -= bytes;
+        }
+    }
+
+    fn put(&mut self, key: u64, bytes: u64, expiry_s: Option<u32>) {
+        self.remove(key);
+        let expiry_s = expiry_s.unwrap_or(u32::MAX);
+        self.tick += 1;
+        self.items.insert(key, (self.tick, bytes, expiry_s));
+        self.order.insert(self.tick, key);
+        self.due.insert((expiry_s, key));
+        self.bytes += bytes;
+    }
+
+    /// Bytes of the item, which is the newest now.
+    fn get(&mut self, key: u64) -> Option<u64> {
+        let (tick, bytes, _) = self.items.get_mut(&key)?;
+        self.order.remove(tick);
+        self.tick += 1;
+        *tick = self.tick;
+        self.order.insert(self.tick, key);
+        Some(*bytes)
+    }
+
+    fn leave(&mut self, now_s: u32, bytes_max: u64) {
+        while let Some((expiry_s, key)) = self.due.first().copied()
+            && expiry_s <= now_s
+        {
+            self.remove(key);
+        }
+        while self.bytes > bytes_max
+            && let Some((_, key)) = self.order.first_key_value()
+        {
+            self.remove(*key);
+            self.evictions += 1;
+        }
+    }
+}
+
+/// Hits of requests, and of their bytes.
+#[derive(Default)]
+struct Ratio {
+    asked: (u64, u64),
+    found: (u64, u64),
+}
+
+impl Ratio {
+    fn add(&mut self, bytes: u64, hit: bool) {
+        self.asked = (self.asked.0 + 1, self.asked.1 + bytes);
+        if hit {
+            self.found = (self.found.0 + 1, self.found.1 + bytes);
+        }
+    }
+}
+
+impl std::fmt::Display for Ratio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let objects = self.found.0 as f64 / self.asked.0 as f64;
+        let bytes = self.found.1 as f64 / self.asked.1 as f64;
+        write!(f, "{objects:.4} / {bytes:.4}")
+    }
+}
+
+/// Memory limit of the traces' store in bytes.
+const TRACE_BYTES: usize = 64 << 20;
+/// Requests after which the oracle is told how many bytes of payload the store has.
+const REQUESTS_PER_BUDGET: u64 = 100;
+
+/// What came of one trace.
+struct Replay {
+    store: Store,
+    /// Ratios of the second half.
+    store_ratio: Ratio,
+    oracle_ratio: Ratio,
+    oracle_evictions: u64,
+    /// Mean bytes of keys and values there in the second half.
+    payload_bytes: f64,
+}
+
+/// Replays a trace against a store, and against an oracle that has as many bytes as the store has of keys and values at
+/// any time. Keys live as long as `lives_s` says, if any.
+fn replay(
+    trace: &Trace,
+    eviction: Eviction,
+    requests_per_s: u64,
+    lives_s: impl Fn(u64) -> Option<u32>,
+) -> Replay {
+    let store = store(TRACE_BYTES, eviction);
+    let mut random = Random(9);
+    let mut out = Vec::new();
+    let mut oracle = Oracle::default();
+    let (mut store_ratio, mut oracle_ratio) = (Ratio::default(), Ratio::default());
+    let (mut budget, mut payload_bytes) = (0, 0.0);
+    for t in 0..TRACE_REQUESTS {
+        let now = Now {
+            unix_s: NOW.unix_s + (t / requests_per_s) as u32,
+            millis: 0,
+        };
+        let key = trace.key(t, &mut random);
+        let name = format!("object:{key}");
+        let late = t >= TRACE_REQUESTS / 2;
+        if t % REQUESTS_PER_BUDGET == 0 {
+            budget = store.stats().payload_bytes;
+            if late {
+                payload_bytes += budget as f64;
+            }
+        }
+        oracle.leave(now.unix_s, budget);
+        let size = trace.size(key, t);
+        let bytes = (name.len() + size) as u64;
+        let there = hit_at(&store, now, name.as_bytes(), &mut out);
+        let oracles = oracle.get(key);
+        if late {
+            let found = (name.len() + out.len()) as u64;
+            store_ratio.add(if there { found } else { bytes }, there);
+            oracle_ratio.add(oracles.unwrap_or(bytes), oracles.is_some());
+        }
+        let expiry_s = lives_s(key).map(|lives| now.unix_s + lives);
+        let changes = random.next().is_multiple_of(50);
+        if !there || changes {
+            put_until(&store, now, name.as_bytes(), size, expiry_s);
+        }
+        if oracles.is_none() || changes {
+            oracle.put(key, bytes, expiry_s);
+        }
+    }
+    Replay {
+        store,
+        store_ratio,
+        oracle_ratio,
+        oracle_evictions: oracle.evictions,
+        payload_bytes: payload_bytes / (TRACE_REQUESTS / 2 / REQUESTS_PER_BUDGET) as f64,
+    }
+}
+
 fn hits() {
     for trace in &TRACES {
         for eviction in [Eviction::Lru, Eviction::SizeIdle] {
-            let store = store(64 << 20, eviction);
-            let mut random = Random(9);
-            let mut out = Vec::new();
-            let (mut asked, mut found, mut share) = (0u64, 0u64, 0.0);
-            for t in 0..TRACE_REQUESTS {
-                let key = trace.key(t, &mut random);
-                let name = format!("object:{key}");
-                let late = t > TRACE_REQUESTS / 2;
-                let there = hit(&store, name.as_bytes(), &mut out);
-                asked += u64::from(late);
-                found += u64::from(late && there);
-                if !there || random.next().is_multiple_of(50) {
-                    put(&store, name.as_bytes(), trace.size(key, t));
-                }
-                if late && t % 1000 == 0 {
-                    share += store.stats().payload_bytes as f64 / (64 << 20) as f64;
-                }
-            }
-            let stats = store.stats();
-            let limit = (64 << 20) as f64;
+            let done = replay(trace, eviction, TRACE_REQUESTS, |_| None);
+            let stats = done.store.stats();
+            let limit = TRACE_BYTES as f64;
             println!(
-                "hits: {} {eviction:?}: object hit ratio {:.3}, payload {:.3} of the limit; items {:.3}, index {:.3}, {:.0} bytes an item",
+                "hits: {} {eviction:?}: object / byte hit ratio {}, of an exact LRU with as many bytes of payload {}; payload {:.3} of the limit; at the end items {:.3}, index {:.3}, {:.0} bytes an item",
                 trace.name,
-                found as f64 / asked as f64,
-                share / (TRACE_REQUESTS as f64 / 2000.0),
+                done.store_ratio,
+                done.oracle_ratio,
+                done.payload_bytes / limit,
                 stats.bytes as f64 / limit,
                 stats.hash_bytes as f64 / limit,
                 stats.payload_bytes as f64 / stats.curr_items as f64,
             );
         }
+    }
+}
+
+/// Seconds from a few to some hundred, by key; a quarter lives for ever.
+fn mixed_lives_s(key: u64) -> Option<u32> {
+    let seed = mix(key ^ 0x11fe);
+    (!seed.is_multiple_of(4)).then(|| (5.0 * 100f64.powf(unit(mix(seed)))) as u32)
+}
+
+/// Whether what has expired makes room before anybody alive has to leave; nothing else removes it here.
+fn lifetimes() {
+    const REQUESTS_PER_S: u64 = 10_000;
+    for trace in &TRACES {
+        let done = replay(trace, Eviction::Lru, REQUESTS_PER_S, mixed_lives_s);
+        let stats = done.store.stats();
+        println!(
+            "lifetimes: {}, 5 to 500 s or for ever: object / byte hit ratio {}, of an exact LRU that drops what expires at once {}; evictions {}, its {}; expired {}",
+            trace.name,
+            done.store_ratio,
+            done.oracle_ratio,
+            stats.evictions,
+            done.oracle_evictions,
+            stats.reclaimed,
+        );
     }
 }

@@ -84,12 +84,14 @@ impl Worker {
     }
 
     fn memory_limit(&mut self, megabytes: u32, noreply: bool, out: &mut Vec<u8>) {
+        let store = &self.shared.store;
+        let bytes = (u64::from(megabytes) * MIB) as usize;
         let line = if megabytes == 0 {
             "MEMLIMIT_TOO_SMALL cannot set maxbytes to 0\r\n"
+        } else if bytes > store.memory_limit_max() {
+            "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n"
         } else {
-            self.shared
-                .store
-                .set_memory_limit((u64::from(megabytes) * MIB) as usize);
+            store.set_memory_limit(bytes);
             reply::OK
         };
         if !noreply {

@@ -345,7 +345,8 @@ impl<'a> Locked<'a> {
         };
         let same = item.word0 & (SHAPE | OTHERS) == SHAPE
             && item.value_len() == state.len()
-            && item.expiry() == seconds(commit.expiry);
+            && item.expiry() == seconds(commit.expiry)
+            && !self.store.is_pinned(item);
         if same {
             item.value().write(state);
             self.renew_cas(item, None);

@@ -158,7 +158,6 @@ impl Store {
             .max(1);
         let shards = 1 << shards.ilog2();
         let arena = Arena::new(limit, regions::reserve_bytes(limit));
-        arena.ask_huge_pages(regions::huge_page_bytes(limit));
         let store = Store {
             alloc: Padded(Mutex::new(Allocator::new(0))),
             index: Index::new(&arena, shards as u32),
@@ -186,7 +185,7 @@ impl Store {
             hash_secrets: RapidSecrets::seed(config.hash_seed),
             arena,
         };
-        store.allow(limit);
+        store.set_memory_limit(limit);
         store.open_index();
         for shard in &store.shards {
             shard.0.lock().buckets = 1;

@@ -52,11 +52,6 @@ pub(super) fn reserve_bytes(limit: usize) -> usize {
     limit.max(ram.min(1 << 35))
 }
 
-/// How much of so large a limit should be huge pages.
-pub(super) fn huge_page_bytes(limit: usize) -> usize {
-    if limit < HUGE_PAGES_FROM { 0 } else { limit }
-}
-
 /// Limits from here on ask for huge pages: lookups miss the TLB otherwise.
 const HUGE_PAGES_FROM: usize = 64 << 20;
 /// Regions looked at before emptying one is given up for a while: others may hold trees, which stay where they are.
@@ -65,24 +60,23 @@ const TRIES: u32 = 64;
 const REST_TICKS: u64 = 1 << 16;
 
 impl Store {
-    /// Changes the memory limit while serving; shrinking is finished by `maintain`.
-    pub fn set_memory_limit(&self, bytes: usize) {
-        let mut mover = self.regions.lock();
-        self.allow(bytes);
-        self.arena.ask_huge_pages(huge_page_bytes(bytes));
-        // What was begun for the limit before is begun again for this one.
-        self.end_shrinking(&mut mover);
+    /// The highest limit that can be set while serving, in bytes: address space is reserved for that at the start.
+    pub fn memory_limit_max(&self) -> usize {
+        self.arena.regions() as usize * self.arena.region_bytes()
     }
 
-    /// Sets how many regions may be used.
-    pub(super) fn allow(&self, bytes: usize) {
-        self.limit.store(bytes as u64, Relaxed);
+    /// Sets the memory limit, also while serving; what shrinks is shrunk by `maintain`.
+    pub fn set_memory_limit(&self, bytes: usize) {
         let room = bytes.saturating_sub(self.fixed_bytes());
         // Each region has its entries in tables outside of the arena.
         let tables = size_of::<AtomicU32>() + size_of::<RegionUse>() + size_of::<u16>();
         let each = self.arena.region_bytes() + tables;
         let regions = (room / each).clamp(2, self.arena.regions() as usize);
-        self.alloc.lock().regions_allowed = regions as u32;
+        let huge = if bytes < HUGE_PAGES_FROM { 0 } else { bytes };
+        let mut alloc = self.alloc.lock();
+        alloc.regions_allowed = regions as u32;
+        self.limit.store(bytes as u64, Relaxed);
+        self.arena.ask_huge_pages(huge);
     }
 
     /// Bytes of tables whose size does not depend on what is stored.

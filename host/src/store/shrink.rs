@@ -25,6 +25,8 @@ const WALKS_MAX: u32 = 4;
 pub(super) struct Shrinking {
     /// Regions with extents are closed from this one on; 0 when none are, as region 0 is the index's.
     from: u32,
+    /// ... and not beyond this one.
+    end: u32,
     /// The walk through all trees that is under way.
     walk: Option<Walk>,
     walks: u32,
@@ -84,7 +86,7 @@ impl Store {
                 }
             }
         }
-        let Some(region) = self.last_closed(mover.shrinking.from) else {
+        let Some(region) = self.last_closed(&mut mover.shrinking) else {
             // What was held may be held for long: not again at once.
             let again = !mover.shrinking.skipped;
             self.end_shrinking(mover);
@@ -124,8 +126,8 @@ impl Store {
     fn begin_shrinking(&self, mover: &mut Mover, surplus: u32) -> bool {
         let mut trees = false;
         let mut closed = 0;
-        let end = self.alloc.lock().regions_end();
-        for region in (1..end).rev() {
+        mover.shrinking.end = self.alloc.lock().regions_end();
+        for region in (1..mover.shrinking.end).rev() {
             if closed == surplus {
                 break;
             }
@@ -145,20 +147,23 @@ impl Store {
     }
 
     /// Opens what is still closed.
-    pub(super) fn end_shrinking(&self, mover: &mut Mover) {
-        let from = std::mem::take(&mut mover.shrinking).from;
-        if from != 0 {
-            while let Some(region) = self.last_closed(from) {
-                self.alloc.lock().reopen(&self.arena, region);
-            }
+    fn end_shrinking(&self, mover: &mut Mover) {
+        let mut shrinking = std::mem::take(&mut mover.shrinking);
+        while let Some(region) = self.last_closed(&mut shrinking) {
+            self.alloc.lock().reopen(&self.arena, region);
         }
     }
 
-    fn last_closed(&self, from: u32) -> Option<u32> {
+    /// The last closed region. None is closed beyond it any more, so that all of them together are looked for once.
+    fn last_closed(&self, shrinking: &mut Shrinking) -> Option<u32> {
+        if shrinking.from == 0 {
+            return None;
+        }
         let alloc = self.alloc.lock();
-        (from..alloc.regions_end())
-            .rev()
-            .find(|region| alloc.is_closing(*region))
+        let mut regions = (shrinking.from..shrinking.end).rev();
+        let last = regions.find(|region| alloc.is_closing(*region));
+        shrinking.end = last.map_or(shrinking.from, |last| last + 1);
+        last
     }
 
     /// Moves some parts of trees out of regions from `from` on. True when all trees were walked.

@@ -102,7 +102,12 @@ mod tests {
             (len, limit) in (0usize..12, prop_oneof![Just(2048usize), 0usize..40]),
             stated in any::<bool>(),
         ) {
-            let limits = Limits { line_bytes_max: limit, get_line_bytes_max: limit, value_bytes_max: 10 };
+            let limits = Limits {
+                line_bytes_max: limit,
+                get_line_bytes_max: limit,
+                value_bytes_max: 10,
+                ..Limits::default()
+            };
             let stated = if stated { &len.to_string() } else { &numbers[2] };
             let block = "0123456789ab".get(..len).expect("there are twelve");
             let set = format!("set {key} {} {} {stated}{}{block}{}", numbers[0], numbers[1], ends[0], ends[1]);

@@ -134,6 +134,7 @@ impl<W: World> Warm<W> {
     }
 
     /// Runs a call. On errors `reply` has its former length.
+    #[inline(always)]
     pub(super) fn run(
         &mut self,
         call: &Call<'_>,
@@ -211,10 +212,10 @@ impl<W: World> Warm<W> {
         };
         let place = Span::new(address, len as i32).of_mut(self.memory.data_mut(&mut self.store))?;
         let (head, mut rest) = place.split_at_mut(4 + 4 * args.len());
-        let (count, lengths) = head.split_at_mut(4);
-        count.copy_from_slice(&(args.len() as u32).to_le_bytes());
-        for (arg, length) in args.iter().zip(lengths.chunks_exact_mut(4)) {
-            length.copy_from_slice(&(arg.len() as u32).to_le_bytes());
+        let (words, _) = head.as_chunks_mut::<4>();
+        words[0] = (args.len() as u32).to_le_bytes();
+        for (arg, length) in args.iter().zip(&mut words[1..]) {
+            *length = (arg.len() as u32).to_le_bytes();
             let (bytes, after) = rest.split_at_mut(arg.len());
             bytes.copy_from_slice(arg);
             rest = after;

@@ -129,6 +129,7 @@ fn lives(threads: u64, steps: u64, shards: usize, limits: (u64, u64), eviction: 
     });
     // Below the limit again, however it went down last.
     store.set_memory_limit(limits.1 as usize);
+    while store.maintain(NOW, 1000) > 0 {}
     store.audit();
     store.set_memory_limit(limits.0 as usize);
     while store.maintain(NOW, 1000) > 0 {}

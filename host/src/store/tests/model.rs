@@ -176,7 +176,7 @@ fn large_values_among_small_ones_agree_with_the_twin() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 24 }, ..ProptestConfig::default() })]
     #[test]
     fn short_lives_agree_with_the_twin(
         seed in any::<u64>(),

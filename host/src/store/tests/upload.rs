@@ -401,6 +401,7 @@ fn the_state_of_an_object_is_not_replaced() {
     let commit = Commit {
         key: store.key(b"o$x"),
         expected: None,
+        place: None,
         blind: true,
         change: Change::Small(b""),
         expiry: NEVER,
