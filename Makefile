@@ -7,7 +7,7 @@ CARGO ?= cargo
 ARGS ?=
 SECONDS_EACH ?= 30
 
-.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench instructions fuzz soak clean
+.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench instructions fuzz miri tsan soak clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -76,7 +76,20 @@ fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 			-max_total_time=$(SECONDS_EACH); \
 	done
 
-soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory, CACHEISMO_SOAK_SECONDS=30 of churn in the store
+# The rooms store and protocol build by themselves in fuzz/, without the wasm compiler.
+miri: ## Tests of the store in an interpreter that finds undefined behaviour; T="store::arena" selects some
+	@tests/install-tools miri
+	cd fuzz && MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=2 $(CARGO) +nightly miri test --lib -- $(or $(T),$(MIRI_TESTS))
+
+# Those that share memory between threads and move it, in as few steps as that takes.
+MIRI_TESTS := store::os store::arena store::tests::concurrent store::tests::model::short store::tests::basics::modes
+
+tsan: ## Tests of the store's threads under ThreadSanitizer, which finds data races; with the standard library
+	@tests/install-tools tsan
+	cd fuzz && RUSTFLAGS=-Zsanitizer=thread $(CARGO) +nightly test -Z build-std --target $$(rustc -vV | sed -n 's/^host: //p') \
+		--target-dir target/tsan --lib -- store::tests::concurrent store::tests::objects::transfers store::tests::order::a_million
+
+soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory, 40 million operations in order, CACHEISMO_SOAK_SECONDS=30 of churn in the store
 	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests
 	CACHEISMO_DIFFERENTIAL_COMMANDS=200000 $(CARGO) test --package cacheismo-tests --test e2e differential
 	$(CARGO) test --package cacheismo-tests --test e2e -- --ignored

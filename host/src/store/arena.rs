@@ -153,7 +153,7 @@ impl Arena {
         merge(&words[words.len() - 1], end >> unused, !0 >> unused);
     }
 
-    /// `len` bytes from `byte` of the extent, to be read into.
+    /// `len` bytes from `byte` of the extent.
     pub(super) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
         let skip = byte % 8;
         let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
