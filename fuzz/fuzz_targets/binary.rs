@@ -37,6 +37,7 @@ fuzz_target!(|input: &[u8]| {
                 request.echo.ok(&mut out, request.cas);
                 consumed
             }
+            Parsed::Announced { .. } => unreachable!("not asked for"),
             Parsed::Error(Refusal { answer: None, .. } | Refusal { close: true, .. }) => return,
             Parsed::Error(refusal) => refusal.consumed,
             Parsed::TooLarge(large) => {

@@ -1,12 +1,14 @@
 //! Any sequence of operations on a small store against a hash map: what is found is what was stored last, and without
-//! a reason to leave everything is found.
+//! a reason to leave everything is found. What is pinned stays as it was.
 
 #![no_main]
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use bytes::Buf;
 use cacheismo_fuzz::store::{
-    Change, Commit, Config, DeleteOptions, DeleteOutcome, Eviction, Expiry, GetOptions, Now, SetMode,
+    Change, Commit, Config, DeleteOptions, DeleteOutcome, Eviction, Expiry, GetOptions, Now, Pinned, SetMode,
     SetOutcome, Store, Write,
 };
 use libfuzzer_sys::fuzz_target;
@@ -16,11 +18,13 @@ const LIMIT: usize = 512 << 10;
 
 /// The store and its naive twin.
 struct Life {
-    store: Store,
+    store: Arc<Store>,
     now: Now,
     twin: HashMap<u8, (Vec<u8>, Option<u32>)>,
     /// Items may have left for room.
     lossy: bool,
+    /// Pinned values with the bytes they have.
+    pinned: Vec<(Pinned, Vec<u8>)>,
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -35,10 +39,11 @@ fuzz_target!(|input: &[u8]| {
         hash_seed: u64::from(first >> 3),
     });
     let mut life = Life {
-        store,
+        store: Arc::new(store),
         now: Now { unix_s: 1000, millis: 0 },
         twin: HashMap::new(),
         lossy: false,
+        pinned: Vec::new(),
     };
     for step in steps.chunks_exact(4) {
         life.step(step[0], step[1], usize::from(step[2]) << (step[3] & 15), step[3]);
@@ -50,7 +55,7 @@ impl Life {
     fn step(&mut self, operation: u8, name: u8, len: usize, fill: u8) {
         let bytes = [name];
         let key = self.store.key(&bytes);
-        match operation % 10 {
+        match operation % 11 {
             0 | 1 => self.write(name, &vec![fill; len.min(100_000)], SetMode::Set, None),
             2 => self.write(name, &vec![fill; len.min(100)], SetMode::Append, None),
             3 => self.write(name, &vec![fill; len.min(2000)], SetMode::Set, Some(1 + u32::from(fill & 7))),
@@ -67,6 +72,7 @@ impl Life {
                 self.lossy = true;
             }
             8 => self.change_object(name, len, fill),
+            9 => self.pin(name, fill),
             _ => self.look(name),
         }
         self.look(name);
@@ -124,6 +130,30 @@ impl Life {
         }
     }
 
+    /// Pins a value and unpins another.
+    fn pin(&mut self, name: u8, fill: u8) {
+        let mut lead = Vec::new();
+        let key = [name];
+        let pinned = self.store.get(self.store.key(&key), self.now, &GetOptions::default(), |_, value| {
+            self.store.pin(&value, &mut lead)
+        });
+        if let Some(pinned) = pinned.flatten() {
+            let whole = self.alive(name).expect("it was found");
+            assert_eq!(lead, whole[..lead.len()]);
+            let rest = whole[lead.len()..].to_vec();
+            self.pinned.push((pinned, rest));
+        }
+        if self.pinned.len() > usize::from(fill & 7) {
+            self.unpin(usize::from(fill) % self.pinned.len());
+        }
+    }
+
+    fn unpin(&mut self, i: usize) {
+        let (mut pinned, whole) = self.pinned.swap_remove(i);
+        assert_eq!(pinned.copy_to_bytes(whole.len()), whole);
+        assert!(!pinned.has_remaining());
+    }
+
     /// Objects have names of their own; what they hold is checked by the store's own tests.
     fn change_object(&mut self, name: u8, len: usize, fill: u8) {
         let fields: BTreeMap<Vec<u8>, Option<Vec<u8>>> = (0..fill)
@@ -144,6 +174,9 @@ impl Life {
     fn end(mut self) {
         for name in 0..=u8::MAX {
             self.look(name);
+        }
+        while !self.pinned.is_empty() {
+            self.unpin(0);
         }
         self.store.set_memory_limit(LIMIT);
         self.store.flush_all(self.now, self.now);

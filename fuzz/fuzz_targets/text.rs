@@ -11,6 +11,7 @@ const LIMITS: Limits = Limits {
     line_bytes_max: 200,
     get_line_bytes_max: 300,
     value_bytes_max: 64,
+    announced_bytes_min: usize::MAX,
 };
 
 fuzz_target!(|input: &[u8]| {
@@ -26,6 +27,7 @@ fuzz_target!(|input: &[u8]| {
                 look_at(&command);
                 consumed
             }
+            Parsed::Announced { .. } => unreachable!("not asked for"),
             Parsed::Error(Refusal { close: true, .. }) => return,
             Parsed::Error(refusal) => {
                 assert!(refusal.reply.is_empty() || refusal.reply.ends_with("\r\n"));

@@ -3,19 +3,9 @@
 use crate::args::Args;
 use crate::{Error, Object, Reply, sys};
 
-/// What the macro makes of a function: decodes the arguments, calls it, encodes its answer.
-pub type Handler = for<'c> fn(&mut Call<'c>) -> Result<(), Error>;
-
-/// A call on its way through a [`Handler`].
-#[derive(Debug)]
-pub struct Call<'c> {
-    /// The object it was made on.
-    pub object: Object<'c>,
-    /// The arguments behind the object's key.
-    pub args: Args<'c>,
-    /// Where the answer goes.
-    pub reply: Reply<'c>,
-}
+/// What the macro makes of a function: decodes the arguments behind the object's key, calls it,
+/// encodes its answer.
+pub type Handler = for<'c> fn(&mut Object<'c>, Args<'c>, &mut Reply<'c>) -> Result<(), Error>;
 
 /// An object type as the macro describes it.
 pub trait ObjectType {
@@ -42,21 +32,32 @@ pub struct Function {
     pub handler: Handler,
 }
 
-/// Runs `handler` on packed arguments. Returns how many bytes of the answer are in `buffer`, the
-/// ones before them having been streamed, or `None` when it was refused with `fail`.
-pub(crate) fn run(packed: &[u8], buffer: &mut [u8], handler: Handler) -> Option<usize> {
+/// Runs `handler` on packed arguments. Returns the tail of the answer, what comes before it having
+/// been streamed, or `None` when it was refused with `fail`.
+///
+/// Inlined into every export, with its handler: the engine does not inline, and a call of a wasm
+/// function costs more than most of what is done here.
+#[inline(always)]
+pub(crate) fn run<'c>(
+    packed: &'c [u8],
+    buffer: &'c mut [u8],
+    handler: impl FnOnce(&mut Object<'c>, Args<'c>, &mut Reply<'c>) -> Result<(), Error>,
+) -> Option<&'c [u8]> {
     let mut args = Args::new(packed);
     let key = args.next().unwrap_or_default();
-    let mut call = Call {
-        object: Object::of_call(key),
-        args,
-        reply: Reply::new(buffer),
-    };
-    match handler(&mut call) {
-        Ok(()) => Some(call.reply.buffered()),
+    let mut object = Object::of_call(key);
+    let mut reply = Reply::new(buffer);
+    match handler(&mut object, args, &mut reply) {
+        Ok(()) => Some(reply.into_tail()),
         Err(error) => {
-            sys::fail(error.text().as_bytes());
+            refuse(error);
             None
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(error: Error) {
+    sys::fail(error.text().as_bytes());
 }

@@ -82,7 +82,7 @@ pub use world::{Level, log, now_ms, random, utc_offset_s};
 #[doc(hidden)]
 pub mod private {
     pub use crate::args::Args;
-    pub use crate::call::{Call, Function, Handler, ObjectType};
+    pub use crate::call::{Function, Handler, ObjectType};
     #[cfg(target_arch = "wasm32")]
     pub use crate::sys::{Scratch, enter, reserve};
 }

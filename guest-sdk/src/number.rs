@@ -5,6 +5,9 @@ mod decimal;
 
 use decimal::DIGITS;
 
+/// All integers of so many decimal digits are doubles.
+const EXACT_DIGITS: usize = 15;
+
 /// Reads a number as Lua's `tonumber` does: decimal with optional fraction and exponent, or a
 /// hexadecimal integer `0x1f`, white space around it allowed. `None` when it is none, or not finite.
 ///
@@ -15,7 +18,28 @@ use decimal::DIGITS;
 /// assert_eq!(parse(b"ten"), None);
 /// assert_eq!(parse(b"inf"), None);
 /// ```
+#[inline]
 pub fn parse(text: &[u8]) -> Option<f64> {
+    whole(text).or_else(|| general(text))
+}
+
+/// Most numbers are a few digits and nothing else; as many as a double holds exactly need no rounding.
+#[inline]
+fn whole(text: &[u8]) -> Option<f64> {
+    if !matches!(text.len(), 1..=EXACT_DIGITS) {
+        return None;
+    }
+    let digits = text.iter().try_fold(0, |value: u64, &digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| value * 10 + u64::from(digit - b'0'))
+    });
+    digits.map(|digits| digits as f64)
+}
+
+/// Any other number.
+#[inline(never)]
+fn general(text: &[u8]) -> Option<f64> {
     // 0x0b, the vertical tab, is white space to C and not to Rust.
     let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
     let start = text.iter().position(|byte| !is_space(byte))?;
@@ -89,43 +113,53 @@ impl Lua {
 /// An integer in decimal, made without the formatting machinery, which would be most of a small
 /// module.
 #[derive(Clone, Copy, Debug)]
-pub struct Integer(Text);
+pub struct Integer {
+    /// The text is at their end.
+    bytes: [u8; INTEGER_BYTES],
+    first: usize,
+}
+
+/// A sign and the digits of the largest.
+const INTEGER_BYTES: usize = 21;
 
 impl Integer {
     /// The decimal text.
+    #[inline]
     pub fn text(&self) -> &[u8] {
-        self.0.as_bytes()
+        &self.bytes[self.first..]
     }
 
+    #[inline]
     fn new(negative: bool, mut magnitude: u64) -> Self {
-        let mut digits = [0; 20];
-        let mut first = digits.len();
+        let mut bytes = [0; INTEGER_BYTES];
+        let mut first = INTEGER_BYTES;
         loop {
             first -= 1;
-            digits[first] = b'0' + (magnitude % 10) as u8;
+            bytes[first] = b'0' + (magnitude % 10) as u8;
             magnitude /= 10;
             if magnitude == 0 {
                 break;
             }
         }
-        let mut text = Text::default();
         if negative {
-            text.push(b"-");
+            first -= 1;
+            bytes[first] = b'-';
         }
-        text.push(&digits[first..]);
-        Self(text)
+        Self { bytes, first }
     }
 }
 
 macro_rules! integers {
     ($($signed:ty, $unsigned:ty);*) => {$(
         impl From<$signed> for Integer {
+            #[inline]
             fn from(number: $signed) -> Self {
                 Self::new(number < 0, number.unsigned_abs() as u64)
             }
         }
 
         impl From<$unsigned> for Integer {
+            #[inline]
             fn from(number: $unsigned) -> Self {
                 Self::new(false, number as u64)
             }

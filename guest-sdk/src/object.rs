@@ -34,6 +34,7 @@ pub struct Object<'c> {
 
 impl<'c> Object<'c> {
     /// The object of the call.
+    #[inline]
     pub(crate) fn of_call(key: &'c [u8]) -> Self {
         Self {
             handle: abi::SELF,
@@ -42,17 +43,20 @@ impl<'c> Object<'c> {
     }
 
     /// Its key: `fruit` in `get set:put:fruit:apple`.
+    #[inline]
     pub fn key(&self) -> &'c [u8] {
         self.key
     }
 
     /// Whether it exists. An object may exist without fields or value.
+    #[inline]
     pub fn exists(&self) -> bool {
         sys::object_exists(self.handle)
     }
 
     /// Opens another object for reading. It need not exist. Opening takes part in the call's
     /// isolation: nobody else changes that object before this call ends.
+    #[inline]
     pub fn open<'k>(&self, type_name: &str, key: &'k [u8]) -> ObjectRef<'k> {
         ObjectRef(Object {
             handle: sys::object_open(type_name.as_bytes(), key),
@@ -61,6 +65,7 @@ impl<'c> Object<'c> {
     }
 
     /// Milliseconds until it expires; `None` when it does not exist.
+    #[inline]
     pub fn ttl(&self) -> Option<Ttl> {
         match sys::object_ttl(self.handle) {
             abi::TTL_ABSENT => None,
@@ -70,47 +75,62 @@ impl<'c> Object<'c> {
     }
 
     /// The opaque value; `None` when it was never set or the object does not exist.
+    #[inline]
     pub fn value(&self) -> Option<Value> {
         Value::read(|out| sys::value_get(self.handle, 0, out))
     }
 
     /// Copies the opaque value from `offset` into `out` and returns its full length.
+    #[inline]
     pub fn value_read(&self, offset: u32, out: &mut [u8]) -> Option<usize> {
         usize::try_from(sys::value_get(self.handle, offset as i32, out)).ok()
     }
 
     /// The value of a field.
+    #[inline]
     pub fn get(&self, field: &[u8]) -> Option<Value> {
         Value::read(|out| sys::field_get(self.handle, field, out))
     }
 
     /// The value of a field as a number or text written the way an argument is; `None` also when
     /// it is not one.
+    #[inline]
     pub fn field_as<T: for<'v> FromArg<'v>>(&self, field: &[u8]) -> Option<T> {
         self.get(field).and_then(|value| T::from_arg(&value).ok())
     }
 
     /// Copies what fits of a field's value into `out` and returns its full length.
+    #[inline]
     pub fn get_into(&self, field: &[u8], out: &mut [u8]) -> Option<usize> {
         usize::try_from(sys::field_get(self.handle, field, out)).ok()
     }
 
+    /// Appends a field's value to the answer, with `before` ahead of it; false when there is none.
+    #[inline]
+    pub(crate) fn reply_field(&self, field: &[u8], before: &[u8]) -> bool {
+        sys::reply_field(self.handle, field, before) != abi::ABSENT
+    }
+
     /// Whether it has the field.
+    #[inline]
     pub fn has(&self, field: &[u8]) -> bool {
         sys::field_get(self.handle, field, &mut []) >= 0
     }
 
     /// Number of fields.
+    #[inline]
     pub fn count(&self) -> u64 {
         sys::field_count(self.handle).unsigned_abs()
     }
 
     /// Lists the fields in order of their names; see [`Scan`].
+    #[inline]
     pub fn scan(&self) -> Scan<'_> {
         Scan::new(self.handle)
     }
 
     /// Opens another object for writing.
+    #[inline]
     pub fn open_mut<'k>(&mut self, type_name: &str, key: &'k [u8]) -> Object<'k> {
         Object {
             handle: sys::object_open(type_name.as_bytes(), key),
@@ -119,16 +139,19 @@ impl<'c> Object<'c> {
     }
 
     /// Creates it, empty and never expiring; false when it was there already.
+    #[inline]
     pub fn create(&mut self) -> bool {
         sys::object_create(self.handle)
     }
 
     /// Deletes it with all fields; false when it was not there.
+    #[inline]
     pub fn delete(&mut self) -> bool {
         sys::object_delete(self.handle)
     }
 
     /// Sets when it expires; false when it does not exist.
+    #[inline]
     pub fn set_ttl(&mut self, ttl: Ttl) -> bool {
         let ms = match ttl {
             Ttl::Never => abi::TTL_NEVER,
@@ -138,21 +161,35 @@ impl<'c> Object<'c> {
     }
 
     /// Sets the opaque value, creating the object when absent.
+    #[inline]
     pub fn set_value(&mut self, value: &[u8]) {
         sys::value_set(self.handle, value);
     }
 
     /// Sets a field, creating the object when absent; true when the field is new.
+    #[inline]
     pub fn put(&mut self, field: &[u8], value: &[u8]) -> bool {
         sys::field_put(self.handle, field, value)
     }
 
+    /// Sets a field if the object exists; true when the field is new. `None`, and nothing is written,
+    /// when there is no object. One host call less than [`exists`](Self::exists) and [`put`](Self::put).
+    #[inline]
+    pub fn update(&mut self, field: &[u8], value: &[u8]) -> Option<bool> {
+        match sys::field_update(self.handle, field, value) {
+            abi::ABSENT => None,
+            new => Some(new != 0),
+        }
+    }
+
     /// Deletes a field; false when it was not there.
+    #[inline]
     pub fn remove(&mut self, field: &[u8]) -> bool {
         sys::field_delete(self.handle, field)
     }
 
     /// Deletes every field; the object itself and its value stay.
+    #[inline]
     pub fn clear(&mut self) {
         sys::field_clear(self.handle);
     }
@@ -165,6 +202,7 @@ pub struct ObjectRef<'k>(Object<'k>);
 impl<'k> Deref for ObjectRef<'k> {
     type Target = Object<'k>;
 
+    #[inline]
     fn deref(&self) -> &Object<'k> {
         &self.0
     }

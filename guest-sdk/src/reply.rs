@@ -1,6 +1,6 @@
 //! The answer of a call.
 
-use crate::{Error, Value, number, sys};
+use crate::{Error, Object, Value, number, sys};
 
 /// A long answer, written piece by piece. What does not fit a small buffer goes to the server at
 /// once, so that an answer of any length takes little memory in the guest. A function gets one by
@@ -24,33 +24,55 @@ use crate::{Error, Value, number, sys};
 pub struct Reply<'c> {
     buffer: &'c mut [u8],
     used: usize,
+    /// Comes behind what the buffer holds; then that is nothing.
+    word: &'static [u8],
 }
 
 impl<'c> Reply<'c> {
+    #[inline(always)]
     pub(crate) fn new(buffer: &'c mut [u8]) -> Self {
-        Self { buffer, used: 0 }
-    }
-
-    /// Bytes at the start of the buffer that were not streamed.
-    pub(crate) fn buffered(&self) -> usize {
-        self.used
-    }
-
-    /// Appends bytes.
-    pub fn write(&mut self, bytes: &[u8]) {
-        let room = &mut self.buffer[self.used..];
-        if bytes.len() <= room.len() {
-            room[..bytes.len()].copy_from_slice(bytes);
-            self.used += bytes.len();
-        } else {
-            self.stream(bytes);
+        Self {
+            buffer,
+            used: 0,
+            word: b"",
         }
     }
 
-    #[cold]
+    /// What was not streamed.
+    #[inline(always)]
+    pub(crate) fn into_tail(self) -> &'c [u8] {
+        if self.word.is_empty() {
+            &self.buffer[..self.used]
+        } else {
+            self.word
+        }
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8]) {
+        match self.buffer[self.used..].get_mut(..bytes.len()) {
+            Some(room) if self.word.is_empty() => {
+                room.copy_from_slice(bytes);
+                self.used += bytes.len();
+            }
+            _ => self.stream(bytes),
+        }
+    }
+
+    /// Appends a word that lasts: when it is all of the answer it needs no copy.
+    #[inline(always)]
+    fn write_word(&mut self, word: &'static [u8]) {
+        if self.used == 0 && self.word.is_empty() {
+            self.word = word;
+        } else {
+            self.write(word);
+        }
+    }
+
+    #[inline(always)]
     fn stream(&mut self, bytes: &[u8]) {
-        sys::reply(&self.buffer[..self.used]);
-        self.used = 0;
+        self.flush();
         if bytes.len() < self.buffer.len() {
             self.buffer[..bytes.len()].copy_from_slice(bytes);
             self.used = bytes.len();
@@ -59,10 +81,88 @@ impl<'c> Reply<'c> {
         }
     }
 
+    /// Hands what was written so far to the server.
+    #[inline(always)]
+    fn flush(&mut self) {
+        flush(self.word, &self.buffer[..self.used]);
+        self.word = b"";
+        self.used = 0;
+    }
+
+    /// Appends a field's value with `before`, as many parts as there are, ahead of it; false, and
+    /// nothing is appended, when there is no such field. The value goes into the answer without
+    /// passing through the module, however long it is.
+    ///
+    /// ```
+    /// # use cacheismo_sdk::{Object, Reply, Word};
+    /// # pub struct Phones;
+    /// # #[cacheismo_sdk::object(name = "phones")]
+    /// # impl Phones {
+    /// fn number(o: &Object, name: &[u8], out: &mut Reply) -> Result<(), Word> {
+    ///     if out.field(o, name, &[name, b": "]) { Ok(()) } else { Err(Word("NOT_FOUND")) }
+    /// }
+    /// # }
+    /// ```
+    #[inline]
+    pub fn field<const N: usize>(
+        &mut self,
+        o: &Object<'_>,
+        field: &[u8],
+        before: &[&[u8]; N],
+    ) -> bool {
+        let Some(end) = self.gather(before) else {
+            return self.field_after_much(o, field, before);
+        };
+        let found = o.reply_field(field, &self.buffer[..end]);
+        if found {
+            self.used = 0;
+        }
+        found
+    }
+
+    /// Puts the parts behind what is in the buffer, without counting them as written. `None` when
+    /// they do not fit.
+    #[inline]
+    fn gather(&mut self, parts: &[&[u8]]) -> Option<usize> {
+        if !self.word.is_empty() {
+            return None;
+        }
+        let mut end = self.used;
+        for part in parts {
+            let place = self.buffer.get_mut(end..)?.get_mut(..part.len())?;
+            place.copy_from_slice(part);
+            end += part.len();
+        }
+        Some(end)
+    }
+
+    #[inline(always)]
+    fn field_after_much(&mut self, o: &Object<'_>, field: &[u8], before: &[&[u8]]) -> bool {
+        self.flush();
+        let found = o.has(field);
+        if found {
+            before.iter().for_each(|part| sys::reply(part));
+            o.reply_field(field, b"");
+        }
+        found
+    }
+
     /// Appends bytes and CRLF.
+    #[inline]
     pub fn line(&mut self, bytes: &[u8]) {
         self.write(bytes);
         self.write(b"\r\n");
+    }
+}
+
+/// Not a method: a reply that is never referred to lives in the guest's registers.
+#[cold]
+#[inline(never)]
+fn flush(word: &[u8], buffered: &[u8]) {
+    for piece in [word, buffered] {
+        if !piece.is_empty() {
+            sys::reply(piece);
+        }
     }
 }
 
@@ -78,9 +178,9 @@ impl std::io::Write for Reply<'_> {
     }
 }
 
-/// An answer that comes early: in a function that returns `Result<_, Word>`, `?` ends the call with this
-/// word. To the client it is an answer like any other and what was written is kept, unlike with
-/// [`Error`].
+/// A fixed answer, such as `SUCCESS`: it takes no copy, as other text does. It may come early: in a
+/// function that returns `Result<_, Word>`, `?` ends the call with this word. To the client it is an
+/// answer like any other and what was written is kept, unlike with [`Error`].
 ///
 /// ```
 /// # use cacheismo_sdk::{Object, Word};
@@ -107,18 +207,21 @@ pub trait IntoReply {
 }
 
 impl IntoReply for () {
+    #[inline(always)]
     fn into_reply(self, _: &mut Reply<'_>) -> Result<(), Error> {
         Ok(())
     }
 }
 
 impl<T: IntoReply> IntoReply for Result<T, Error> {
+    #[inline(always)]
     fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
         self?.into_reply(reply)
     }
 }
 
 impl<T: IntoReply> IntoReply for Result<T, Word> {
+    #[inline(always)]
     fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
         match self {
             Ok(answer) => answer.into_reply(reply),
@@ -130,6 +233,7 @@ impl<T: IntoReply> IntoReply for Result<T, Word> {
 macro_rules! bytes {
     ($($kind:ty: $it:ident => $bytes:expr),*) => {$(
         impl IntoReply for $kind {
+            #[inline(always)]
             fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
                 let $it = self;
                 reply.write($bytes);
@@ -146,12 +250,20 @@ bytes!(
     &str: text => text.as_bytes(),
     String: text => text.as_bytes(),
     std::borrow::Cow<'_, str>: text => text.as_bytes(),
-    Word: word => word.0.as_bytes(),
     bool: truth => if truth { b"1" } else { b"0" },
     number::Lua: number => number.text()
 );
 
+impl IntoReply for Word {
+    #[inline(always)]
+    fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
+        reply.write_word(self.0.as_bytes());
+        Ok(())
+    }
+}
+
 impl<const N: usize> IntoReply for &[u8; N] {
+    #[inline(always)]
     fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
         reply.write(self);
         Ok(())
@@ -161,6 +273,7 @@ impl<const N: usize> IntoReply for &[u8; N] {
 macro_rules! integers {
     ($($kind:ty),*) => {$(
         impl IntoReply for $kind {
+            #[inline(always)]
             fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
                 reply.write(number::Integer::from(self).text());
                 Ok(())
@@ -174,6 +287,7 @@ integers!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 macro_rules! floats {
     ($($kind:ty),*) => {$(
         impl IntoReply for $kind {
+            #[inline(always)]
             fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
                 use std::io::Write;
                 write!(reply, "{self}").expect("a reply takes everything");

@@ -14,7 +14,9 @@ use std::sync::Once;
 
 use cacheismo_abi::FAILED;
 
-use crate::call::{Handler, run};
+use crate::args::Args;
+use crate::call::run;
+use crate::{Error, Object, Reply};
 
 mod raw {
     #[link(wasm_import_module = "cacheismo_1")]
@@ -34,6 +36,8 @@ mod raw {
         pub(super) fn value_set(h: i32, v: *const u8, vl: usize);
         pub(super) fn field_get(h: i32, k: *const u8, kl: usize, out: *mut u8, cap: usize) -> i32;
         pub(super) fn field_put(h: i32, k: *const u8, kl: usize, v: *const u8, vl: usize) -> i32;
+        pub(super) fn field_update(h: i32, k: *const u8, kl: usize, v: *const u8, vl: usize)
+        -> i32;
         pub(super) fn field_delete(h: i32, k: *const u8, kl: usize) -> i32;
         pub(super) fn field_scan(
             h: i32,
@@ -45,63 +49,82 @@ mod raw {
         ) -> i32;
         pub(super) fn fail(text: *const u8, len: usize);
         pub(super) fn reply(bytes: *const u8, len: usize);
+        pub(super) fn reply_field(h: i32, k: *const u8, kl: usize, b: *const u8, bl: usize) -> i32;
         pub(super) fn log(level: i32, text: *const u8, len: usize);
     }
 }
 
 pub(crate) use raw::{field_clear, field_count, now_ms, object_ttl, utc_offset_s};
 
+#[inline]
 pub(crate) fn object_exists(h: i32) -> bool {
     raw::object_exists(h) != 0
 }
 
+#[inline]
 pub(crate) fn object_create(h: i32) -> bool {
     raw::object_create(h) != 0
 }
 
+#[inline]
 pub(crate) fn object_delete(h: i32) -> bool {
     raw::object_delete(h) != 0
 }
 
+#[inline]
 pub(crate) fn object_ttl_set(h: i32, ms: i64) -> bool {
     raw::object_ttl_set(h, ms) != 0
 }
 
+#[inline]
 pub(crate) fn random() -> u64 {
     raw::random().cast_unsigned()
 }
 
+#[inline]
 pub(crate) fn object_open(type_name: &[u8], key: &[u8]) -> i32 {
     // SAFETY: the host only reads both slices, and only during the call.
     unsafe { raw::object_open(type_name.as_ptr(), type_name.len(), key.as_ptr(), key.len()) }
 }
 
+#[inline]
 pub(crate) fn value_get(h: i32, offset: i32, out: &mut [u8]) -> i32 {
     // SAFETY: the host writes at most `out.len()` bytes into `out`, which is borrowed mutably.
     unsafe { raw::value_get(h, offset, out.as_mut_ptr(), out.len()) }
 }
 
+#[inline]
 pub(crate) fn value_set(h: i32, value: &[u8]) {
     // SAFETY: the host only reads `value`, and only during the call.
     unsafe { raw::value_set(h, value.as_ptr(), value.len()) }
 }
 
+#[inline]
 pub(crate) fn field_get(h: i32, field: &[u8], out: &mut [u8]) -> i32 {
     // SAFETY: the host reads `field` and writes at most `out.len()` bytes into `out`, which is
     // borrowed mutably and so does not overlap it.
     unsafe { raw::field_get(h, field.as_ptr(), field.len(), out.as_mut_ptr(), out.len()) }
 }
 
+#[inline]
 pub(crate) fn field_put(h: i32, field: &[u8], value: &[u8]) -> bool {
     // SAFETY: the host only reads both slices, and only during the call.
     unsafe { raw::field_put(h, field.as_ptr(), field.len(), value.as_ptr(), value.len()) != 0 }
 }
 
+#[inline]
+pub(crate) fn field_update(h: i32, field: &[u8], value: &[u8]) -> i32 {
+    // SAFETY: the host only reads both slices, and only during the call.
+    unsafe { raw::field_update(h, field.as_ptr(), field.len(), value.as_ptr(), value.len()) }
+}
+
+#[inline]
 pub(crate) fn field_delete(h: i32, field: &[u8]) -> bool {
     // SAFETY: the host only reads `field`, and only during the call.
     unsafe { raw::field_delete(h, field.as_ptr(), field.len()) != 0 }
 }
 
+#[inline]
 pub(crate) fn field_scan(h: i32, from: &[u8], flags: i32, out: &mut [u8]) -> i32 {
     // SAFETY: the host reads `from` and writes at most `out.len()` bytes into `out`, which is
     // borrowed mutably and so does not overlap it.
@@ -117,16 +140,33 @@ pub(crate) fn field_scan(h: i32, from: &[u8], flags: i32, out: &mut [u8]) -> i32
     }
 }
 
+#[inline]
 pub(crate) fn fail(text: &[u8]) {
     // SAFETY: the host only reads `text`, and only during the call.
     unsafe { raw::fail(text.as_ptr(), text.len()) }
 }
 
+#[inline]
 pub(crate) fn reply(bytes: &[u8]) {
     // SAFETY: the host only reads `bytes`, and only during the call.
     unsafe { raw::reply(bytes.as_ptr(), bytes.len()) }
 }
 
+#[inline]
+pub(crate) fn reply_field(h: i32, field: &[u8], before: &[u8]) -> i32 {
+    // SAFETY: the host only reads both slices, and only during the call.
+    unsafe {
+        raw::reply_field(
+            h,
+            field.as_ptr(),
+            field.len(),
+            before.as_ptr(),
+            before.len(),
+        )
+    }
+}
+
+#[inline]
 pub(crate) fn log(level: i32, text: &[u8]) {
     // SAFETY: the host only reads `text`, and only during the call.
     unsafe { raw::log(level, text.as_ptr(), text.len()) }
@@ -170,44 +210,63 @@ pub fn reserve(len: i32) -> *mut u8 {
 }
 
 /// The body of every `fn:` export: finds the arguments, runs the handler, says where the answer is.
+#[inline(always)]
 pub fn enter<const BYTES: usize>(
     len: i32,
     scratch: &'static Scratch<BYTES>,
-    handler: Handler,
+    handler: impl for<'c> FnOnce(&mut Object<'c>, Args<'c>, &mut Reply<'c>) -> Result<(), Error>,
 ) -> i64 {
     report_panics();
-    if len < 0 {
-        // SAFETY: the host calls one export at a time and imports never call back, so nothing else
-        // borrows the static until this call has ended; taking it frees it at that end.
-        let reserved = std::mem::take(unsafe { &mut *RESERVED.0.get() });
-        answer(
-            reserved
-                .get(..len.unsigned_abs() as usize)
-                .unwrap_or_default(),
-            handler,
-        )
+    let packed = if len < 0 {
+        reserved(len.unsigned_abs() as usize)
     } else {
-        // SAFETY: as above: one call at a time, so the host writes into the static only after this
-        // borrow has ended. It is bytes, and the length is cut to what there is.
-        let packed = unsafe {
-            slice::from_raw_parts(scratch.0.get().cast::<u8>(), (len as usize).min(BYTES))
-        };
-        answer(packed, handler)
-    }
-}
-
-fn answer(packed: &[u8], handler: Handler) -> i64 {
+        // SAFETY: the host calls one export at a time and imports never call back, so it writes into
+        // the static only after this borrow has ended. It is bytes, and the length is cut to what
+        // there is.
+        unsafe { slice::from_raw_parts(scratch.0.get().cast::<u8>(), (len as usize).min(BYTES)) }
+    };
     // SAFETY: one call at a time, and only this function refers to the static, so the borrow is
     // the only one. The host reads it when this call has returned.
     let buffer = unsafe { &mut *ANSWER.0.get() };
-    match run(packed, buffer, handler) {
-        Some(length) => (ANSWER.0.get().expose_provenance() as i64) << 32 | length as i64,
+    let returned = match run(packed, buffer, handler) {
+        Some(tail) => (tail.as_ptr().expose_provenance() as i64) << 32 | tail.len() as i64,
         None => FAILED,
+    };
+    if len < 0 {
+        free_reserved();
     }
+    returned
+}
+
+/// The arguments that were too long for the scratch buffer.
+#[cold]
+#[inline(never)]
+fn reserved(len: usize) -> &'static [u8] {
+    // SAFETY: the host calls one export at a time and imports never call back, so the vector changes
+    // only when the call has ended and what was borrowed here is no longer used.
+    let reserved = unsafe { &*RESERVED.0.get() };
+    reserved.get(..len).unwrap_or_default()
+}
+
+/// Gives their memory back at the end of the call.
+#[cold]
+#[inline(never)]
+fn free_reserved() {
+    // SAFETY: as in `reserved`; the call has ended.
+    unsafe { *RESERVED.0.get() = Vec::new() }
 }
 
 /// Makes a panic tell the host what and where before it traps. Once per instance.
+#[inline(always)]
 fn report_panics() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|panic| fail(panic.to_string().as_bytes()))));
+    if !ONCE.is_completed() {
+        set_hook(&ONCE);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn set_hook(once: &Once) {
+    once.call_once(|| std::panic::set_hook(Box::new(|panic| fail(panic.to_string().as_bytes()))));
 }

@@ -18,6 +18,7 @@ pub struct Value {
 impl Value {
     /// Reads with `read(out)`, which copies what fits and returns the full length or a negative
     /// number for "absent", so that a short value takes one host call and a long one two.
+    #[inline]
     pub(crate) fn read(mut read: impl FnMut(&mut [u8]) -> i32) -> Option<Self> {
         let mut value = Self {
             inline: [0; INLINE],
@@ -45,6 +46,7 @@ impl Value {
 impl Deref for Value {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         match &self.heap {
             Some(heap) => heap,

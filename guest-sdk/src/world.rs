@@ -5,17 +5,20 @@ use cacheismo_abi::level;
 use crate::sys;
 
 /// Milliseconds since 1970, the same during the whole call.
+#[inline]
 pub fn now_ms() -> i64 {
     sys::now_ms()
 }
 
 /// Offset of the server's local time from UTC at a Unix time in seconds, itself in seconds; east is
 /// positive.
+#[inline]
 pub fn utc_offset_s(unix_s: i64) -> i32 {
     sys::utc_offset_s(unix_s)
 }
 
 /// 64 random bits.
+#[inline]
 pub fn random() -> u64 {
     sys::random()
 }

@@ -82,6 +82,31 @@ impl Probe {
         "end"
     }
 
+    fn update(o: &mut Object, field: &[u8], value: &[u8]) -> Result<bool, Word> {
+        o.update(field, value).ok_or(Word("ABSENT"))
+    }
+
+    /// Writes so many bytes for each number; a negative one asks for a field with so many before it.
+    fn pieces(o: &Object, end: &str, out: &mut Reply, rest: Rest) -> Result<(), Word> {
+        for piece in rest {
+            let piece = std::str::from_utf8(piece)
+                .ok()
+                .and_then(|text| text.parse().ok());
+            let piece: i32 = piece.expect("the test sends numbers");
+            let bytes = vec![b'a'; piece.unsigned_abs() as usize];
+            if piece >= 0 {
+                out.write(&bytes);
+            } else {
+                let found = out.field(o, b"field", &[&bytes, b"="]);
+                assert!(found && !out.field(o, b"nosuch", &[&bytes]));
+            }
+        }
+        match end {
+            "word" => Err(Word("WORD")),
+            _ => Ok(()),
+        }
+    }
+
     fn move_to(o: &mut Object, other: &[u8]) -> u64 {
         let mut other = o.open_mut("probe_1", other);
         let mut fields = o.scan();
@@ -109,6 +134,41 @@ impl Probe {
     fn ttl(o: &Object) -> String {
         format!("{:?}", o.ttl())
     }
+}
+
+proptest::proptest! {
+    /// Pieces of any length around that of the buffer, and fields between them, keep their order.
+    #[test]
+    fn an_answer_in_pieces_is_their_sequence(
+        pieces in proptest::collection::vec(-5000..5000i32, 0..6),
+        small in proptest::collection::vec(-20..20i32, 0..6),
+        word: bool,
+    ) {
+        let mut t = Harness::new::<Probe>();
+        t.call("write_then", &["k", "keep"]).expect("it keeps");
+        let pieces = [small, pieces].concat();
+        let mut expected = String::new();
+        for piece in &pieces {
+            expected.push_str(&"a".repeat(piece.unsigned_abs() as usize));
+            expected.push_str(if *piece < 0 { "=new" } else { "" });
+        }
+        expected.push_str(if word { "WORD" } else { "" });
+        let mut args = vec!["k".to_owned(), if word { "word" } else { "" }.to_owned()];
+        args.extend(pieces.iter().map(i32::to_string));
+        proptest::prop_assert_eq!(t.call("pieces", &args), Ok(expected.as_str()));
+    }
+}
+
+#[test]
+fn only_what_exists_is_updated() {
+    let mut t = Harness::new::<Probe>();
+    assert_eq!(t.call("update", &["k", "f", "1"]), Ok("ABSENT"));
+    assert!(t.state().is_empty());
+    assert_eq!(t.call("write_then", &["k", "keep"]), Ok("kept"));
+    assert_eq!(t.call("update", &["k", "f", "1"]), Ok("1"));
+    assert_eq!(t.call("update", &["k", "f", "2"]), Ok("0"));
+    assert_eq!(t.field("k", "f"), Some(&b"2"[..]));
+    t.assert_all_or_nothing("update", &["k", "f", "3"]);
 }
 
 fn refused(text: &str) -> Result<&str, Failure> {

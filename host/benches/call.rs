@@ -160,6 +160,28 @@ fn field_get_and_put(bencher: Bencher) {
     Bench::new("get_put", &[]).run(bencher, &[b"key"]);
 }
 
+/// The yardstick of [`field_get`] and [`field_get_and_put`]: the same in native Rust.
+#[divan::bench(args = [false, true], sample_size = 1000)]
+fn native_field_get(bencher: Bencher, and_put: bool) {
+    let mut object = OneObject(BTreeMap::from([(b"key".to_vec(), b"12345678".to_vec())]));
+    let mut reply = Vec::with_capacity(1024);
+    bencher.bench_local(|| {
+        let mut value = [0; 64];
+        let len = object.field(Handle(0), black_box(b"key"), |field| {
+            value[..field.len()].copy_from_slice(field);
+            field.len()
+        });
+        let len = len.expect("it is there").unwrap_or_default();
+        if and_put {
+            let put = object.field_put(Handle(0), black_box(b"key"), &value[..len]);
+            put.expect("it may be written");
+        }
+        reply.clear();
+        reply.extend_from_slice(&value[..len]);
+        black_box(&reply).len()
+    });
+}
+
 #[divan::bench(sample_size = 1000)]
 fn a_thousand_host_calls(bencher: Bencher) {
     Bench::new("calls", &[]).run(bencher, &[b"key"]);
@@ -177,18 +199,13 @@ fn find(bencher: Bencher, call: &str) {
 }
 
 impl World for OneObject {
-    fn field_get(
+    fn field<R>(
         &mut self,
         _: Handle,
         field: &[u8],
-        out: &mut [u8],
-    ) -> Result<Option<usize>, Stop> {
-        let Some(value) = self.0.get(field) else {
-            return Ok(None);
-        };
-        let len = value.len().min(out.len());
-        out[..len].copy_from_slice(&value[..len]);
-        Ok(Some(value.len()))
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, Stop> {
+        Ok(self.0.get(field).map(|value| read(value)))
     }
     fn field_put(&mut self, _: Handle, field: &[u8], value: &[u8]) -> Result<bool, Stop> {
         match self.0.get_mut(field) {

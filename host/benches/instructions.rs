@@ -26,7 +26,7 @@ struct Path {
 
 const VALUE: &str = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
 
-const PATHS: [Path; 7] = [
+const PATHS: [Path; 8] = [
     Path {
         name: "get",
         prepare: |n| format!("set key{n} 0 0 100\r\n{VALUE}\r\n"),
@@ -51,6 +51,11 @@ const PATHS: [Path; 7] = [
         name: "quota:addandcheck",
         prepare: |n| format!("get quota:new:q{n}:1000000000:month\r\n"),
         request: |n| format!("get quota:addandcheck:q{n}:1\r\n"),
+    },
+    Path {
+        name: "counter:add",
+        prepare: |n| format!("get counter:new:c{n}:1000\r\n"),
+        request: |n| format!("get counter:add:c{n}:1\r\n"),
     },
     Path {
         name: "set:put",
@@ -146,7 +151,7 @@ fn cache() -> Cache {
     let registry = Registry::new(engine, limits);
     let prebuilt =
         std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../objects/prebuilt"));
-    let modules = ["quota", "set", "map"].map(|name| {
+    let modules = ["quota", "counter", "set", "map"].map(|name| {
         Source::file(&prebuilt.join(format!("{name}.wasm"))).expect("a prebuilt module")
     });
     assert!(registry.load(&modules).is_empty());

@@ -28,7 +28,7 @@ fn shipped_objects_explain_themselves() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     let types = client.call("help:objects");
-    for name in ["set", "map", "quota", "swcounter", "consistent"] {
+    for name in ["set", "map", "quota", "counter", "swcounter", "consistent"] {
         assert!(types.contains(name), "{name} isn't in {types}");
         let help = client.call(&format!("help:{name}"));
         assert!(help.contains("new"), "{help}");

@@ -53,6 +53,7 @@ fn sessions_of_the_documents_go_as_printed() {
         "objects/set/README.md",
         "objects/map/README.md",
         "objects/quota/README.md",
+        "objects/counter/README.md",
         "objects/swcounter/README.md",
         "objects/consistent/README.md",
     ] {

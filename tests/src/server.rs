@@ -147,10 +147,31 @@ impl Server {
     /// When it has ended.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most it has had in memory, since [`Self::forget_peak`].
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn peak_bytes(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// Has the peak of its memory measured from now on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("the server runs");
+    }
+
+    fn status_bytes(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("the server runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let words = line.expect("Linux tells VmRSS").split_whitespace();
+        let line = status.lines().find(|line| line.starts_with(name));
+        let words = line.expect("Linux tells it").split_whitespace();
         let kilobytes = words.map(str::parse::<u64>).find_map(Result::ok);
         kilobytes.expect("a number of kB") * 1024
     }

@@ -113,6 +113,8 @@ pub mod imports {
         ("field_get", "iiiii:i"),
         // (h, k, kl, v, vl) -> 1 when the field is new, 0 when replaced. Creates the object when absent.
         ("field_put", "iiiii:i"),
+        // As field_put, but ABSENT, and nothing is written, when the object does not exist.
+        ("field_update", "iiiii:i"),
         // (h, k, kl) -> 1 when it was there, else 0.
         ("field_delete", "iii:i"),
         // (h) -> number of fields, 0 for an absent object.
@@ -132,6 +134,9 @@ pub mod imports {
         ("fail", "ii:"),
         // (bytes): appends to the reply.
         ("reply", "ii:"),
+        // (h, k, kl, before, before_len) -> full length of the field's value, once `before` and the value are appended
+        // to the reply; or ABSENT, and nothing is appended.
+        ("reply_field", "iiiii:i"),
         // (level, text).
         ("log", "iii:"),
     ];

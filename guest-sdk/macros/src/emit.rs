@@ -2,7 +2,7 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
-use syn::{Ident, ItemImpl};
+use syn::{Ident, ImplItem, ItemImpl, parse_quote};
 
 use crate::meta;
 use crate::model::{Function, ObjectType, Parameter, Presence};
@@ -21,6 +21,7 @@ pub(crate) fn expand(object: &ObjectType, block: &ItemImpl) -> TokenStream {
         .map(|function| handler(function, self_type));
     let table = object.functions.iter().map(entry);
     let module = module(object, &meta);
+    let block = inlined(block);
     quote! {
         #[allow(clippy::new_ret_no_self, clippy::wrong_self_convention, reason = "the names are the type's own")]
         #block
@@ -41,6 +42,23 @@ pub(crate) fn expand(object: &ObjectType, block: &ItemImpl) -> TokenStream {
     }
 }
 
+/// The block with every function inlined into its handler and so into its export: the engine does
+/// not inline, and its calls are dear.
+fn inlined(block: &ItemImpl) -> ItemImpl {
+    let mut block = block.clone();
+    for item in &mut block.items {
+        let ImplItem::Fn(function) = item else {
+            continue;
+        };
+        if !function.attrs.iter().any(|a| a.path().is_ident("inline")) {
+            function
+                .attrs
+                .push(parse_quote!(#[cfg_attr(target_arch = "wasm32", inline(always))]));
+        }
+    }
+    block
+}
+
 fn handler_ident(function: &Function) -> Ident {
     format_ident!("__call_{}", function.name)
 }
@@ -49,11 +67,6 @@ fn handler_ident(function: &Function) -> Ident {
 fn handler(function: &Function, self_type: &syn::Type) -> TokenStream {
     let ident = &function.ident;
     let handler = handler_ident(function);
-    let object = if function.writes {
-        quote!(&mut call.object)
-    } else {
-        quote!(&call.object)
-    };
     let variable = |index: usize| format_ident!("__argument_{index}");
     let reads = function
         .parameters
@@ -65,9 +78,9 @@ fn handler(function: &Function, self_type: &syn::Type) -> TokenStream {
             };
             let (variable, name) = (variable(index), &argument.name);
             Some(match argument.presence {
-                Presence::Required => quote!(let #variable = call.args.required(#name)?;),
-                Presence::Optional => quote!(let #variable = call.args.optional(#name)?;),
-                Presence::Rest => quote!(let #variable = call.args.rest();),
+                Presence::Required => quote!(let #variable = args.required(#name)?;),
+                Presence::Optional => quote!(let #variable = args.optional(#name)?;),
+                Presence::Rest => quote!(let #variable = args.rest();),
             })
         });
     let values = function
@@ -79,13 +92,19 @@ fn handler(function: &Function, self_type: &syn::Type) -> TokenStream {
                 let variable = variable(index);
                 quote!(#variable)
             }
-            Parameter::Reply => quote!(&mut call.reply),
+            Parameter::Reply => quote!(reply),
         });
     quote! {
-        fn #handler(call: &mut __sdk::Call<'_>) -> ::core::result::Result<(), ::cacheismo_sdk::Error> {
+        #[inline(always)]
+        #[allow(unused_mut, unused_variables, reason = "not every function takes every part")]
+        fn #handler<'c>(
+            object: &mut ::cacheismo_sdk::Object<'c>,
+            mut args: __sdk::Args<'c>,
+            reply: &mut ::cacheismo_sdk::Reply<'c>,
+        ) -> ::core::result::Result<(), ::cacheismo_sdk::Error> {
             #(#reads)*
-            let answer = <#self_type>::#ident(#object, #(#values),*);
-            ::cacheismo_sdk::IntoReply::into_reply(answer, &mut call.reply)
+            let answer = <#self_type>::#ident(object, #(#values),*);
+            ::cacheismo_sdk::IntoReply::into_reply(answer, reply)
         }
     }
 }

@@ -152,6 +152,12 @@ proptest::proptest! {
     }
 
     #[test]
+    fn whole_numbers_read_as_the_standard_library_reads_them(number: u64, digits in 1..21usize) {
+        let text = &format!("{number:020}")[20 - digits..];
+        proptest::prop_assert_eq!(parse(text.as_bytes()), text.parse().ok());
+    }
+
+    #[test]
     fn no_bytes_make_the_parser_panic(text: Vec<u8>) {
         let _ = parse(&text);
     }

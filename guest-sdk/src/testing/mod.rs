@@ -177,12 +177,12 @@ impl Harness {
         let packed = pack(args);
         let (host, outcome) = sys::with(std::mem::take(&mut self.host), || {
             catch_unwind(AssertUnwindSafe(|| {
-                call::run(&packed, &mut buffer, function.handler)
+                call::run(&packed, &mut buffer, function.handler).map(<[u8]>::to_vec)
             }))
         });
         self.host = host;
         let outcome = match outcome {
-            Ok(Some(tail)) => self.host.take_answer(&buffer[..tail]),
+            Ok(Some(tail)) => self.host.take_answer(&tail),
             Ok(None) => Err(Failure::Refused(self.host.take_refusal())),
             Err(panic) => Err(failure(&*panic)),
         };

@@ -91,6 +91,13 @@ pub(crate) fn field_put(h: i32, field: &[u8], value: &[u8]) -> bool {
     host_call(|host| host.put(h, field, value))
 }
 
+pub(crate) fn field_update(h: i32, field: &[u8], value: &[u8]) -> i32 {
+    host_call(|host| match host.object(h)? {
+        Some(_) => host.put(h, field, value).map(i32::from),
+        None => Ok(cacheismo_abi::ABSENT),
+    })
+}
+
 pub(crate) fn field_delete(h: i32, field: &[u8]) -> bool {
     host_call(|host| host.remove(h, field))
 }
@@ -129,6 +136,18 @@ pub(crate) fn fail(text: &[u8]) {
 
 pub(crate) fn reply(bytes: &[u8]) {
     host_call(|host| host.stream(bytes));
+}
+
+pub(crate) fn reply_field(h: i32, field: &[u8], before: &[u8]) -> i32 {
+    host_call(|host| {
+        let value = host.object(h)?.and_then(|object| object.fields.get(field));
+        let Some(value) = value.cloned() else {
+            return Ok(cacheismo_abi::ABSENT);
+        };
+        host.stream(before)?;
+        host.stream(&value)?;
+        Ok(copy(Some(&value), &mut []))
+    })
 }
 
 pub(crate) fn log(level: i32, text: &[u8]) {

@@ -4,6 +4,7 @@ use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
 use super::connection::{CallOutcome, Connection, Flow, Progress};
 use super::dump::Dump;
+use super::sent::after_value;
 use super::text::OUT_BYTES_MAX;
 use super::worker::Worker;
 use crate::protocol::binary::{self, Arith, Command, Echo, Parsed, Request, Status, StoreVerb};
@@ -33,6 +34,23 @@ impl Worker {
                         consumed: at,
                         needed,
                     };
+                }
+                Parsed::Announced {
+                    request,
+                    consumed,
+                    len,
+                } => {
+                    let front = &input[at..at + consumed];
+                    if !self.begin_binary(connection, &request, front, len) {
+                        return Progress::Read {
+                            consumed: at,
+                            needed: consumed + len,
+                        };
+                    }
+                    match self.go_on(connection, input, at + consumed, out) {
+                        Ok(next) => at = next,
+                        Err(progress) => return progress,
+                    }
                 }
                 Parsed::Request { request, consumed } => {
                     let raw = &input[at..at + consumed];
@@ -86,7 +104,7 @@ impl Worker {
         }
     }
 
-    fn request(
+    pub(super) fn request(
         &mut self,
         connection: &mut Connection,
         request: &Request<'_>,
@@ -146,7 +164,7 @@ impl Worker {
     }
 
     /// Everything, unless a login is needed first.
-    fn allowed(&self, connection: &Connection, command: &Command<'_>) -> bool {
+    pub(super) fn allowed(&self, connection: &Connection, command: &Command<'_>) -> bool {
         connection.authenticated
             || matches!(
                 command,
@@ -217,28 +235,30 @@ impl Worker {
             touch,
             ..GetOptions::default()
         };
+        let mut object = false;
         let found = self
             .shared
             .store
             .get(key, self.now, &options, |info, value| {
                 if info.object {
-                    return false;
+                    object = true;
+                    return None;
                 }
                 echo.hit(out, info.flags, info.cas, shown, value.len());
-                value.append_to(out);
-                true
+                self.shared.put_value(value, out)
             });
         match found {
             None => {
                 self.counters.get_misses.add_alone(1);
                 say(request.quiet, || echo.miss(out, shown));
             }
-            Some(plain) => {
+            Some(sent) => {
                 self.counters.get_hits.add_alone(1);
-                if !plain && self.export(key).is_some() {
+                if object && self.export(key).is_some() {
                     echo.hit(out, 0, 0, shown, self.reply.len());
                     out.extend_from_slice(&self.reply);
                 }
+                return after_value(sent, out, "");
             }
         }
         Flow::Next
@@ -278,6 +298,8 @@ impl Worker {
         self.counters.cmd_set.add_alone(1);
         let key = match self.target(store.key) {
             Target::Item(key) => key,
+            // It led to no call when its value began to come.
+            Target::Call(_) if self.uploaded.is_some() => self.shared.store.key(store.key),
             Target::Call(call) => {
                 self.told.set(store.key, store.flags, quiet, store.exptime);
                 return self.binary_call(&call, &[store.value], None, echo, out, |echo, out, _| {
@@ -309,7 +331,7 @@ impl Worker {
             vivify: None,
         };
         self.watch_fetch(key);
-        let outcome = self.shared.store.set(key, self.now, &write);
+        let (outcome, len) = self.put(key, &write);
         let command = match store.verb {
             StoreVerb::Set if write.cas_compare.is_some() => "cas",
             StoreVerb::Set => "set",
@@ -318,12 +340,7 @@ impl Worker {
             StoreVerb::Append => "append",
             StoreVerb::Prepend => "prepend",
         };
-        self.watch_store(
-            store.key,
-            command,
-            outcome,
-            (write.expiry, store.value.len()),
-        );
+        self.watch_store(store.key, command, outcome, (write.expiry, len));
         match outcome {
             SetOutcome::Stored { cas, .. } => say(quiet, || echo.ok(out, cas)),
             SetOutcome::NotStored => echo.error(

@@ -252,16 +252,10 @@ fn run(
         if !transaction.lock() {
             return (transaction, Err(Failure::Lane));
         }
-        let result;
-        (transaction, result) = instances.call(function, args, transaction, budget, reply);
-        let result = result.and_then(|()| match touch {
-            Some(expiry) => transaction
-                .touch_own(expiry)
-                .map_err(|_| CallError::Conflict),
-            None => Ok(()),
-        });
-        let failure = match result {
-            Ok(()) => match transaction.commit() {
+        let (back, called) = instances.call(function, args, transaction, budget, reply);
+        transaction = back;
+        let failure = match called {
+            Ok(()) => match transaction.finish(touch) {
                 Ok(()) => return (transaction, Ok(())),
                 Err(CommitError::Gone) => None,
                 Err(CommitError::TooLarge) => {

@@ -2,13 +2,17 @@
 
 use super::calls::{LaneJob, LaneResult};
 use super::dump::Dump;
+use super::sent::Sent;
 use super::text::RestOfGet;
+use super::upload::Upload;
 
 /// What the cache remembers of a connection between reads.
 #[derive(Debug, Default)]
 pub struct Connection {
     /// Bytes of a refused data block still to come.
     pub(super) swallow: u64,
+    /// A value that is on its way.
+    pub(super) upload: Option<Box<Upload>>,
     /// A command that is not finished.
     pub(super) pending: Option<Pending>,
     /// As `stats conns` and the log lines of `watch` call it.
@@ -48,6 +52,13 @@ pub enum Progress {
         /// Bytes done with.
         consumed: usize,
     },
+    /// Write `out` with a value put in, then call again with the rest.
+    Send {
+        /// Bytes done with.
+        consumed: usize,
+        /// The value and its place.
+        sent: Sent,
+    },
     /// A call has to run on a thread that may wait. Run `job.run()` there, give its result to [`Worker::resume`](super::Worker::resume), then call again with the rest.
     Lane {
         /// Bytes done with.
@@ -76,6 +87,7 @@ pub(super) enum Flow {
     /// The reply of this command ended early; go on with the next.
     Abort,
     Write,
+    Send(Sent),
     Lane(Box<LaneJob>),
     Close,
     Watch(Vec<u8>),
@@ -97,34 +109,53 @@ pub(super) enum CallOutcome {
 
 impl Connection {
     /// Turns what a command left into where the connection stands; `None`: go on.
+    #[inline]
     pub(super) fn stop(
         &mut self,
-        (flow, rest): (Flow, Option<RestOfGet>),
+        ended: (Flow, Option<RestOfGet>),
         raw: &[u8],
         consumed: usize,
     ) -> Option<Progress> {
+        match ended {
+            (Flow::Next | Flow::Abort, _) => None,
+            (flow, rest) => Some(self.stand(flow, rest, raw, consumed)),
+        }
+    }
+
+    fn stand(
+        &mut self,
+        flow: Flow,
+        rest: Option<RestOfGet>,
+        raw: &[u8],
+        consumed: usize,
+    ) -> Progress {
         let what = match rest {
             Some(rest) => Unfinished::Get(rest),
             None if matches!(flow, Flow::Lane(_)) => Unfinished::Command(raw.to_vec()),
             None => Unfinished::Command(Vec::new()),
         };
+        let mut wait = |what| self.pending = Some(Pending { what, result: None });
         match flow {
-            Flow::Next | Flow::Abort => None,
-            Flow::Write => {
-                self.pending = Some(Pending { what, result: None });
-                Some(Progress::Write { consumed })
+            Flow::Next | Flow::Abort | Flow::Write => {
+                wait(what);
+                Progress::Write { consumed }
+            }
+            Flow::Send(sent) => {
+                if let Unfinished::Get(_) = what {
+                    wait(what);
+                }
+                Progress::Send { consumed, sent }
             }
             Flow::Lane(job) => {
-                self.pending = Some(Pending { what, result: None });
-                Some(Progress::Lane { consumed, job })
+                wait(what);
+                Progress::Lane { consumed, job }
             }
             Flow::Dump(dump) => {
-                let what = Unfinished::Dump(dump);
-                self.pending = Some(Pending { what, result: None });
-                Some(Progress::Write { consumed })
+                wait(Unfinished::Dump(dump));
+                Progress::Write { consumed }
             }
-            Flow::Close => Some(Progress::Close { consumed }),
-            Flow::Watch(streams) => Some(Progress::Watch { consumed, streams }),
+            Flow::Close => Progress::Close { consumed },
+            Flow::Watch(streams) => Progress::Watch { consumed, streams },
         }
     }
 

@@ -3,6 +3,7 @@
 use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
 use super::connection::{CallOutcome, Flow};
+use super::sent::after_value;
 use super::text::{OBJECT_NAME, arith_line};
 use super::worker::Worker;
 use crate::protocol::reply::{self, ItemFacts, MetaCode, MetaReply};
@@ -113,10 +114,13 @@ impl Worker {
             return Flow::Next;
         }
         let now = self.now;
+        let mut object = None;
         let found = self.shared.store.get(key, now, &options, |info, value| {
             if info.object && meta.flags.has(b'v') {
-                return Some(*info);
+                object = Some(*info);
+                return None;
             }
+            let mut sent = None;
             // A client that has this very version needs no value.
             if meta
                 .flags
@@ -127,9 +131,11 @@ impl Worker {
                 return_flags(&mut reply, meta, info, now);
                 reply.end();
             } else {
-                hit(out, meta, info, now, |out| value.append_to(out));
+                hit(out, meta, info, now, |out| {
+                    sent = self.shared.put_value(value, out)
+                });
             }
-            None
+            sent
         });
         match found {
             None => {
@@ -138,7 +144,7 @@ impl Worker {
                     status(out, MetaCode::Miss, meta);
                 }
             }
-            Some(object) => {
+            Some(sent) => {
                 self.counters.get_hits.add_alone(1);
                 if let Some(info) = object
                     && self.export(key).is_some()
@@ -151,6 +157,7 @@ impl Worker {
                         out.extend_from_slice(&self.reply)
                     });
                 }
+                return after_value(sent, out, reply::VALUE_END);
             }
         }
         Flow::Next
@@ -226,7 +233,7 @@ impl Worker {
             vivify: flags.vivify().map(|exptime| expiry(exptime, self.now)),
         };
         self.watch_fetch(key);
-        let outcome = self.shared.store.set(key, self.now, &write);
+        let (outcome, len) = self.put(key, &write);
         let command = match write.mode {
             SetMode::Set if write.cas_compare.is_some() => "cas",
             SetMode::Set => "set",
@@ -235,8 +242,8 @@ impl Worker {
             SetMode::Append => "append",
             SetMode::Prepend => "prepend",
         };
-        self.watch_store(key.bytes, command, outcome, (write.expiry, value.len()));
-        let sent = value.len() as u32;
+        self.watch_store(key.bytes, command, outcome, (write.expiry, len));
+        let sent = len as u32;
         let (code, cas, len) = match outcome {
             SetOutcome::Stored { cas, len } => (MetaCode::Done, cas, len),
             SetOutcome::NotStored => (MetaCode::NotStored, 0, sent),

@@ -5,6 +5,7 @@
 //! work on a [`transaction::Transaction`].
 
 mod admin;
+mod ahead;
 mod binary;
 mod calls;
 mod clock;
@@ -21,9 +22,11 @@ mod object;
 mod overlay;
 mod peers;
 mod scripts;
+mod sent;
 mod shared;
 mod text;
 pub mod transaction;
+mod upload;
 mod watching;
 mod worker;
 
@@ -36,6 +39,7 @@ pub use connection::{Connection, Progress};
 pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Standalone};
 pub use scripts::{Script, ScriptError};
+pub use sent::Sent;
 pub use shared::Shared;
 pub use worker::Worker;
 
@@ -79,7 +83,7 @@ impl Cache {
     ) -> Cache {
         let item_bytes_max = config.store.item_bytes_max;
         let shared = Shared {
-            store: Store::new(&config.store),
+            store: Arc::new(Store::new(&config.store)),
             registry,
             scripts: Arc::default(),
             log,
@@ -89,6 +93,11 @@ impl Cache {
             lanes: shared::Lanes::default(),
             protocol_limits: Limits {
                 value_bytes_max: item_bytes_max,
+                // Scripts that handle every command need its value.
+                announced_bytes_min: match config.lua_main {
+                    true => usize::MAX,
+                    false => upload::UPLOAD_BYTES_MIN,
+                },
                 ..Limits::default()
             },
             item_bytes_max,

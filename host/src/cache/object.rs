@@ -390,6 +390,7 @@ impl Object {
         Some(Commit {
             key: self.key(),
             expected: self.base.map(|base| base.version),
+            place: self.base.map(|base| base.place),
             blind: false,
             change,
             expiry: self.expiry,

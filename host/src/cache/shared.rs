@@ -12,14 +12,14 @@ use super::locks::ObjectLocks;
 use super::peers::Peers;
 use super::scripts::Scripts;
 use super::transaction::Transaction;
-use crate::protocol::Limits;
+use crate::protocol::{Limits, find_byte};
 use crate::runtime::{Budget, Instances, Log, Registry};
 use crate::stats::WatchHub;
 use crate::store::Store;
 
 /// The parts of a server that all its threads use.
 pub struct Shared {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(super) registry: Arc<Registry>,
     /// Types defined by scripts; they come before those of the registry.
     pub(super) scripts: Arc<ArcSwapOption<Scripts>>,
@@ -55,9 +55,10 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     /// Whether the key is the name under which an object keeps its state, which clients do not write.
     pub(super) fn is_object_name(&self, key: &[u8]) -> bool {
-        let Some(dollar) = memchr::memchr(b'$', key) else {
+        let dollar = find_byte(key, b'$');
+        if dollar == key.len() {
             return false;
-        };
+        }
         let type_name = &key[..dollar];
         let script = self
             .scripts

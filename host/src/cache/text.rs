@@ -6,6 +6,7 @@ use super::calls::{Call, Target};
 use super::clock::expiry;
 use super::connection::{CallOutcome, Flow};
 use super::detail::Event;
+use super::sent::after_value;
 use super::worker::Worker;
 use crate::protocol::{self, Get, StoreVerb, Tokens, reply};
 use crate::store::{
@@ -35,9 +36,29 @@ impl RestOfGet {
         }
     }
 
+    /// Where `get` stands when `flow` stops it at the first of the keys `here`.
+    pub(super) fn stopped(
+        get: &Get<'_>,
+        here: &[u8],
+        flow: Flow,
+        out: &mut Vec<u8>,
+    ) -> (Flow, Option<RestOfGet>) {
+        let mut keys = Tokens::new(here);
+        // A value to be sent answers its key; a call is made again with its result at hand.
+        if matches!(flow, Flow::Send(_)) {
+            keys.next();
+            if keys.rest().is_empty() {
+                out.extend_from_slice(reply::END.as_bytes());
+                return (flow, None);
+            }
+        }
+        (flow, Some(RestOfGet::new(get, keys.rest())))
+    }
+
     pub(super) fn get(&self) -> Get<'_> {
         Get {
             keys: Tokens::new(&self.keys),
+            only: None,
             cas: self.cas,
             touch: self.touch,
         }
@@ -74,7 +95,7 @@ impl Worker {
                     Flow::Next => {}
                     // A call failed: its error line ends the reply.
                     Flow::Abort => return (Flow::Next, None),
-                    flow => return (flow, Some(RestOfGet::new(get, here))),
+                    flow => return RestOfGet::stopped(get, here, flow, out),
                 }
             }
         }
@@ -96,7 +117,7 @@ impl Worker {
             match self.value(key, &target, get.cas, touch, out) {
                 Flow::Next => {}
                 Flow::Abort => return Some((Flow::Next, None)),
-                flow => return Some((flow, Some(RestOfGet::new(get, here)))),
+                flow => return Some(RestOfGet::stopped(get, here, flow, out)),
             }
         }
         None
@@ -118,7 +139,7 @@ impl Worker {
                 (Flow::Next, None)
             }
             Flow::Abort => (Flow::Next, None),
-            flow => (flow, Some(RestOfGet::new(get, get.keys.rest()))),
+            flow => RestOfGet::stopped(get, get.keys.rest(), flow, out),
         }
     }
 
@@ -141,10 +162,7 @@ impl Worker {
         out: &mut Vec<u8>,
     ) -> Flow {
         match target {
-            Target::Item(key) => {
-                self.item_value(*key, cas, touch, out);
-                Flow::Next
-            }
+            Target::Item(key) => self.item_value(*key, cas, touch, out),
             Target::Call(call) => self.call_value(key, call, cas, touch, out),
         }
     }
@@ -175,19 +193,30 @@ impl Worker {
         }
     }
 
-    fn item_value(&mut self, key: Key<'_>, cas: bool, touch: Option<Expiry>, out: &mut Vec<u8>) {
+    fn item_value(
+        &mut self,
+        key: Key<'_>,
+        cas: bool,
+        touch: Option<Expiry>,
+        out: &mut Vec<u8>,
+    ) -> Flow {
         self.watch_fetch(key);
         let options = GetOptions {
             want_cas: cas,
             touch,
             ..GetOptions::default()
         };
-        let found = self
-            .shared
-            .store
-            .get(key, self.now, &options, |info, value| {
+        let mut object = false;
+        let found = self.shared.store.get(
+            key,
+            self.now,
+            &options,
+            // Calling it costs as much as it does.
+            #[inline(always)]
+            |info, value| {
                 if info.object {
-                    return false;
+                    object = true;
+                    return None;
                 }
                 reply::value_header(
                     out,
@@ -196,10 +225,11 @@ impl Worker {
                     value.len(),
                     cas.then_some(info.cas),
                 );
-                value.append_to(out);
+                let sent = self.shared.put_value(value, out);
                 out.extend_from_slice(reply::VALUE_END.as_bytes());
-                true
-            });
+                sent
+            },
+        );
         self.counters.cmd_get.add_alone(1);
         if touch.is_some() {
             self.counters.cmd_touch.add_alone(1);
@@ -217,14 +247,15 @@ impl Worker {
             Event::Miss
         };
         self.shared.detail.note(key.bytes, event);
-        let Some(plain) = found else {
+        let Some(sent) = found else {
             self.counters.get_misses.add_alone(1);
-            return;
+            return Flow::Next;
         };
         self.counters.get_hits.add_alone(1);
-        if !plain && self.export(key).is_some() {
+        if object && self.export(key).is_some() {
             value_block(out, key.bytes, &self.reply, cas);
         }
+        after_value(sent, out, reply::VALUE_END)
     }
 
     /// `set` and its kin.
@@ -283,8 +314,8 @@ impl Worker {
             hash: target.hash(),
         };
         self.watch_fetch(key);
-        let outcome = self.shared.store.set(key, self.now, &write);
-        let (command, written) = (store.verb.name(), (write.expiry, store.value.len()));
+        let (outcome, len) = self.put(key, &write);
+        let (command, written) = (store.verb.name(), (write.expiry, len));
         self.watch_store(store.key, command, outcome, written);
         if cas_compare.is_some() {
             match outcome {

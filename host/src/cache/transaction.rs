@@ -123,6 +123,17 @@ impl Transaction {
         self.forget_items();
     }
 
+    /// Ends a run that succeeded. `touch`: the call's own object gets this expiry, if it exists (`gat` of a virtual key).
+    pub(super) fn finish(&mut self, touch: Option<Expiry>) -> Result<(), CommitError> {
+        if let Some(expiry) = touch {
+            let own = self.opened(Handle(0)).map_err(|_| CommitError::Gone)?;
+            if own.present() {
+                own.set_expiry(expiry);
+            }
+        }
+        self.commit()
+    }
+
     /// Applies everything written, or nothing, and gives up the locks.
     pub(super) fn commit(&mut self) -> Result<(), CommitError> {
         let result = self.apply();
@@ -165,6 +176,7 @@ impl Transaction {
             Commit {
                 key,
                 expected: None,
+                place: None,
                 blind: true,
                 change,
                 expiry,
@@ -181,15 +193,6 @@ impl Transaction {
             let bytes = self.evict_bytes.min(all);
             self.shared.store.evict(bytes as usize);
         }
-    }
-
-    /// Gives the call's own object a new expiry if it exists (`gat` of a virtual key).
-    pub(super) fn touch_own(&mut self, expiry: Expiry) -> Result<(), Stop> {
-        let own = self.opened(Handle(0))?;
-        if own.present() {
-            own.set_expiry(expiry);
-        }
-        Ok(())
     }
 
     /// Whether a run that was disturbed may simply be done again.

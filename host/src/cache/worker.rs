@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use arrayvec::ArrayVec;
 
+use super::ahead::Ahead;
 use super::calls::{LaneResult, Target, Told};
 use super::connection::{Connection, Flow, Pending, Progress, Unfinished};
 use super::counters::Counters;
@@ -12,6 +13,7 @@ use super::scripts::Scripts;
 use super::shared::Shared;
 use super::text::{OUT_BYTES_MAX, RestOfGet};
 use super::transaction::Transaction;
+use super::upload::{BLOCK_END, Uploaded};
 use crate::protocol::{self, Command, Parsed, parse_text};
 use crate::runtime::{Instances, TypesReader};
 use crate::stats::Watched;
@@ -44,6 +46,10 @@ pub struct Worker {
     pub(super) told: Told,
     /// Result of a call that ran on a lane: what the next `call` returns.
     pub(super) ready: Option<LaneResult>,
+    /// The value of the command being executed, if it is in the store already.
+    pub(super) uploaded: Option<Uploaded>,
+    /// Hashes of keys that are going to be asked for.
+    pub(super) ahead: Ahead,
 }
 
 /// A command of a batch.
@@ -69,6 +75,8 @@ impl Worker {
             reply: Vec::new(),
             told: Told::default(),
             ready: None,
+            uploaded: None,
+            ahead: Ahead::new(),
             counters,
             shared,
         }
@@ -89,10 +97,14 @@ impl Worker {
         {
             return progress;
         }
-        let skipped = usize::try_from(connection.swallow)
-            .unwrap_or(usize::MAX)
-            .min(input.len());
-        connection.swallow -= skipped as u64;
+        let mut skipped = 0;
+        if connection.upload.is_some() {
+            match self.go_on(connection, input, 0, out) {
+                Ok(at) => skipped = at,
+                Err(progress) => return progress,
+            }
+        }
+        skipped = connection.skip(connection.swallow, input, skipped);
         if connection.swallow > 0 || skipped == input.len() {
             let needed = usize::try_from(connection.swallow)
                 .unwrap_or(usize::MAX)
@@ -169,6 +181,24 @@ impl Worker {
                         needed,
                     };
                 }
+                Some(Parsed::Announced {
+                    command,
+                    consumed,
+                    len,
+                }) => {
+                    let front = &input[at..at + consumed];
+                    if !self.begin_text(connection, &command, front, len) {
+                        let needed = consumed + len + BLOCK_END.len();
+                        return Progress::Read {
+                            consumed: at,
+                            needed,
+                        };
+                    }
+                    match self.go_on(connection, input, at + consumed, out) {
+                        Ok(next) => at = next,
+                        Err(progress) => return progress,
+                    }
+                }
                 Some(Parsed::Error(refusal)) => {
                     out.extend_from_slice(refusal.reply.as_bytes());
                     at += refusal.consumed;
@@ -203,10 +233,11 @@ impl Worker {
     }
 
     /// The key of a command that has one, and where it leads.
-    #[inline]
+    // Always: its result is long, and would be waited for on its way through memory.
+    #[inline(always)]
     fn aim<'a>(&mut self, command: &Command<'a>) -> Option<(&'a [u8], Target<'a>)> {
         let key = match command {
-            Command::Get(get) => get.only_key()?,
+            Command::Get(get) => get.only?,
             Command::Store(store) => store.key,
             Command::Arith(arith) => {
                 return Some((arith.key, Target::Item(self.shared.store.key(arith.key))));

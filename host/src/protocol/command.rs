@@ -18,6 +18,15 @@ pub enum Parsed<'a> {
         /// Bytes it took, data block included.
         consumed: usize,
     },
+    /// A command whose large data block is not all there. It may be taken as it comes, or read like [`Parsed::Incomplete`].
+    Announced {
+        /// What is asked, its value left empty.
+        command: Command<'a>,
+        /// Bytes up to the data block.
+        consumed: usize,
+        /// Length of the data block without its line end.
+        len: usize,
+    },
     /// Bytes that are no command, already answered by the parser.
     Error(Refusal),
     /// A well-formed store command whose value is over the limit.
@@ -162,6 +171,8 @@ pub enum Command<'a> {
 pub struct Get<'a> {
     /// At least one key, each within the limits.
     pub keys: Tokens<'a>,
+    /// The key, when it is known to be the only one.
+    pub only: Option<&'a [u8]>,
     /// Show the CAS (`gets`, `gats`).
     pub cas: bool,
     /// New exptime for every item found (`gat`, `gats`).
@@ -177,14 +188,6 @@ impl<'a> Get<'a> {
             (Some(_), false) => "gat",
             (Some(_), true) => "gats",
         }
-    }
-
-    /// The key, when it is the only one.
-    #[inline]
-    pub fn only_key(&self) -> Option<&'a [u8]> {
-        let mut keys = self.keys;
-        let key = keys.next()?;
-        keys.rest().is_empty().then_some(key)
     }
 }
 

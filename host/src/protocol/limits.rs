@@ -18,15 +18,18 @@ pub struct Limits {
     pub get_line_bytes_max: usize,
     /// Longest value in bytes; a longer one is [`Parsed::TooLarge`](super::Parsed::TooLarge).
     pub value_bytes_max: usize,
+    /// A data block of so many bytes that has not come yet is announced: [`Parsed::Announced`](super::Parsed::Announced).
+    pub announced_bytes_min: usize,
 }
 
 impl Default for Limits {
-    /// The limits of a server started without options.
+    /// The limits of a server started without options, for callers that take data blocks as a whole.
     fn default() -> Self {
         Limits {
             line_bytes_max: 2048,
             get_line_bytes_max: 1 << 20,
             value_bytes_max: 1 << 20,
+            announced_bytes_min: usize::MAX,
         }
     }
 }

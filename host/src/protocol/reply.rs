@@ -26,6 +26,8 @@ pub const RESET: &str = "RESET\r\n";
 pub const ERROR: &str = "ERROR\r\n";
 /// Known command, senseless arguments.
 pub const BAD_FORMAT: &str = "CLIENT_ERROR bad command line format\r\n";
+/// A data block that does not end where its length says.
+pub const BAD_CHUNK: &str = "CLIENT_ERROR bad data chunk\r\n";
 /// Answer to `mn`.
 pub const MN: &str = "MN\r\n";
 /// End of `mgdump`, and a miss of `me`.
@@ -80,9 +82,14 @@ pub fn number_line(out: &mut Vec<u8>, n: u64) {
 pub fn value_header(out: &mut Vec<u8>, key: &[u8], flags: u32, len: usize, cas: Option<u64>) {
     out.extend_from_slice(b"VALUE ");
     out.extend_from_slice(key);
-    out.push(b' ');
-    number(out, flags);
-    out.push(b' ');
+    // Nearly always.
+    if flags == 0 {
+        out.extend_from_slice(b" 0 ");
+    } else {
+        out.push(b' ');
+        number(out, flags);
+        out.push(b' ');
+    }
     number(out, len);
     if let Some(cas) = cas {
         out.push(b' ');

@@ -4,6 +4,8 @@
 //! argument of a function that takes the rest as one, or in the data block of a storage command.
 //! Empty parts in the middle count, an empty last part does not: `set:put:k:` has no argument.
 
+use super::find_byte;
+
 /// A key with at least a type and a function. Whether they exist is the registry's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VirtualKey<'a> {
@@ -18,7 +20,8 @@ pub struct VirtualKey<'a> {
 
 impl<'a> VirtualKey<'a> {
     /// Splits a key; `None` when it names no type and function, or is longer than any key can be.
-    #[inline]
+    // Always: what it returns is put together in other pieces than it is read in, which would be waited for.
+    #[inline(always)]
     pub fn parse(key: &'a [u8]) -> Option<Self> {
         u16::try_from(key.len()).ok()?;
         // Most keys end here, at one search for a colon.
@@ -110,11 +113,12 @@ impl<'a> Iterator for Args<'a> {
     }
 }
 
-/// Index of the first colon at or behind `from`. Parts are short: a plain walk beats a vector search.
+/// Index of the first colon at or behind `from`.
 #[inline]
 fn colon(bytes: &[u8], from: usize) -> Option<usize> {
-    let at = bytes.get(from..)?.iter().position(|&b| b == b':')?;
-    Some(from + at)
+    let rest = bytes.get(from..)?;
+    let at = find_byte(rest, b':');
+    (at < rest.len()).then_some(from + at)
 }
 
 #[cfg(test)]

@@ -1,11 +1,8 @@
-//! One wasmtime engine for the process, and the thread that makes time pass for its guests.
+//! One wasmtime engine for the process, with the time of its guests.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -13,9 +10,7 @@ use wasmtime::{
 };
 
 use super::limits::{LINEAR_MEMORY_BYTES_CAP, TABLE_ELEMENTS_CAP};
-
-/// How long a tick is. Deadlines have this resolution.
-pub const TICK_MS: u64 = 1;
+use super::ticker::{LINGER_MS, Ticker};
 
 /// Native stack a guest may take, in bytes. Worker threads have 2 MiB; running out of thread stack aborts the process.
 const WASM_STACK_BYTES: usize = 512 * 1024;
@@ -95,7 +90,7 @@ impl Engine {
                 wasmtime::Engine::new(&config).map_err(|e| anyhow::anyhow!("{e:#}"))?
             }
         };
-        let ticker = Arc::new(Ticker::start(wasm.clone())?);
+        let ticker = Arc::new(start_ticker(wasm.clone())?);
         Ok(Engine {
             wasm,
             ticker,
@@ -108,9 +103,15 @@ impl Engine {
         &self.warnings
     }
 
-    /// Milliseconds the ticker has counted: a clock of 1 ms that costs nothing to read, and may run a little slow.
+    /// Milliseconds the ticker has counted: a clock of 1 ms that costs nothing to read, and may run a little slow. It
+    /// stands still while nobody calls.
     pub fn ticks_ms(&self) -> u64 {
-        self.ticker.shared.ticks.load(Ordering::Relaxed)
+        self.ticker.ticks_ms()
+    }
+
+    /// Has the clock go on for so many milliseconds, for a deadline that ends within them; gives the time.
+    pub(super) fn tick_for(&self, ms: u64) -> u64 {
+        self.ticker.tick_for(ms)
     }
 }
 
@@ -120,6 +121,10 @@ impl std::fmt::Debug for Engine {
             .field("ticks_ms", &self.ticks_ms())
             .finish_non_exhaustive()
     }
+}
+
+fn start_ticker(engine: wasmtime::Engine) -> std::io::Result<Ticker> {
+    Ticker::start(LINGER_MS, move || engine.increment_epoch())
 }
 
 fn config() -> Config {
@@ -160,52 +165,6 @@ fn open_cache(directory: PathBuf) -> anyhow::Result<Cache> {
     Cache::new(config).map_err(|e| anyhow::anyhow!("{e:#}"))
 }
 
-/// Advances the epoch once a millisecond.
-///
-/// A thread of its own: a timer of the workers' runtime would stand still while a guest holds the worker.
-/// It does not catch up after it was starved itself, so on a loaded machine a deadline is longer, never shorter.
-struct Ticker {
-    shared: Arc<TickerShared>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct TickerShared {
-    ticks: AtomicU64,
-    stop: AtomicBool,
-}
-
-impl Ticker {
-    fn start(engine: wasmtime::Engine) -> std::io::Result<Ticker> {
-        let shared = Arc::new(TickerShared::default());
-        let seen = Arc::clone(&shared);
-        let thread = thread::Builder::new()
-            .name("wasm-ticker".to_owned())
-            .stack_size(128 * 1024)
-            .spawn(move || {
-                while !seen.stop.load(Ordering::Relaxed) {
-                    thread::park_timeout(Duration::from_millis(TICK_MS));
-                    engine.increment_epoch();
-                    seen.ticks.fetch_add(TICK_MS, Ordering::Relaxed);
-                }
-            })?;
-        Ok(Ticker {
-            shared,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            let _ = thread.join();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,18 +198,15 @@ mod tests {
     }
 
     #[test]
-    fn time_passes_and_the_ticker_ends_with_the_engine() {
+    fn time_passes_for_whoever_asks() {
         let engine = Engine::new(&EngineOptions {
             instances_max: 2,
             cache_directory: None,
         })
         .unwrap();
-        let shared = Arc::clone(&engine.ticker.shared);
-        while engine.ticks_ms() < 3 {
-            thread::yield_now();
+        let start_ms = engine.tick_for(10);
+        while engine.ticks_ms() < start_ms + 10 {
+            std::thread::yield_now();
         }
-        drop(engine);
-        // The thread was joined: nobody else holds its state any more.
-        assert_eq!(Arc::strong_count(&shared), 1);
     }
 }

@@ -6,6 +6,7 @@
 use cacheismo_abi::ABSENT;
 use wasmtime::{Caller, Linker};
 
+use super::engine::Engine;
 use super::state::{CallState, Guest};
 use super::world::{Handle, Stop, World};
 
@@ -20,14 +21,14 @@ mod surroundings;
 pub(super) struct Ended;
 
 /// A linker with every host function.
-pub(super) fn linker<W: World>(engine: &wasmtime::Engine) -> Linker<CallState<W>> {
-    let mut linker = Linker::new(engine);
+pub(super) fn linker<W: World>(engine: &Engine) -> Linker<CallState<W>> {
+    let mut linker = Linker::new(&engine.wasm);
     objects::objects(&mut linker)
         .and_then(|()| objects::values(&mut linker))
         .and_then(|()| fields::fields(&mut linker))
         .and_then(|()| surroundings::surroundings(&mut linker))
         .and_then(|()| items::items(&mut linker))
-        .and_then(|()| items::peers(&mut linker))
+        .and_then(|()| items::peers(&mut linker, engine.clone()))
         .and_then(|()| super::lua::add_to_linker(&mut linker))
         .expect("no name is defined twice");
     linker

@@ -64,7 +64,7 @@ impl<W: World> Instances<W> {
         Instances {
             engine: registry.engine().clone(),
             types: registry.reader(),
-            linker: imports::linker(&registry.engine().wasm),
+            linker: imports::linker(registry.engine()),
             log,
             slots: Vec::new(),
         }
@@ -110,7 +110,7 @@ impl<W: World> Instances<W> {
             slot.tally.note(Ending::Error);
             return (world, Err(error));
         }
-        let world = match slot.warm_up(object, &self.linker, &self.log, world) {
+        let world = match slot.warm_up(object, &self.engine, &self.linker, &self.log, world) {
             Ok(world) => world,
             Err((world, error)) => {
                 slot.tally.note(Ending::Error);
@@ -121,7 +121,7 @@ impl<W: World> Instances<W> {
 
         let timing = slot.tally.timing();
         let start = timing.map(|_| Instant::now());
-        let start_ms = self.engine.ticks_ms();
+        let start_ms = self.engine.tick_for(object.limits().deadline_ms);
         let taken = args.len().min(callable.most.saturating_add(1));
         let call = Call {
             function: usize::from(callable.run_by),
@@ -135,32 +135,16 @@ impl<W: World> Instances<W> {
         let ticks_ms = self.engine.ticks_ms() - start_ms;
         let ending = Ending::of(&result);
         slot.tally.note(ending);
-        let after = After {
-            object,
-            callable,
-            number,
-            log: &*self.log,
-            engine: &self.engine,
-        };
-        let ns = start.map(|start| start.elapsed().as_nanos() as u64);
-        if ticks_ms >= LASTING_TICKS_MS {
-            // Every lasting call is timed, to the tick at least: it stands for itself only.
-            let ns = ns.unwrap_or(ticks_ms * 1_000_000);
-            after.note_time(slot, ns, 1);
-            after.log_if_slow(ns);
-        } else if let (Some(ns), Some(calls)) = (ns, timing) {
-            after.note_time(slot, ns, calls);
-        }
-        if let Err(error) = &result {
-            after.note_error(error, ending);
-            if matches!(error, CallError::NeedsLane) {
-                // It would come to the same point each time, and each time cost the instance.
-                callable
-                    .pace
-                    .on_lane
-                    .store(true, std::sync::atomic::Ordering::Relaxed);
-                slot.gauges[number] = Gauge::default();
-            }
+        if start.is_some() || ticks_ms >= LASTING_TICKS_MS || result.is_err() {
+            let after = After {
+                object,
+                callable,
+                number,
+                log: &*self.log,
+                engine: &self.engine,
+            };
+            let ns = start.map(|start| start.elapsed().as_nanos() as u64);
+            after.note(slot, ticks_ms, ns.zip(timing), result.as_ref().err());
         }
         slot.settle(object, result.is_err());
         (world, result)
@@ -178,7 +162,7 @@ impl<W: World> Instances<W> {
     ) -> (Box<W>, Result<(), CallError>) {
         let object = self.types.types().of(function);
         let slot = Slot::of(&mut self.slots, function.slot, object);
-        match slot.warm_up(object, &self.linker, &self.log, world) {
+        match slot.warm_up(object, &self.engine, &self.linker, &self.log, world) {
             Ok(world) => (world, Ok(())),
             Err((world, error)) => (world, Err(error)),
         }
@@ -208,7 +192,7 @@ fn refuse(
     if args.len() <= callable.required {
         return Some(CallError::Usage(callable.function.usage(&object.name)));
     }
-    let for_ms = callable.pace.paused_for_ms(|| engine.ticks_ms())?;
+    let for_ms = callable.pace.paused_for_ms(|| engine.tick_for(0))?;
     Some(CallError::Paused {
         for_ms,
         stops: STOPS,
@@ -255,6 +239,7 @@ impl<W: World> Slot<W> {
     fn warm_up(
         &mut self,
         object: &ObjectType,
+        engine: &Engine,
         linker: &Linker<CallState<W>>,
         log: &Arc<dyn Log>,
         world: Box<W>,
@@ -268,7 +253,10 @@ impl<W: World> Slot<W> {
             return Err((world, error));
         }
         match &object.setup {
-            Some(arguments) if !arguments.is_empty() => self.set_up(object, arguments, world),
+            Some(arguments) if !arguments.is_empty() => {
+                engine.tick_for(SETUP_MS_MAX);
+                self.set_up(object, arguments, world)
+            }
             _ => Ok(world),
         }
     }
@@ -370,6 +358,33 @@ struct After<'a> {
 }
 
 impl After<'_> {
+    /// After a call that was timed, lasted or failed. `timed` are nanoseconds, and for how many calls they stand.
+    #[inline(never)]
+    fn note<W: World>(
+        &self,
+        slot: &mut Slot<W>,
+        ticks_ms: u64,
+        timed: Option<(u64, u64)>,
+        error: Option<&CallError>,
+    ) {
+        if ticks_ms >= LASTING_TICKS_MS {
+            // Every lasting call is timed, to the tick at least: it stands for itself only.
+            let ns = timed.map_or(ticks_ms * 1_000_000, |(ns, _)| ns);
+            self.note_time(slot, ns, 1);
+            self.log_if_slow(ns);
+        } else if let Some((ns, calls)) = timed {
+            self.note_time(slot, ns, calls);
+        }
+        let Some(error) = error else { return };
+        self.note_error(error);
+        if matches!(error, CallError::NeedsLane) {
+            // It would come to the same point each time, and each time cost the instance.
+            let on_lane = &self.callable.pace.on_lane;
+            on_lane.store(true, std::sync::atomic::Ordering::Relaxed);
+            slot.gauges[self.number] = Gauge::default();
+        }
+    }
+
     fn note_time<W: World>(&self, slot: &mut Slot<W>, ns: u64, calls: u64) {
         slot.tally.note_time(ns, calls);
         let on_lane = &self.callable.pace.on_lane;
@@ -399,13 +414,13 @@ impl After<'_> {
     }
 
     #[cold]
-    fn note_error(&self, error: &CallError, ending: Ending) {
+    fn note_error(&self, error: &CallError) {
         if let CallError::Trap(trap) = error {
             self.say(level::ERROR, || {
                 format!("{trap}, in {}", trap.frames.join(" < "))
             });
         }
-        let stopped = matches!(ending, Ending::Trap | Ending::Deadline);
+        let stopped = matches!(error, CallError::Trap(_) | CallError::Deadline { .. });
         if stopped && self.callable.pace.note_stop(self.engine.ticks_ms()) {
             self.say(level::WARN, || {
                 format!("is paused after {STOPS} traps or deadline stops")

@@ -28,9 +28,10 @@ mod registry;
 mod sections;
 mod state;
 mod tally;
+mod ticker;
 mod world;
 
-pub use engine::{Engine, EngineOptions, TICK_MS};
+pub use engine::{Engine, EngineOptions};
 pub use error::{CallError, LoadError, Refusal, TEXT_BYTES_MAX, Trap, one_line};
 pub use instances::{Instances, SETUP_MS_MAX};
 pub use limits::{Budget, LINEAR_MEMORY_BYTES_CAP, Limits, LimitsTable, TABLE_ELEMENTS_CAP};

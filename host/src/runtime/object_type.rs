@@ -118,22 +118,21 @@ impl ObjectType {
         &self.limits
     }
 
+    #[inline]
+    fn callable(&self, function: FunctionRef) -> Option<&Callable> {
+        self.functions.get(function.function as usize)?.as_ref()
+    }
+
     /// What the metadata says of a function; `None` when a reload dropped it.
+    #[inline]
     pub fn function(&self, function: FunctionRef) -> Option<&Function> {
-        Some(
-            &self
-                .functions
-                .get(function.function as usize)?
-                .as_ref()?
-                .function,
-        )
+        self.callable(function).map(|callable| &callable.function)
     }
 
     /// Calls of this function take long: run them on a lane, with [`Budget::Full`](super::Budget::Full).
+    #[inline]
     pub fn wants_lane(&self, function: FunctionRef) -> bool {
-        let callable = self.functions.get(function.function as usize);
-        callable
-            .and_then(Option::as_ref)
+        self.callable(function)
             .is_some_and(|c| c.pace.on_lane.load(Relaxed))
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use arrayvec::ArrayVec;
 
 use super::engine::Engine;
 use super::error::{LoadError, Refusal};
@@ -28,6 +29,8 @@ type Calls = HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState>;
 /// All object types, as they were at one moment.
 #[derive(Debug, Default)]
 pub struct Types {
+    /// How many there were before these.
+    number: u64,
     slots: Vec<Arc<ObjectType>>,
     by_name: Names,
     /// By `type:function`, as a virtual key begins.
@@ -37,8 +40,7 @@ pub struct Types {
 }
 
 impl Types {
-    /// The function that `type:function` names. Asked for every key with a `:` in it.
-    #[inline]
+    /// The function that `type:function` names.
     pub fn find(&self, call: &[u8]) -> Option<FunctionRef> {
         self.calls.get(call).copied()
     }
@@ -121,7 +123,7 @@ impl Registry {
 
     /// A reader for one thread.
     pub fn reader(&self) -> TypesReader {
-        TypesReader(arc_swap::Cache::new(Arc::clone(&self.types)))
+        TypesReader::new(&self.types)
     }
 
     /// Loads what can be loaded, and returns what was refused.
@@ -220,6 +222,7 @@ impl Registry {
         }
         let calls = calls(&slots, &by_name);
         self.types.store(Arc::new(Types {
+            number: before.number + 1,
             slots,
             by_name,
             calls,
@@ -243,12 +246,55 @@ fn calls(slots: &[Arc<ObjectType>], by_name: &Names) -> Calls {
 
 /// One thread's view of the types: follows the registry, at the cost of one load per look.
 #[derive(Clone)]
-pub struct TypesReader(arc_swap::Cache<Arc<ArcSwap<Types>>, Arc<Types>>);
+pub struct TypesReader {
+    types: arc_swap::Cache<Arc<ArcSwap<Types>>, Arc<Types>>,
+    recent: Option<Recent>,
+}
+
+/// What was found last, for clients that make the same call again and again.
+#[derive(Clone)]
+struct Recent {
+    /// The number of the types it was found in.
+    types: u64,
+    call: ArrayVec<u8, RECENT_BYTES_MAX>,
+    function: FunctionRef,
+}
+
+/// Longest `type:function` that is remembered.
+const RECENT_BYTES_MAX: usize = 48;
 
 impl TypesReader {
+    fn new(types: &Arc<ArcSwap<Types>>) -> TypesReader {
+        TypesReader {
+            types: arc_swap::Cache::new(Arc::clone(types)),
+            recent: None,
+        }
+    }
+
     /// The types of this moment.
     pub fn types(&mut self) -> &Arc<Types> {
-        self.0.load()
+        self.types.load()
+    }
+
+    /// The types of this moment, and what [`Types::find`] says. Asked for every key with a `:` in it.
+    #[inline]
+    pub fn find(&mut self, call: &[u8]) -> (&Types, Option<FunctionRef>) {
+        let types = self.types.load();
+        if let Some(recent) = &self.recent
+            && recent.types == types.number
+            && recent.call[..] == *call
+        {
+            return (types, Some(recent.function));
+        }
+        let function = types.find(call);
+        if let (Some(function), Ok(call)) = (function, ArrayVec::try_from(call)) {
+            self.recent = Some(Recent {
+                types: types.number,
+                call,
+                function,
+            });
+        }
+        (types, function)
     }
 }
 

@@ -152,12 +152,17 @@ impl Guest {
     }
 
     /// Appends to the reply.
-    pub(super) fn extend_reply(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+    #[inline]
+    pub(super) fn extend_reply<const N: usize>(&mut self, parts: &[&[u8]; N]) -> Result<(), Stop> {
         let so_far = self.reply.len() - self.reply_start;
-        if (so_far + bytes.len()) as u64 > self.limits.reply_bytes {
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        if (so_far + bytes) as u64 > self.limits.reply_bytes {
             return Err(exceeded(self.limits.reply_bytes, "reply bytes"));
         }
-        self.reply.extend_from_slice(bytes);
+        self.reply.reserve(bytes);
+        parts
+            .iter()
+            .for_each(|part| self.reply.extend_from_slice(part));
         Ok(())
     }
 }

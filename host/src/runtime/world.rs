@@ -40,9 +40,13 @@ pub trait World: Send + 'static {
     ) -> Result<Option<usize>, Stop>;
     /// Sets the opaque value.
     fn value_set(&mut self, h: Handle, value: &[u8]) -> Result<(), Stop>;
-    /// Copies what fits of the field's value into `out`; returns its full length.
-    fn field_get(&mut self, h: Handle, field: &[u8], out: &mut [u8])
-    -> Result<Option<usize>, Stop>;
+    /// Reads the field's value where it lies.
+    fn field<R>(
+        &mut self,
+        h: Handle,
+        field: &[u8],
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, Stop>;
     /// Sets a field; true when it is new.
     fn field_put(&mut self, h: Handle, field: &[u8], value: &[u8]) -> Result<bool, Stop>;
     /// Deletes a field; true when it was there.

@@ -74,6 +74,44 @@ impl Outputs {
     }
 }
 
+/// Input of connections that execute together. All is used up before a next group puts its own here.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    bytes: Vec<u8>,
+    complete: bool,
+}
+
+/// Where one connection's input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    start: usize,
+    end: usize,
+}
+
+impl Gathered {
+    /// Keeps `bytes` with those of the group; the first of a group finds those of the last one used up.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Place {
+        if std::mem::take(&mut self.complete) {
+            self.bytes.clear();
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        Place {
+            start,
+            end: self.bytes.len(),
+        }
+    }
+
+    /// The group is complete and executes now.
+    pub(super) fn complete(&mut self) {
+        self.complete = true;
+    }
+
+    pub(super) fn get(&self, place: Place) -> &[u8] {
+        &self.bytes[place.start..place.end]
+    }
+}
+
 /// The beginning of a command whose end hasn't come yet.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
@@ -202,6 +240,19 @@ mod tests {
         }
         spares.give(Vec::with_capacity(100 << 20));
         assert!(spares.bytes <= SPARE_BYTES_MAX);
+    }
+
+    #[test]
+    fn gathered_input_stays_until_the_next_group_comes() {
+        let mut gathered = Gathered::default();
+        for group in [&[b"get a\r\n".as_slice(), b"", b"get b"][..], &[b"x"]] {
+            let places: Vec<Place> = group.iter().map(|input| gathered.put(input)).collect();
+            gathered.complete();
+            for (input, place) in group.iter().zip(places) {
+                assert_eq!(gathered.get(place), *input);
+            }
+        }
+        assert_eq!(gathered.bytes, b"x");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The cache behind the sockets: where the two rooms meet.
 
+use std::io;
+use std::os::fd::BorrowedFd;
+
 use crate::cache::{Cache, Connection, LaneJob, LaneResult, Progress, Worker};
 
 use super::service::{Application, Service, Step};
@@ -35,10 +38,32 @@ impl Service for Worker {
         match Worker::execute(self, connection, input, out) {
             Progress::Read { consumed, needed } => Step::Read { consumed, needed },
             Progress::Write { consumed } => Step::Write { consumed },
+            Progress::Send { consumed, sent } => Step::Send {
+                consumed,
+                at: sent.at,
+                value: sent.value,
+            },
             Progress::Lane { consumed, job } => Step::Lane { consumed, job },
             Progress::Close { .. } => Step::Close,
             Progress::Watch { consumed, streams } => Step::Watch { consumed, streams },
         }
+    }
+
+    #[inline]
+    fn is_filling(connection: &Connection) -> bool {
+        connection.is_filling()
+    }
+
+    fn fill_from(connection: &mut Connection, file: BorrowedFd<'_>) -> io::Result<Option<usize>> {
+        connection.fill_from(file)
+    }
+
+    fn look_ahead(&mut self, connection: &Connection, input: &[u8]) -> bool {
+        Worker::look_ahead(self, connection, input)
+    }
+
+    fn fetch_ahead(&mut self) {
+        Worker::fetch_ahead(self);
     }
 
     fn run(job: Box<LaneJob>) -> LaneResult {

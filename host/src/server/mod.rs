@@ -23,7 +23,9 @@ mod run;
 mod service;
 mod session;
 mod shard;
+mod socket;
 mod tls;
+mod turns;
 mod udp;
 mod worker;
 

@@ -1,5 +1,10 @@
 //! What the server asks of the room behind it, so that sockets can be tested without a cache.
 
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use bytes::Buf;
+
 /// What all workers share.
 pub trait Application: Send + Sync + 'static {
     /// One worker's part. It stays on its thread.
@@ -34,6 +39,30 @@ pub trait Service: 'static {
         out: &mut Vec<u8>,
     ) -> Step<Self::Job>;
 
+    /// True while the connection has a place for what comes: try [`Service::fill_from`] first.
+    fn is_filling(_connection: &Self::Connection) -> bool {
+        false
+    }
+
+    /// Reads from a file straight to that place, then `execute` goes on. `None`: there is no place; read as always.
+    ///
+    /// # Errors
+    /// Those of the file, also that there is nothing to read now.
+    fn fill_from(
+        _connection: &mut Self::Connection,
+        _file: BorrowedFd<'_>,
+    ) -> io::Result<Option<usize>> {
+        Ok(None)
+    }
+
+    /// Looks at input that is to be executed a little later. True when that gives time to fetch what it will need.
+    fn look_ahead(&mut self, _connection: &Self::Connection, _input: &[u8]) -> bool {
+        false
+    }
+
+    /// Fetches what all input looked at since the last time will need.
+    fn fetch_ahead(&mut self) {}
+
     /// Runs a job, on a lane thread.
     fn run(job: Self::Job) -> Self::Outcome;
 
@@ -42,7 +71,6 @@ pub trait Service: 'static {
 }
 
 /// Where a connection stands after `execute`. `consumed` bytes of the input are done with.
-#[derive(Debug)]
 pub enum Step<Job> {
     /// Read more; it makes sense to come again with at least `needed` bytes of which the rest is the beginning.
     Read {
@@ -55,6 +83,15 @@ pub enum Step<Job> {
     Write {
         /// Bytes done with.
         consumed: usize,
+    },
+    /// Write the output with a value put in, then come again with the rest of the input, be it empty.
+    Send {
+        /// Bytes done with.
+        consumed: usize,
+        /// Bytes of the output before the value.
+        at: usize,
+        /// The value, which nobody has copied.
+        value: Box<dyn Buf>,
     },
     /// Have the job run, hand in its outcome, then come again with the rest of the input, be it empty.
     Lane {

@@ -4,26 +4,28 @@
 //! buffer, answers to the worker's output buffer, and both are empty again before another task runs.
 
 mod gate;
+mod input;
+mod output;
 mod watching;
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use bytes::Buf;
 use tokio::sync::oneshot;
 
 use super::acceptor::Admission;
-use super::buffers::Rest;
+use super::buffers::{Place, Rest};
 use super::link::{Link, Wish};
 use super::service::{Service, Step};
 use super::shard::{CloseReason, Shard};
+use super::socket::Socket;
 use crate::stats::ConnectionState;
+use input::{Source, poll_read};
 
-/// Answers of so many bytes wait for those of other connections: more than one small value, less than a socket takes.
-const DEFERRED_BYTES: std::ops::Range<usize> = 512..64 << 10;
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
 
@@ -53,25 +55,17 @@ enum Gate {
     Open,
 }
 
-/// Where the input is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    /// In the worker's read buffer.
-    Shared,
-    /// In the connection's own.
-    Rest,
-}
-
 /// What to do between two executions.
 enum Turn<Job> {
     Read { needed: usize },
     Write,
+    Send(usize, Box<dyn Buf>),
     Lane(Job),
     Close,
     Watch(Vec<u8>),
 }
 
-impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
+impl<S: Service, T: Socket> Session<S, T> {
     pub(super) fn new(shard: Rc<Shard<S>>, stream: T, link: Link, admission: Admission) -> Self {
         let link = Rc::new(link);
         shard.register(&link);
@@ -105,8 +99,12 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
             self.shard.counters.read(received);
             self.link.entry.set_active(self.shard.now_s());
             if self.is_short(source, needed)? {
+                if source == Source::Rest {
+                    tokio::task::yield_now().await;
+                }
                 continue;
             }
+            let source = self.gather(source).await;
             match self.answer(source).await? {
                 Some(more) => needed = more,
                 None => return self.close().await,
@@ -117,73 +115,12 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         }
     }
 
-    /// Waits for input. 0 bytes are the end.
-    ///
-    /// A short rest is put in front of it in the worker's buffer; a long one gets it appended, so that the bytes
-    /// of a big value are copied once.
-    async fn receive(&mut self, needed: usize) -> io::Result<(usize, Source)> {
-        let Session {
-            shard,
-            stream,
-            link,
-            rest,
-            ..
-        } = self;
-        let source = match rest.len() {
-            0 => Source::Shared,
-            len if len.max(needed) <= shard.turn_bytes / 2 => Source::Shared,
-            _ => Source::Rest,
-        };
-        let received = poll_fn(|context| {
-            if link.wish() == Wish::Leave {
-                return Poll::Ready(Ok(0));
-            }
-            let polled = match source {
-                Source::Shared => {
-                    let mut input = shard.fresh_input();
-                    input.extend_from_slice(rest.bytes());
-                    poll_read(stream, context, &mut input)
-                }
-                Source::Rest => poll_read(stream, context, rest.room(needed)),
-            };
-            match polled {
-                Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok(0)),
-                Poll::Pending => {
-                    link.sleeps(context);
-                    Poll::Pending
-                }
-                ready => ready,
-            }
-        })
-        .await?;
-        if source == Source::Shared && received > 0 {
-            rest.consume(rest.len(), &mut shard.spares.borrow_mut());
-        }
-        Ok((received, source))
-    }
-
-    /// Whether it makes no sense yet to execute what has come; it is kept then.
-    fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
-        if source == Source::Rest {
-            if self.rest.len() > self.shard.input_bytes_max {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            return Ok(self.rest.len() < needed);
-        }
-        let input = self.shard.input.borrow();
-        let short = input.len() < needed;
-        if short {
-            self.rest
-                .keep(&input, needed, &mut self.shard.spares.borrow_mut());
-        }
-        Ok(short)
-    }
-
     /// Executes what has come and writes the answers. `None`: close. Otherwise the length to read up to.
     async fn answer(&mut self, source: Source) -> io::Result<Option<usize>> {
         let mut turn = match source {
             Source::Shared => self.execute_shared(),
-            Source::Rest => self.execute_rest(),
+            Source::Rest | Source::Placed => self.execute_rest(),
+            Source::Gathered(place) => self.execute_gathered(place),
         };
         loop {
             match turn {
@@ -193,6 +130,10 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
                 }
                 Turn::Write => {
                     self.flush().await?;
+                    self.give_way().await;
+                }
+                Turn::Send(at, value) => {
+                    self.flush_around(at, value).await?;
                     self.give_way().await;
                 }
                 Turn::Lane(job) => self.call(job).await?,
@@ -213,17 +154,25 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
     /// Executes what is in the worker's read buffer and keeps what is left of it.
     fn execute_shared(&mut self) -> Turn<S::Job> {
         let input = self.shard.input.take();
-        let (consumed, turn) = self.execute(&input);
+        let turn = self.execute_and_keep(&input);
+        self.shard.input.replace(input);
+        turn
+    }
+
+    fn execute_gathered(&mut self, place: Place) -> Turn<S::Job> {
+        let shard = Rc::clone(&self.shard);
+        let gathered = shard.gathered.borrow();
+        self.execute_and_keep(gathered.get(place))
+    }
+
+    fn execute_and_keep(&mut self, input: &[u8]) -> Turn<S::Job> {
+        let (consumed, turn) = self.execute(input);
         let needed = match turn {
             Turn::Read { needed } => needed,
             _ => 0,
         };
-        self.rest.keep(
-            &input[consumed..],
-            needed,
-            &mut self.shard.spares.borrow_mut(),
-        );
-        self.shard.input.replace(input);
+        let mut spares = self.shard.spares.borrow_mut();
+        self.rest.keep(&input[consumed..], needed, &mut spares);
         turn
     }
 
@@ -252,6 +201,11 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
         match service.execute(&mut self.state, &input[opened..], &mut out) {
             Step::Read { consumed, needed } => (opened + consumed, Turn::Read { needed }),
             Step::Write { consumed } => (opened + consumed, Turn::Write),
+            Step::Send {
+                consumed,
+                at,
+                value,
+            } => (opened + consumed, Turn::Send(at, value)),
             Step::Lane { consumed, job } => (opened + consumed, Turn::Lane(job)),
             Step::Close => (input.len(), Turn::Close),
             Step::Watch { consumed, streams } => (opened + consumed, Turn::Watch(streams)),
@@ -278,64 +232,6 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
             .borrow_mut()
             .resume(&mut self.state, outcome);
         Ok(())
-    }
-
-    /// Writes the worker's output buffer; answers to a pipeline together with those of all connections that have input
-    /// now. A client on another core is woken once then and finds work for long, not anew by each write.
-    async fn flush_with_others(&mut self) -> io::Result<()> {
-        if !DEFERRED_BYTES.contains(&self.shard.output().len()) {
-            return self.flush().await;
-        }
-        let out = self.shard.take_output();
-        tokio::task::yield_now().await;
-        self.write_buffer(out).await
-    }
-
-    /// Writes the worker's output buffer.
-    async fn flush(&mut self) -> io::Result<()> {
-        if self.shard.output().is_empty() {
-            return Ok(());
-        }
-        let out = self.shard.take_output();
-        self.write_buffer(out).await
-    }
-
-    async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
-        let result = self.write(&out).await;
-        self.shard.return_output(out);
-        result
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Session {
-            shard,
-            stream,
-            link,
-            ..
-        } = self;
-        let mut written = 0;
-        let result = poll_fn(|context| {
-            while written < bytes.len() {
-                match Pin::new(&mut *stream).poll_write(context, &bytes[written..]) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Poll::Ready(Ok(n)) => written += n,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending if link.wish() == Wish::Leave => {
-                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                    }
-                    Poll::Pending => {
-                        link.entry.set_state(ConnectionState::Writing);
-                        link.sleeps(context);
-                        return Poll::Pending;
-                    }
-                }
-            }
-            Pin::new(&mut *stream).poll_flush(context)
-        })
-        .await;
-        shard.counters.wrote(written);
-        link.entry.set_state(ConnectionState::Waiting);
-        result
     }
 
     /// Lets the worker's other connections have their turn.
@@ -373,15 +269,6 @@ impl<S: Service, T> Drop for Session<S, T> {
         self.shard.process.closed(&self.link.entry, reason);
         self.shard.unregister(&self.link);
     }
-}
-
-/// Reads into the spare capacity of `buffer`.
-fn poll_read<T: AsyncRead + Unpin>(
-    stream: &mut T,
-    context: &mut Context<'_>,
-    buffer: &mut Vec<u8>,
-) -> Poll<io::Result<usize>> {
-    pin!(stream.read_buf(buffer)).poll(context)
 }
 
 #[cfg(test)]

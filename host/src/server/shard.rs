@@ -8,12 +8,13 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::auth::Passwords;
-use super::buffers::{Outputs, Spares};
+use super::buffers::{Gathered, Outputs, Spares};
 use super::lanes::Lanes;
 use super::link::{Link, Wish};
 use super::options::ServerConfig;
 use super::service::Service;
 use super::tls::Tls;
+use super::turns::Turns;
 use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, WorkerCounters};
 
 /// Input read at one go for each request of `-R`: 20 make 64 KiB.
@@ -80,6 +81,9 @@ pub(super) struct Shard<S: Service> {
     /// Where connections without a rest read to. Between a read and the execution of what it brought, no other
     /// task runs, so one buffer does for all.
     pub(super) input: RefCell<Vec<u8>>,
+    /// What was read by connections that let others read before they execute.
+    pub(super) gathered: RefCell<Gathered>,
+    pub(super) turns: Turns,
     output: RefCell<Vec<u8>>,
     outputs: RefCell<Outputs>,
     pub(super) spares: RefCell<Spares>,
@@ -102,6 +106,8 @@ impl<S: Service> Shard<S> {
         Shard {
             service: RefCell::new(service),
             input: RefCell::default(),
+            gathered: RefCell::default(),
+            turns: Turns::default(),
             output: RefCell::default(),
             outputs: RefCell::default(),
             spares: RefCell::default(),

@@ -1,12 +1,14 @@
 //! Real sockets in front of a service that is no cache: what the server promises whatever is behind it.
 //!
-//! The service knows lines: `echo <text>`, `big <n>` (n bytes of answer), `lane <text>` (answered by a lane
-//! thread), `data <n>` (takes n bytes and answers their sum), `panic`, `watch`, `quit`.
+//! The service knows lines: `echo <text>`, `big <n>` (n bytes of answer), `send <n>` (n bytes in parts that are not in
+//! the output, between brackets), `lane <text>` (answered by a lane thread), `data <n>` (takes n bytes and answers their sum), `panic`, `watch`, `quit`.
 
-use std::io::{Read, Write};
+use std::io::{Cursor, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use bytes::Buf;
 
 use super::options::{Config, Request, parse};
 use super::{Application, Control, Listeners, Service, Step, Surroundings, serve};
@@ -37,6 +39,29 @@ pub(super) struct EchoConnection {
     /// Answer bytes still to be made.
     big: usize,
     outcome: Option<String>,
+}
+
+/// Letters in parts, each shorter than the one before.
+fn parts(len: usize) -> Box<dyn Buf> {
+    let first = len.min(len / 3 + 1);
+    if first == len {
+        return Box::new(Cursor::new(letters(len)));
+    }
+    let rest = parts(len - first);
+    Box::new(Buf::chain(Cursor::new(letters(first)), rest))
+}
+
+fn letters(len: usize) -> Vec<u8> {
+    (0..len).map(|i| b'a' + (i % 26) as u8).collect()
+}
+
+/// What `send` answers.
+fn sent(len: usize) -> Vec<u8> {
+    let mut bytes = vec![b'<'];
+    bytes.resize(1 + len, 0);
+    parts(len).copy_to_slice(&mut bytes[1..]);
+    bytes.extend_from_slice(b">\r\n");
+    bytes
 }
 
 impl Service for EchoService {
@@ -75,6 +100,14 @@ impl Service for EchoService {
             match word {
                 "echo" => out.extend_from_slice(format!("{rest}\r\n").as_bytes()),
                 "big" => connection.big = rest.parse().expect("a number"),
+                "send" => {
+                    out.extend_from_slice(b"<>\r\n");
+                    return Step::Send {
+                        consumed: line_end,
+                        at: out.len() - 3,
+                        value: parts(rest.parse().expect("a number")),
+                    };
+                }
                 "lane" => {
                     return Step::Lane {
                         consumed: line_end,
@@ -106,6 +139,10 @@ impl Service for EchoService {
             }
             at = line_end;
         }
+    }
+
+    fn look_ahead(&mut self, _: &EchoConnection, _: &[u8]) -> bool {
+        true
     }
 
     fn run(job: String) -> String {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use bytes::BufMut;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
@@ -50,6 +51,16 @@ async fn answer<S: Service>(shard: &Shard<S>, request: &[u8]) -> Vec<u8> {
             .execute(&mut connection, &request[at..], &mut out);
         match step {
             Step::Write { consumed } => at += consumed,
+            Step::Send {
+                consumed,
+                at: place,
+                value,
+            } => {
+                at += consumed;
+                let after = out.split_off(place);
+                out.put(value);
+                out.extend_from_slice(&after);
+            }
             Step::Lane { consumed, job } => {
                 at += consumed;
                 let (sender, receiver) = oneshot::channel();

@@ -67,6 +67,7 @@ async fn serve<S: Service>(shard: Rc<Shard<S>>, mut messages: UnboundedReceiver<
             u32::try_from(idle).unwrap_or(u32::MAX),
         ));
     }
+    spawn_local(turns(Rc::clone(&shard)));
     while let Some(message) = messages.recv().await {
         match message {
             Message::Connection(arrival) => accept(&shard, *arrival),
@@ -80,6 +81,17 @@ async fn serve<S: Service>(shard: Rc<Shard<S>>, mut messages: UnboundedReceiver<
             }
         }
     }
+}
+
+/// Runs the connections.
+async fn turns<S: Service>(shard: Rc<Shard<S>>) {
+    let turns = &shard.turns;
+    turns
+        .run(|| {
+            shard.gathered.borrow_mut().complete();
+            shard.service.borrow_mut().fetch_ahead();
+        })
+        .await;
 }
 
 /// Closes idle connections.
@@ -103,21 +115,22 @@ fn accept<S: Service>(shard: &Rc<Shard<S>>, arrival: Arrival) {
     log::debug(format_args!("connection {} from {}", entry.id, entry.peer));
     process.opened(&entry);
     let link = Link::new(entry);
+    let turns = &shard.turns;
     let shard = Rc::clone(shard);
     match transport {
         Transport::Tcp(stream) => {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                spawn_local(Session::new(shard, stream, link, admission).run());
+                turns.add(Session::new(shard, stream, link, admission).run());
             }
         }
         Transport::Unix(stream) => {
             if let Ok(stream) = UnixStream::from_std(stream) {
-                spawn_local(Session::new(shard, stream, link, admission).run());
+                turns.add(Session::new(shard, stream, link, admission).run());
             }
         }
         Transport::Tls(stream, mutual) => {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                spawn_local(handshake(shard, stream, mutual, link, admission));
+                turns.add(handshake(shard, stream, mutual, link, admission));
             }
         }
     }

@@ -31,6 +31,9 @@ pub(super) const GRAINS_MIN: u32 = 2;
 /// One grain in so many is left free. With fewer free, holes are small, items come in ever more pieces and leave as
 /// many small holes again: heads of pieces then take more than the reserve (measured: 7 % of the memory).
 const RESERVE_SHARE: u64 = 100;
+/// So much of the reserve may be taken between two evictions: then a set finds memory at once, and somebody leaves after
+/// it, one for one, where otherwise one set would wait for several to leave and others for none.
+const AHEAD_SHARE: u64 = 8;
 /// Bytes of a continuation piece before its payload.
 pub(super) const PIECE_HEAD: usize = 8;
 
@@ -64,6 +67,7 @@ impl Kind {
 }
 
 /// Length in grains in a tag.
+#[inline]
 pub(super) fn grains_of(word0: u64) -> u32 {
     (word0 & LEN_MASK) as u32
 }
@@ -87,8 +91,10 @@ impl Plan {
     /// Grains it takes at least, pieces of whole regions assumed.
     pub(super) fn grains_min(&self, arena: &Arena) -> u64 {
         let bytes = self.header + self.stream;
-        let pieces = bytes / (arena.region_bytes() - PIECE_HEAD);
-        ((bytes + pieces * PIECE_HEAD).div_ceil(arena.grain_bytes())) as u64
+        let piece = arena.region_bytes() - PIECE_HEAD;
+        // Nearly all are smaller: no division for them.
+        let pieces = if bytes < piece { 0 } else { bytes / piece };
+        u64::from(arena.grains(bytes + pieces * PIECE_HEAD))
     }
 
     /// Pieces it may be cut into: enough that a large value fits among small holes.
@@ -140,6 +146,8 @@ pub(super) struct Allocator {
     pub regions_index: u32,
     /// No region below it is idle.
     pub(super) idle_from: u32,
+    /// Extents of each region that belong to an item in the making, see `held.rs`.
+    pub(super) held: Vec<u16>,
 }
 
 impl Allocator {
@@ -153,6 +161,7 @@ impl Allocator {
             regions_allowed,
             regions_index: 0,
             idle_from: 0,
+            held: Vec::new(),
         }
     }
 
@@ -168,25 +177,38 @@ impl Allocator {
         if plan.chained == 0 {
             return Err(u64::from(whole));
         }
-        let needed = self.with_reserve(plan.grains_min(arena) + 1);
-        let unused = u64::from(self.regions_allowed.saturating_sub(self.regions_used))
-            * u64::from(REGION_GRAINS);
-        if self.bins.grains + unused < needed {
-            return Err(needed - self.bins.grains - unused);
+        let grains = plan.grains_min(arena) + 1;
+        let reserve = self.reserve(grains);
+        let needed = grains + reserve - reserve / AHEAD_SHARE;
+        let free = self.free();
+        if free < needed {
+            return Err(needed - free);
         }
         self.take_pieces(arena, plan)
     }
 
-    /// Grains that must be free before `needed` of them are gathered from several holes.
-    fn with_reserve(&self, needed: u64) -> u64 {
+    /// Grains in holes and in regions that may be opened.
+    pub(super) fn free(&self) -> u64 {
+        let unused = self.regions_allowed.saturating_sub(self.regions_used);
+        self.bins.grains + u64::from(unused) * u64::from(REGION_GRAINS)
+    }
+
+    /// Grains that are to stay free beside an item of so many.
+    pub(super) fn reserve(&self, grains: u64) -> u64 {
         let regions = self.regions_allowed.saturating_sub(self.regions_index);
         let all = u64::from(regions) * u64::from(REGION_GRAINS);
         // An item of much of the memory may have it all.
-        if needed > all / 2 {
-            needed
+        if grains > all / 2 {
+            0
         } else {
-            needed + all / RESERVE_SHARE
+            all / RESERVE_SHARE
         }
+    }
+
+    /// How many items are to leave, now that one of so many grains was placed, to keep the reserve.
+    pub(super) fn owed(&self, grains: u64) -> u8 {
+        let (free, reserve) = (self.free(), self.reserve(grains));
+        u8::from(free < reserve) + u8::from(free < reserve - reserve / AHEAD_SHARE / 2)
     }
 
     /// Gathers pieces, largest holes first, until the plan is met.
@@ -271,14 +293,14 @@ impl Allocator {
     }
 
     /// Puts the tag and the owner's first bits in place.
-    fn seal(&mut self, arena: &Arena, addr: Addr, kind: Kind, word0: u64) {
+    pub(super) fn seal(&mut self, arena: &Arena, addr: Addr, kind: Kind, word0: u64) {
         let word = arena.word0(addr);
         let tag = word.load(Relaxed) & TAG_MASK;
         word.store(tag | kind.bits() | word0, Relaxed);
     }
 
     /// Takes `len` grains from the best hole, or from a fresh region.
-    fn take_fit(&mut self, arena: &Arena, len: u32) -> Option<Addr> {
+    pub(super) fn take_fit(&mut self, arena: &Arena, len: u32) -> Option<Addr> {
         let addr = match self.bins.find(arena, len) {
             Some(addr) => addr,
             None => self.open_region(arena)?,
@@ -288,7 +310,7 @@ impl Allocator {
         Some(addr)
     }
 
-    fn take_largest(&mut self, arena: &Arena) -> Option<Addr> {
+    pub(super) fn take_largest(&mut self, arena: &Arena) -> Option<Addr> {
         let addr = self.bins.largest()?;
         self.unbin(arena, addr);
         self.carve(arena, addr, grains_of(arena.word0(addr).load(Relaxed)));

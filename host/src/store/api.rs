@@ -276,6 +276,18 @@ pub struct ObjectInfo {
     pub expiry: Expiry,
     /// True when the whole state was copied out at open ("small"): reads need not ask the store again.
     pub loaded: bool,
+    /// For its commit.
+    pub place: Place,
+}
+
+/// Where an object stood when it was opened. A commit looks there first: nearly always nothing has happened to it since.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its number in the line of its bucket, or any other.
+    pub(super) slot: u8,
+    pub(super) addr: super::arena::Addr,
+    /// Of its last access, the opening.
+    pub(super) tick: u32,
 }
 
 /// The object changed or left since it was opened: run the call again.
@@ -320,6 +332,8 @@ pub struct Commit<'a> {
     pub key: Key<'a>,
     /// What the transaction saw: `None` when absent. `Some(None)`/`None` mismatch makes the whole commit `Gone`.
     pub expected: Option<Version>,
+    /// Where it saw it, if it knows.
+    pub place: Option<Place>,
     /// Skip the check of `expected` (plain items written blindly).
     pub blind: bool,
     /// What to do.

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::os::Zeroed;
+use super::os::{Run, Zeroed};
 
 /// Address of an extent in grains. 0 is never an item: the first region belongs to the index.
 pub(super) type Addr = u32;
@@ -50,11 +50,13 @@ impl Arena {
     }
 
     /// Bytes of a grain.
+    #[inline]
     pub(super) fn grain_bytes(&self) -> usize {
         8 << self.shift
     }
 
     /// Words of a grain, as a power of two.
+    #[inline]
     pub(super) fn shift(&self) -> u32 {
         self.shift
     }
@@ -70,8 +72,10 @@ impl Arena {
     }
 
     /// Grains that hold `bytes`.
+    #[inline]
     pub(super) fn grains(&self, bytes: usize) -> u32 {
-        (bytes.div_ceil(self.grain_bytes())) as u32
+        // A division would take longer than all the rest of finding a hole.
+        ((bytes + self.grain_bytes() - 1) >> (3 + self.shift)) as u32
     }
 
     /// True when the extent lies inside; for addresses read without a lock.
@@ -132,25 +136,39 @@ impl Arena {
     }
 
     /// Writes `src` at `byte` of the extent; the caller owns all words touched.
+    #[inline]
     pub(super) fn write(&self, addr: Addr, byte: usize, src: &[u8]) {
-        if src.is_empty() {
-            return;
-        }
         let first = self.at(addr) + byte / 8;
         let skip = byte % 8;
         let words = self.words(first, (skip + src.len()).div_ceil(8));
-        let (lead, rest) = src.split_at(src.len().min((8 - skip) % 8));
-        let mut words = words.iter();
-        if !lead.is_empty() {
-            merge(words.next().expect("counted above"), skip, lead);
-        }
-        let (whole, tail) = rest.as_chunks::<8>();
-        for (chunk, word) in whole.iter().zip(&mut words) {
+        let (Some(start), Some(end)) = (src.first_chunk(), src.last_chunk()) else {
+            return write_short(words, skip, src);
+        };
+        // The eight bytes at either end, of which the word there takes some.
+        let (start, end) = (u64::from_le_bytes(*start), u64::from_le_bytes(*end));
+        let (words, whole) = match skip {
+            0 => (words, src),
+            _ => {
+                merge(&words[0], start << (8 * skip), !0 << (8 * skip));
+                (&words[1..], &src[8 - skip..])
+            }
+        };
+        let (whole, _) = whole.as_chunks::<8>();
+        for (chunk, word) in whole.iter().zip(words) {
             word.store(u64::from_le_bytes(*chunk), Relaxed);
         }
-        if !tail.is_empty() {
-            merge(words.next().expect("counted above"), 0, tail);
+        let last = (skip + src.len()) % 8;
+        if last != 0 {
+            let unused = 64 - 8 * last;
+            merge(&words[whole.len()], end >> unused, !0 >> unused);
         }
+    }
+
+    /// `len` bytes from `byte` of the extent, to be read into.
+    pub(super) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
+        let skip = byte % 8;
+        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
+        Run { words, skip, len }
     }
 
     /// Hands `len` bytes from `byte` of the extent to `sink`, in runs.
@@ -164,7 +182,12 @@ impl Arena {
             .words(first, (skip + len).div_ceil(8))
             .chunks(RUN_WORDS)
         {
-            for (to, from) in run.iter_mut().zip(words) {
+            let (fours, tail) = words.as_chunks::<4>();
+            let (to_fours, to_tail) = run.split_at_mut(4 * fours.len());
+            for (to, from) in to_fours.as_chunks_mut::<4>().0.iter_mut().zip(fours) {
+                *to = from.each_ref().map(|word| word.load(Relaxed).to_le_bytes());
+            }
+            for (to, from) in to_tail.iter_mut().zip(tail) {
                 *to = from.load(Relaxed).to_le_bytes();
             }
             let end = (skip + left).min(words.len() * 8);
@@ -174,48 +197,49 @@ impl Arena {
         }
     }
 
+    /// The eight bytes from `byte` of the words on; what lies beyond them is 0.
+    #[inline]
+    fn eight(words: &[AtomicU64], byte: usize) -> u64 {
+        let word = |i: usize| words.get(i).map_or(0, |word| word.load(Relaxed));
+        straddling(word(byte / 8), word(byte / 8 + 1), byte % 8)
+    }
+
     /// Copies from `byte` of the extent on into `to`.
     #[inline]
     pub(super) fn copy(&self, addr: Addr, byte: usize, to: &mut [u8]) {
-        let first = self.at(addr) + byte / 8;
         let skip = byte % 8;
-        let mut words = self.words(first, (skip + to.len()).div_ceil(8)).iter();
-        let mut next = || words.next().map_or(0, |word| word.load(Relaxed));
-        let mut word = next();
-        let (whole, tail) = to.as_chunks_mut::<8>();
-        for chunk in whole {
-            let after = next();
-            *chunk = straddling(word, after, skip).to_le_bytes();
-            word = after;
+        let len = to.len();
+        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
+        for (i, chunk) in to.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            *chunk = Self::eight(words, skip + 8 * i).to_le_bytes();
         }
-        let last = straddling(word, next(), skip).to_le_bytes();
-        tail.copy_from_slice(&last[..tail.len()]);
+        match to.last_chunk_mut() {
+            Some(end) => *end = Self::eight(words, skip + len - 8).to_le_bytes(),
+            None => to.copy_from_slice(&Self::eight(words, skip).to_le_bytes()[..len]),
+        }
     }
 
     /// True when the extent holds `bytes` at `byte`.
     #[inline]
     pub(super) fn equals(&self, addr: Addr, byte: usize, bytes: &[u8]) -> bool {
-        if bytes.is_empty() {
-            return true;
-        }
-        let first = self.at(addr) + byte / 8;
         let skip = byte % 8;
-        let mut words = self.words(first, (skip + bytes.len()).div_ceil(8)).iter();
-        let mut next = || words.next().map_or(0, |word| word.load(Relaxed));
-        // Eight bytes at a time, put together from the two words they lie in.
-        let mut word = next();
-        let (whole, tail) = bytes.as_chunks::<8>();
-        for chunk in whole {
-            let after = next();
-            if straddling(word, after, skip) != u64::from_le_bytes(*chunk) {
-                return false;
-            }
-            word = after;
-        }
-        let mut wanted = [0; 8];
-        wanted[..tail.len()].copy_from_slice(tail);
-        let mask = (1 << (8 * tail.len())) - 1;
-        (straddling(word, next(), skip) ^ u64::from_le_bytes(wanted)) & mask == 0
+        let len = bytes.len();
+        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
+        let Some(end) = bytes.last_chunk() else {
+            let mut wanted = [0; 8];
+            wanted[..len].copy_from_slice(bytes);
+            let mask = (1 << (8 * len)) - 1;
+            return (Self::eight(words, skip) ^ u64::from_le_bytes(wanted)) & mask == 0;
+        };
+        let same = |at: usize, chunk: &[u8; 8]| {
+            Self::eight(words, skip + at) == u64::from_le_bytes(*chunk)
+        };
+        let (whole, _) = bytes.as_chunks::<8>();
+        whole
+            .iter()
+            .enumerate()
+            .all(|(i, chunk)| same(8 * i, chunk))
+            && same(len - 8, end)
     }
 
     /// Asks for a word by its absolute index, which may lie beyond the end.
@@ -253,10 +277,18 @@ fn straddling(word: u64, after: u64, skip: usize) -> u64 {
     word >> (8 * skip) | after << 8 << (56 - 8 * skip)
 }
 
-fn merge(word: &AtomicU64, skip: usize, bytes: &[u8]) {
-    let mut whole = word.load(Relaxed).to_le_bytes();
-    whole[skip..skip + bytes.len()].copy_from_slice(bytes);
-    word.store(u64::from_le_bytes(whole), Relaxed);
+/// Replaces the bits in `mask`.
+#[inline]
+fn merge(word: &AtomicU64, bits: u64, mask: u64) {
+    word.store(word.load(Relaxed) & !mask | bits & mask, Relaxed);
+}
+
+/// Writes fewer than eight bytes from byte `skip` of the first word on.
+fn write_short(words: &[AtomicU64], skip: usize, src: &[u8]) {
+    for (i, byte) in (skip..).zip(src) {
+        let shift = 8 * (i % 8);
+        merge(&words[i / 8], u64::from(*byte) << shift, 0xff << shift);
+    }
 }
 
 #[cfg(test)]

@@ -108,18 +108,21 @@ impl<'a> Locked<'a> {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(number).as_bytes();
         let old_len = item.value_len();
-        if digits.len() <= old_len {
+        let pinned = self.store.is_pinned(&item);
+        if digits.len() <= old_len && !pinned {
             // A number that gets shorter keeps its length, filled with spaces, as memcached's clients know it.
             number::write(&mut item.value(), digits, old_len);
             return Ok(item);
         }
         let mut buffer = [0; KEY_BYTES_MAX];
         let mut draft = item.draft(&mut buffer);
-        draft.value_len = digits.len();
+        draft.value_len = digits.len().max(old_len);
         // A number that gets longer is a new value: nobody has read it, and it isn't stale.
-        draft.marks = 0;
+        if digits.len() > old_len {
+            draft.marks = 0;
+        }
         let plan = draft.plan();
-        if item.holds_longer(&plan) {
+        if item.holds_longer(&plan) && !pinned {
             self.shard.counters.payload += digits.len() as u64;
             self.shard.counters.payload -= old_len as u64;
             item.mark(0, flag::STALE | flag::TOKEN_SENT | flag::FETCHED);
@@ -132,7 +135,7 @@ impl<'a> Locked<'a> {
             .expect("the item was found");
         let chain = self.allocate(&plan, spare)?;
         let (copy, mut value): (_, Stream<'_>) = draft.write(&self.store.arena, chain);
-        value.write(digits);
+        number::write(&mut value, digits, draft.value_len);
         self.replace(Found { slot, item }, &copy, true);
         Ok(copy)
     }

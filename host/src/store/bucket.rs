@@ -21,13 +21,52 @@ pub(super) const NODE_PLAN: Plan = Plan {
     chained: 0,
 };
 
-/// A slot of a bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slot {
-    /// First word of the line or node.
-    base: usize,
-    i: usize,
-    node: bool,
+/// A slot of a bucket, in one word so that it travels in a register:
+/// bits 0..4 its number, bit 4 set in a node, bits 5.. first word of the line or node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot(usize);
+
+impl Slot {
+    #[inline]
+    fn new(base: usize, i: usize, node: bool) -> Slot {
+        Slot(base << 5 | usize::from(node) << 4 | i)
+    }
+
+    #[inline]
+    fn base(self) -> usize {
+        self.0 >> 5
+    }
+
+    #[inline]
+    fn i(self) -> usize {
+        self.0 & 15
+    }
+
+    #[inline]
+    fn node(self) -> bool {
+        self.0 & 16 != 0
+    }
+
+    /// Half word of its address, counted from the base: a node's addresses begin in its second word.
+    #[inline]
+    fn half(self) -> usize {
+        self.i() + usize::from(self.node()) * 2
+    }
+
+    /// Word and bit of its tag.
+    #[inline]
+    fn tag_place(self) -> (usize, usize) {
+        if self.node() {
+            (self.base(), 16 + 8 * self.i())
+        } else {
+            (self.base() + 6 + self.i() / 8, 8 * (self.i() % 8))
+        }
+    }
+
+    /// Its number in its line or node.
+    pub(super) fn number(self) -> u8 {
+        self.i() as u8
+    }
 }
 
 /// A bucket: its line and nodes.
@@ -38,6 +77,7 @@ pub(super) struct Bucket<'m> {
 }
 
 impl<'m> Bucket<'m> {
+    #[inline]
     pub(super) fn new(arena: &'m Arena, line: usize) -> Bucket<'m> {
         Bucket { arena, line }
     }
@@ -46,12 +86,14 @@ impl<'m> Bucket<'m> {
         (self.arena.load(base + i / 2) >> (32 * (i % 2))) as u32
     }
 
+    #[inline]
     fn set_half(&self, base: usize, i: usize, value: u32) {
         let kept = self.arena.load(base + i / 2) & !(0xffff_ffff << (32 * (i % 2)));
         self.arena
             .store(base + i / 2, kept | u64::from(value) << (32 * (i % 2)));
     }
 
+    #[inline]
     fn node_link(&self, base: usize) -> (usize, usize) {
         if base == self.line {
             (base, 15)
@@ -61,11 +103,13 @@ impl<'m> Bucket<'m> {
     }
 
     /// The node after `base` (the line or a node), or 0.
+    #[inline]
     fn next(&self, base: usize) -> Addr {
         let (base, i) = self.node_link(base);
         self.half(base, i)
     }
 
+    #[inline]
     fn set_next(&self, base: usize, node: Addr) {
         let (base, i) = self.node_link(base);
         self.set_half(base, i, node);
@@ -73,35 +117,38 @@ impl<'m> Bucket<'m> {
 
     fn slots(&self, base: usize) -> impl DoubleEndedIterator<Item = Slot> + use<> {
         let node = base != self.line;
-        (0..if node { NODE_SLOTS } else { LINE_SLOTS }).map(move |i| Slot { base, i, node })
+        (0..if node { NODE_SLOTS } else { LINE_SLOTS }).map(move |i| Slot::new(base, i, node))
     }
 
     /// The address in a slot.
+    #[inline]
     pub(super) fn addr(&self, slot: Slot) -> Addr {
-        self.half(slot.base, slot.i + if slot.node { 2 } else { 0 })
+        self.half(slot.base(), slot.half())
+    }
+
+    /// The slot of that number in the line, if it holds `addr`.
+    pub(super) fn slot_with(&self, number: u8, addr: Addr) -> Option<Slot> {
+        let i = usize::from(number);
+        let slot = (i < LINE_SLOTS).then(|| Slot::new(self.line, i, false))?;
+        (self.addr(slot) == addr).then_some(slot)
     }
 
     /// Points a slot to where its item moved.
+    #[inline]
     pub(super) fn set_addr(&self, slot: Slot, addr: Addr) {
-        self.set_half(slot.base, slot.i + if slot.node { 2 } else { 0 }, addr);
+        self.set_half(slot.base(), slot.half(), addr);
     }
 
+    #[inline]
     fn tag(&self, slot: Slot) -> u8 {
-        let (word, shift) = if slot.node {
-            (slot.base, 16 + 8 * slot.i)
-        } else {
-            (slot.base + 6 + slot.i / 8, 8 * (slot.i % 8))
-        };
+        let (word, shift) = slot.tag_place();
         (self.arena.load(word) >> shift) as u8
     }
 
+    #[inline]
     fn set_tag(&self, slot: Slot, tag: u8) {
-        let (word, shift) = if slot.node {
-            (slot.base, 16 + 8 * slot.i)
-        } else {
-            (slot.base + 6 + slot.i / 8, 8 * (slot.i % 8))
-        };
-        if slot.node {
+        let (word, shift) = slot.tag_place();
+        if slot.node() {
             // The allocator may change its tag in the same word at any time.
             let flip = (self.arena.load(word) ^ u64::from(tag) << shift) & 0xff << shift;
             self.arena.words(word, 1)[0].fetch_xor(flip, Relaxed);
@@ -114,22 +161,12 @@ impl<'m> Bucket<'m> {
     }
 
     /// The first slot with `tag` whose address passes `is`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, tag: u8, mut is: impl FnMut(Addr) -> bool) -> Option<(Slot, Addr)> {
-        let (low, high) = self.hits(tag);
-        for (mut hits, first) in [(low, 0), (high, 8)] {
-            while hits != 0 {
-                let i = first + hits.trailing_zeros() as usize / 8;
-                hits &= hits - 1;
-                let addr = self.half(self.line, i);
-                if addr != 0 && is(addr) {
-                    let slot = Slot {
-                        base: self.line,
-                        i,
-                        node: false,
-                    };
-                    return Some((slot, addr));
-                }
+        for i in self.hits(tag) {
+            let addr = self.half(self.line, i);
+            if addr != 0 && is(addr) {
+                return Some((Slot::new(self.line, i, false), addr));
             }
         }
         match self.next(self.line) {
@@ -138,20 +175,21 @@ impl<'m> Bucket<'m> {
         }
     }
 
-    /// Slots of the line with `tag`: a bit in the byte of each, of the first eight and of the last four.
+    /// Slots of the line with `tag`.
     #[inline]
-    fn hits(&self, tag: u8) -> (u64, u64) {
+    fn hits(&self, tag: u8) -> Hits {
         let ones = u64::from(tag) * LOW_BYTES;
         let low = zero_bytes(self.arena.load(self.line + 6) ^ ones);
         let high = zero_bytes(self.arena.load(self.line + 7) ^ ones);
-        (low, high & 0xffff_ffff)
+        // The lowest bit of a byte for each of the first eight, the next bit for each of the last four.
+        Hits(low >> 7 | (high & 0xffff_ffff) >> 6)
     }
 
     fn find_in_nodes(
         &self,
         mut node: Addr,
         tag: u8,
-        is: &mut dyn FnMut(Addr) -> bool,
+        is: &mut impl FnMut(Addr) -> bool,
     ) -> Option<(Slot, Addr)> {
         while node != 0 {
             let base = self.arena.at(node);
@@ -171,17 +209,12 @@ impl<'m> Bucket<'m> {
     /// on in, or 0.
     #[inline]
     pub(super) fn guess(&self, tag: u8, mut see: impl FnMut(Addr)) -> Addr {
-        let (low, high) = self.hits(tag);
-        for (mut hits, first) in [(low, 0), (high, 8)] {
-            while hits != 0 {
-                see(self.half(self.line, first + hits.trailing_zeros() as usize / 8));
-                hits &= hits - 1;
-            }
+        let hits = self.hits(tag);
+        let found = hits.0 != 0;
+        for i in hits {
+            see(self.half(self.line, i));
         }
-        match (low, high) {
-            (0, 0) => self.next(self.line),
-            _ => 0,
-        }
+        if found { 0 } else { self.next(self.line) }
     }
 
     /// As `guess`, in a node.
@@ -196,20 +229,11 @@ impl<'m> Bucket<'m> {
     }
 
     /// An empty slot, or the last base, where a node is to be hung.
+    #[inline]
     pub(super) fn vacancy(&self) -> Result<Slot, usize> {
         // Tag 0 is nobody's.
-        let (low, high) = self.hits(0);
-        let first = match (low, high) {
-            (0, 0) => None,
-            (0, _) => Some(8 + high.trailing_zeros() as usize / 8),
-            _ => Some(low.trailing_zeros() as usize / 8),
-        };
-        if let Some(i) = first {
-            return Ok(Slot {
-                base: self.line,
-                i,
-                node: false,
-            });
+        if let Some(i) = self.hits(0).next() {
+            return Ok(Slot::new(self.line, i, false));
         }
         let mut base = self.line;
         loop {
@@ -236,6 +260,7 @@ impl<'m> Bucket<'m> {
     }
 
     /// Fills a slot.
+    #[inline]
     pub(super) fn fill(&self, slot: Slot, tag: u8, addr: Addr) {
         self.set_addr(slot, addr);
         self.set_tag(slot, tag);
@@ -332,9 +357,28 @@ impl<'m> Bucket<'m> {
     }
 }
 
+/// Slots of a line, a bit each: see `Bucket::hits`.
+#[derive(Clone, Copy)]
+struct Hits(u64);
+
+impl Iterator for Hits {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let bit = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(bit / 8 + bit % 8 * 8)
+    }
+}
+
 const LOW_BYTES: u64 = 0x0101_0101_0101_0101;
 
 /// The high bit of each byte that is zero.
+#[inline]
 fn zero_bytes(word: u64) -> u64 {
     const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)

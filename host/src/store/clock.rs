@@ -19,6 +19,12 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    /// True when `now` is in a second that was not noted yet.
+    #[inline]
+    pub(super) fn is_behind(&self, now: Now) -> bool {
+        now.unix_s > self.now_s.load(Relaxed)
+    }
+
     /// Tells the time; true when a new second began.
     pub(super) fn note(&self, now: Now, tick: u64) -> bool {
         let last = self.now_s.load(Relaxed);

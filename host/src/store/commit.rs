@@ -13,9 +13,10 @@ use super::draft::Draft;
 use super::fields::{Batch, Retired, SmallRef, Tree};
 use super::item::{Item, KEY_BYTES_MAX, flag};
 use super::nodes::Writer;
+use super::objects::version;
 use super::read::seconds;
 use super::shard::{Found, Leave, Locked, Room, Spare};
-use super::{Change, Commit, CommitError, Now, Plan, SMALL_BYTES_MAX, Store, Version};
+use super::{Change, Commit, CommitError, Now, Place, Plan, SMALL_BYTES_MAX, Store};
 
 /// A tree whose encoded contents are below this becomes a small object again; far enough below
 /// `SMALL_BYTES_MAX` that objects do not swing between the two.
@@ -63,16 +64,20 @@ impl Store {
 
     /// The usual commit: one item, and no tree.
     fn commit_one(&self, now: Now, commit: &Commit<'_>) -> Result<(), CommitError> {
-        if !self.can_commit(commit) {
-            return Err(CommitError::TooLarge);
-        }
         let done = self.with_room(commit.key.hash, |locked, spare| {
-            let found = locked.find(commit.key, now);
+            let found = locked.find_again(commit, now);
             if !holds(commit, found) {
                 return Ok(Err(CommitError::Gone));
             }
-            locked.prepare(commit, found, spare)?;
-            locked.apply(commit, found, None, spare);
+            if found.is_some_and(|found| locked.rewrite(commit, &found.item)) {
+                return Ok(Ok(()));
+            }
+            let drafted = self.drafted(commit);
+            if !self.can_commit(commit, drafted.as_ref()) {
+                return Ok(Err(CommitError::TooLarge));
+            }
+            locked.prepare(commit, drafted.as_ref(), found, spare)?;
+            locked.apply(commit, drafted.as_ref(), found, None, spare);
             Ok(Ok(()))
         });
         done.unwrap_or(Err(CommitError::TooLarge))
@@ -96,32 +101,34 @@ impl Store {
             if !holds(commit, locked[of(commit)].find(commit.key, now)) {
                 return Err(Halt::Fail(CommitError::Gone));
             }
-            if !self.can_commit(commit) {
+            if !self.can_commit(commit, self.drafted(commit).as_ref()) {
                 return Err(Halt::Fail(CommitError::TooLarge));
             }
         }
         for (i, commit) in commits.iter().enumerate() {
             let locked = &mut locked[of(commit)];
             let found = locked.find(commit.key, now);
-            let prepared = locked.prepare(commit, found, &mut spares[i]);
+            let drafted = self.drafted(commit);
+            let prepared = locked.prepare(commit, drafted.as_ref(), found, &mut spares[i]);
             prepared.map_err(|Room(plan)| Halt::Room(i, plan))?;
         }
         let trees = self.change_trees(now, commits, &mut locked, &of)?;
         for ((i, commit), tree) in commits.iter().enumerate().zip(trees) {
             let locked = &mut locked[of(commit)];
             let found = locked.find(commit.key, now);
-            locked.apply(commit, found, tree, &mut spares[i]);
+            let drafted = self.drafted(commit);
+            locked.apply(commit, drafted.as_ref(), found, tree, &mut spares[i]);
         }
         Ok(())
     }
 
     /// False when the change could never fit.
-    fn can_commit(&self, commit: &Commit<'_>) -> bool {
+    fn can_commit(&self, commit: &Commit<'_>, drafted: Option<&Drafted<'_>>) -> bool {
         if commit.key.bytes.is_empty() || commit.key.bytes.len() > KEY_BYTES_MAX {
             return false;
         }
-        self.commit_draft(commit).is_none_or(|(draft, value)| {
-            value.len() <= self.item_bytes_max && self.can_ever_hold(&draft.plan())
+        drafted.is_none_or(|drafted| {
+            drafted.value.len() <= self.item_bytes_max && self.can_ever_hold(&drafted.plan)
         })
     }
 
@@ -201,11 +208,16 @@ impl Store {
         }
     }
 
-    /// The item a commit stores, and its value unless that is a tree's root.
-    fn commit_draft<'c>(&self, commit: &Commit<'c>) -> Option<(Draft<'c>, &'c [u8])> {
+    /// What a commit stores, if it stores.
+    fn drafted<'c>(&self, commit: &Commit<'c>) -> Option<Drafted<'c>> {
+        // What a call changes it has read.
+        let object = match commit.expected {
+            Some(_) => flag::OBJECT | flag::FETCHED,
+            None => flag::OBJECT,
+        };
         let (value, len, marks, client_flags): (&[u8], _, u64, u32) = match commit.change {
-            _ if needs_tree(&commit.change) => (&[], Tree::BYTES, flag::OBJECT, 1),
-            Change::Small(state) => (state, state.len(), flag::OBJECT, 0),
+            _ if needs_tree(&commit.change) => (&[], Tree::BYTES, object, 1),
+            Change::Small(state) => (state, state.len(), object, 0),
             Change::Plain { flags, value } => (value, value.len(), 0, flags),
             _ => return None,
         };
@@ -217,8 +229,20 @@ impl Store {
             cas: (marks != 0).then_some(0),
             marks,
         };
-        Some((draft, value))
+        Some(Drafted {
+            draft,
+            plan: draft.plan(),
+            value,
+        })
     }
+}
+
+/// The item a commit stores.
+struct Drafted<'c> {
+    draft: Draft<'c>,
+    plan: Plan,
+    /// Its value, unless that is a tree's root.
+    value: &'c [u8],
 }
 
 /// True when the state after the change is a tree.
@@ -292,19 +316,55 @@ fn changed_tree(
 
 /// True when the version a commit expects is the one that was found.
 fn holds(commit: &Commit<'_>, found: Option<Found<'_>>) -> bool {
-    commit.blind || found.map(|found| Version(found.item.cas().unwrap_or(0))) == commit.expected
+    commit.blind || found.map(|found| version(&found.item)) == commit.expected
 }
 
 impl<'a> Locked<'a> {
+    /// What stands where the commit saw it, or is found anew.
+    fn find_again(&mut self, commit: &Commit<'_>, now: Now) -> Option<Found<'a>> {
+        match commit.place.and_then(|place| self.unmoved(commit, place)) {
+            Some(found) if !self.is_dead(&found.item, now.unix_s) => Some(found),
+            _ => self.find(commit.key, now),
+        }
+    }
+
+    /// An item that moved or left is not in its slot any more, and whatever else may be there was accessed later.
+    fn unmoved(&self, commit: &Commit<'_>, place: Place) -> Option<Found<'a>> {
+        let Place { slot, addr, tick } = place;
+        let slot = self.bucket(commit.key.hash).slot_with(slot, addr)?;
+        let item = Item::at(&self.store.arena, addr);
+        (item.tick() == tick).then_some(Found { slot, item })
+    }
+
+    /// Writes a small state over one that is as long and expires alike, as counters have them. False when it is not so.
+    fn rewrite(&mut self, commit: &Commit<'_>, item: &Item<'a>) -> bool {
+        const SHAPE: u64 = flag::OBJECT | flag::CAS;
+        const OTHERS: u64 = flag::FLAGGED | flag::STALE | flag::TOKEN_SENT;
+        let Change::Small(state) = commit.change else {
+            return false;
+        };
+        let same = item.word0 & (SHAPE | OTHERS) == SHAPE
+            && item.value_len() == state.len()
+            && item.expiry() == seconds(commit.expiry)
+            && !self.store.is_pinned(item);
+        if same {
+            item.value().write(state);
+            self.renew_cas(item, None);
+            self.bump(item);
+        }
+        same
+    }
+
     /// Finds the memory `apply` will take, into `spare`.
     fn prepare(
         &mut self,
         commit: &Commit<'_>,
+        drafted: Option<&Drafted<'_>>,
         found: Option<Found<'a>>,
         spare: &mut Spare,
     ) -> Result<(), Room> {
-        let plan = match (self.store.commit_draft(commit), found) {
-            (Some((draft, _)), _) => draft.plan(),
+        let plan = match (drafted, found) {
+            (Some(drafted), _) => drafted.plan,
             (None, Some(found)) if matches!(commit.change, Change::Expiry) => {
                 if found.item.expiry().is_some() == commit.expiry.0.is_some() {
                     return Ok(());
@@ -316,7 +376,8 @@ impl<'a> Locked<'a> {
             }
             _ => return Ok(()),
         };
-        let fits = found.is_some_and(|found| found.item.holds(&plan));
+        let fits = found
+            .is_some_and(|found| found.item.holds(&plan) && !self.store.is_pinned(&found.item));
         if !fits
             && spare
                 .item
@@ -338,10 +399,14 @@ impl<'a> Locked<'a> {
     fn apply(
         &mut self,
         commit: &Commit<'_>,
+        drafted: Option<&Drafted<'_>>,
         found: Option<Found<'a>>,
         tree: Option<Tree>,
         spare: &mut Spare,
     ) {
+        if let Some(drafted) = drafted {
+            return self.apply_value(commit.key.hash, drafted, found, tree, spare);
+        }
         match (&commit.change, found) {
             (Change::Delete, Some(found)) => self.remove(commit.key.hash, found, Leave::Deleted),
             (Change::Expiry, Some(found)) => {
@@ -349,21 +414,19 @@ impl<'a> Locked<'a> {
                 let item = item.unwrap_or_else(|_| unreachable!("prepared"));
                 self.bump(&item);
             }
-            (Change::Small(_) | Change::Plain { .. } | Change::Fields { .. }, _) => {
-                self.apply_value(commit, found, tree, spare);
-            }
             _ => {}
         }
     }
 
     fn apply_value(
         &mut self,
-        commit: &Commit<'_>,
+        hash: u64,
+        drafted: &Drafted<'_>,
         found: Option<Found<'a>>,
         tree: Option<Tree>,
         spare: &mut Spare,
     ) {
-        let (mut draft, mut value) = self.store.commit_draft(commit).expect("it stores");
+        let (mut draft, mut value) = (drafted.draft, drafted.value);
         let root = tree.map(|tree| tree.to_bytes());
         if let Some(root) = &root {
             value = root;
@@ -400,7 +463,7 @@ impl<'a> Locked<'a> {
         match (found, chain) {
             (Some(found), None) => {
                 let mut item = found.item;
-                item.reshape(&draft.plan());
+                item.reshape(&drafted.plan);
                 draft.refill(&self.store.arena, &item).write(value);
                 self.shard.counters.payload += item.payload_len() as u64;
                 self.shard.counters.payload -= old_payload.unwrap_or(0);
@@ -415,9 +478,9 @@ impl<'a> Locked<'a> {
                 if let Some(found) = found {
                     self.replace(found, &item, false);
                 } else {
-                    let slot = self.vacancy(commit.key.hash, spare);
+                    let slot = self.vacancy(hash, spare);
                     let slot = slot.unwrap_or_else(|_| unreachable!("prepared"));
-                    self.insert(commit.key.hash, slot, &item);
+                    self.insert(hash, slot, &item);
                 }
             }
             (None, None) => unreachable!("prepared"),

@@ -56,7 +56,7 @@ impl Draft<'_> {
     }
 
     /// Writes fields and key into an item of the right shape and returns a writer standing at the value.
-    fn fill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
+    pub(super) fn fill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
         self.fill_fields(arena, item);
         let mut stream = item.stream();
         stream.write(self.key.get(2..).unwrap_or_default());

@@ -27,18 +27,21 @@ impl Store {
             return self.make_little_room(plan);
         }
         loop {
-            let shortage = match self.try_take(plan) {
+            match self.try_take(plan) {
                 Ok(chain) => return Ok(chain),
-                Err(grains) => grains,
-            };
-            let free = |store: &Store| store.alloc.lock().bins.grains;
-            let enough = free(self) + shortage;
-            while free(self) < enough {
-                if !self.drop_dead() && self.evict_one(None).is_none() {
-                    return Err(NoRoom);
-                }
+                Err(shortage) => self.free_grains(shortage)?,
             }
         }
+    }
+
+    /// Has others leave until so many grains more are free.
+    pub(super) fn free_grains(&self, shortage: u64) -> Result<(), NoRoom> {
+        let free = || self.alloc.lock().bins.grains;
+        let enough = free() + shortage;
+        while free() < enough {
+            self.make_any_room()?;
+        }
+        Ok(())
     }
 
     /// As `make_room` for what any hole that opens may hold: tried again after each that left.
@@ -51,6 +54,15 @@ impl Store {
             if let Some(chain) = left {
                 return Ok(chain);
             }
+        }
+    }
+
+    /// Makes room for sets to come, so that they need not wait for more than one or two to leave.
+    #[inline]
+    pub(super) fn make_room_ahead(&self, owed: u8) {
+        for _ in 0..owed {
+            // Nobody may leave: whoever needs the memory will hear of it.
+            let _some_or_none = self.make_any_room();
         }
     }
 

@@ -73,8 +73,8 @@ impl Due {
     /// True when some item may be due.
     pub(super) fn any(&self, now_s: u32) -> bool {
         let top = self.levels.last().expect("there is a level");
-        top.iter()
-            .any(|due| due.load(Relaxed) >= !now_s && due.load(Relaxed) != NEVER)
+        let now = (!now_s).max(NEVER + 1);
+        top.iter().any(|due| due.load(Relaxed) >= now)
     }
 
     /// Leaves a parent with a time that none of its children has.
@@ -172,7 +172,8 @@ impl Store {
         self.alloc
             .lock()
             .walk_used(&self.arena, region, |addr, word0| {
-                if Kind::of(word0) == Kind::Head && word0 & flag::EXPIRES != 0 {
+                let expires = Kind::of(word0) == Kind::Head && word0 & flag::EXPIRES != 0;
+                if expires && !self.pins.holds_left(addr) {
                     // Racy: the item may be in the making. Then it will be noted again when it is linked.
                     let Some(expiry) = Item::at(&self.arena, addr).expiry() else {
                         return;

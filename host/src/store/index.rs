@@ -32,11 +32,13 @@ pub(super) struct Index {
 }
 
 /// One byte of the hash that neither shard nor bucket number use. Never 0, so that empty lines match nothing.
+#[inline]
 pub(super) fn tag_of(hash: u64) -> u8 {
     ((hash >> 40) as u8).max(1)
 }
 
 /// The bucket of a hash among `buckets`.
+#[inline]
 pub(super) fn bucket_of(hash: u64, buckets: u32) -> u32 {
     let mask = u64::from(buckets).next_power_of_two() - 1;
     let low = u64::from(hash as u32);
@@ -100,6 +102,7 @@ impl Index {
     }
 
     /// First word of a bucket's line.
+    #[inline]
     pub(super) fn line(&self, arena: &Arena, shard: usize, bucket: u32) -> usize {
         let line = u64::from(bucket) * u64::from(self.shards) + shard as u64;
         let region = self.directory[(line >> self.lines_log) as usize].load(Relaxed);

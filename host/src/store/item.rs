@@ -24,7 +24,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Expiry;
-use super::alloc::{Chain, Plan, grains_of};
+use super::alloc::{Chain, Plan, TAG_MASK, grains_of};
 use super::arena::{Addr, Arena};
 use super::draft::Draft;
 use super::fields::Tree;
@@ -61,8 +61,18 @@ const TICK: usize = 4;
 pub(super) const OPTIONAL: usize = 5;
 
 /// The word with both LRU links of the item at `addr`.
+#[inline]
 pub(super) fn links(arena: &Arena, addr: Addr) -> &AtomicU64 {
     arena.word(addr, NEWER / 2)
+}
+
+/// How many of the flags are set: mostly none, and there is no instruction for it on every processor.
+#[inline]
+fn count(flags: u64) -> usize {
+    match flags {
+        0 => 0,
+        flags => flags.count_ones() as usize,
+    }
 }
 
 /// Byte at which the stream begins.
@@ -72,26 +82,30 @@ pub(super) fn stream_at(word0: u64) -> usize {
     if word0 & FIELDS == 0 && word0 >> 32 & 0xffff != BIG {
         return OPTIONAL * 4;
     }
-    let fours = (word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED)).count_ones() as usize;
+    let fours = count(word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED));
     let eight = usize::from(word0 & flag::CAS != 0) * 8;
     let big = usize::from(word0 >> 32 & 0xffff == BIG) * 4;
     OPTIONAL * 4 + fours * 4 + eight + big
 }
 
+#[inline]
 fn key_len(word0: u64) -> usize {
     (word0 >> 24 & 0xff) as usize
 }
 
+#[inline]
 pub(super) fn stream_len(word0: u64, value_len: usize) -> usize {
     key_len(word0).saturating_sub(2) + value_len
 }
 
 /// Changes the neighbour of the item at `addr` that was used more recently.
+#[inline]
 pub(super) fn set_newer(arena: &Arena, addr: Addr, newer: Addr) {
     arena.set_half(addr, NEWER, newer);
 }
 
 /// Changes the neighbour of the item at `addr` that was used less recently.
+#[inline]
 pub(super) fn set_older(arena: &Arena, addr: Addr, older: Addr) {
     arena.set_half(addr, OLDER, older);
 }
@@ -106,6 +120,7 @@ pub(super) struct Item<'m> {
 
 impl<'m> Item<'m> {
     /// The item at `addr`.
+    #[inline]
     pub(super) fn at(arena: &'m Arena, addr: Addr) -> Item<'m> {
         Item {
             arena,
@@ -114,20 +129,34 @@ impl<'m> Item<'m> {
         }
     }
 
+    /// The item that will be at `addr` once its first word is `word0`, the allocator's part excepted.
+    pub(super) fn as_if(arena: &'m Arena, addr: Addr, word0: u64) -> Item<'m> {
+        let tag = arena.word0(addr).load(Relaxed) & TAG_MASK;
+        Item {
+            arena,
+            addr,
+            word0: tag | word0,
+        }
+    }
+
+    #[inline]
     pub(super) fn addr(&self) -> Addr {
         self.addr
     }
 
+    #[inline]
     pub(super) fn has(&self, flags: u64) -> bool {
         self.word0 & flags != 0
     }
 
     /// The marks a copy of it keeps.
+    #[inline]
     pub(super) fn marks(&self) -> u64 {
         self.word0 & (flag::FETCHED | flag::OBJECT | flag::STALE | flag::TOKEN_SENT)
     }
 
     /// Sets and clears marks.
+    #[inline]
     pub(super) fn mark(&mut self, set: u64, clear: u64) {
         let word = self.arena.word0(self.addr);
         if self.word0 & set != set {
@@ -143,7 +172,9 @@ impl<'m> Item<'m> {
         key_len(self.word0)
     }
 
-    fn is_big(&self) -> bool {
+    /// Its value's length has a field of its own.
+    #[inline]
+    pub(super) fn is_big(&self) -> bool {
         self.word0 >> 32 & 0xffff == BIG
     }
 
@@ -160,10 +191,12 @@ impl<'m> Item<'m> {
     }
 
     /// Half word of an optional field, given those that stand before it.
+    #[inline]
     fn field(&self, before: u64) -> usize {
-        OPTIONAL + (self.word0 & before).count_ones() as usize + usize::from(self.is_big())
+        OPTIONAL + count(self.word0 & before) + usize::from(self.is_big())
     }
 
+    #[inline]
     pub(super) fn value_len(&self) -> usize {
         if self.is_big() {
             let i = OPTIONAL + usize::from(self.has(flag::CHAINED));
@@ -173,12 +206,14 @@ impl<'m> Item<'m> {
         }
     }
 
+    #[inline]
     pub(super) fn expiry(&self) -> Option<u32> {
         self.has(flag::EXPIRES)
             .then(|| self.arena.half(self.addr, self.field(BEFORE_EXPIRY)))
     }
 
     /// The expiry as the store's callers know it, in milliseconds.
+    #[inline]
     pub(super) fn lifetime(&self) -> Expiry {
         Expiry(self.expiry().map(|s| u64::from(s) * 1000))
     }
@@ -189,6 +224,7 @@ impl<'m> Item<'m> {
             .set_half(self.addr, self.field(BEFORE_EXPIRY), expiry);
     }
 
+    #[inline]
     pub(super) fn client_flags(&self) -> u32 {
         if self.has(flag::FLAGGED) {
             self.arena.half(self.addr, self.field(BEFORE_FLAGS))
@@ -197,6 +233,7 @@ impl<'m> Item<'m> {
         }
     }
 
+    #[inline]
     pub(super) fn cas(&self) -> Option<u64> {
         self.has(flag::CAS).then(|| {
             let i = self.field(BEFORE_CAS);
@@ -206,16 +243,19 @@ impl<'m> Item<'m> {
     }
 
     /// Changes the CAS in place; the item must have one.
+    #[inline]
     pub(super) fn set_cas(&self, cas: u64) {
         let i = self.field(BEFORE_CAS);
         self.arena.set_half(self.addr, i, cas as u32);
         self.arena.set_half(self.addr, i + 1, (cas >> 32) as u32);
     }
 
+    #[inline]
     pub(super) fn tick(&self) -> u32 {
         self.arena.half(self.addr, TICK)
     }
 
+    #[inline]
     pub(super) fn set_tick(&self, tick: u32) {
         self.arena.set_half(self.addr, TICK, tick);
     }
@@ -231,15 +271,18 @@ impl<'m> Item<'m> {
     }
 
     /// Both neighbours: newer, older.
+    #[inline]
     pub(super) fn links(&self) -> (Addr, Addr) {
         let links = links(self.arena, self.addr).load(Relaxed);
         (links as Addr, (links >> 32) as Addr)
     }
 
+    #[inline]
     pub(super) fn set_links(&self, newer: Addr, older: Addr) {
         links(self.arena, self.addr).store(u64::from(newer) | u64::from(older) << 32, Relaxed);
     }
 
+    #[inline]
     pub(super) fn chain(&self) -> Chain {
         let next = if self.has(flag::CHAINED) {
             self.arena.half(self.addr, OPTIONAL)
@@ -253,6 +296,7 @@ impl<'m> Item<'m> {
     }
 
     /// True when the value is the root of a tree.
+    #[inline]
     pub(super) fn is_tree(&self) -> bool {
         self.word0 & (flag::OBJECT | flag::FLAGGED) == flag::OBJECT | flag::FLAGGED
     }
@@ -269,6 +313,7 @@ impl<'m> Item<'m> {
     }
 
     /// Key and value bytes, those in a tree included.
+    #[inline]
     pub(super) fn payload_len(&self) -> usize {
         let tree = if self.is_tree() {
             self.tree().bytes() as usize
@@ -290,12 +335,13 @@ impl<'m> Item<'m> {
     }
 
     /// Bytes of the first piece.
+    #[inline]
     pub(super) fn room(&self) -> usize {
         grains_of(self.word0) as usize * self.arena.grain_bytes()
     }
 
     /// True when the item's key is `key`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key_is(&self, key: &[u8]) -> bool {
         let lead = self.word0 >> 48;
         let second = key.get(1).copied().unwrap_or(0);
@@ -330,6 +376,7 @@ impl<'m> Item<'m> {
     }
 
     /// A cursor at the beginning of the stream.
+    #[inline(always)]
     pub(super) fn stream(&self) -> Stream<'m> {
         Stream {
             arena: self.arena,
@@ -341,7 +388,7 @@ impl<'m> Item<'m> {
     }
 
     /// A cursor at the value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&self) -> Stream<'m> {
         let mut stream = self.stream();
         let rest = self.key_len().saturating_sub(2);
@@ -355,6 +402,7 @@ impl<'m> Item<'m> {
 
     /// True when `plan` fits the extent as it stands, with neither waste nor a change of fields: the item may
     /// be rewritten in place.
+    #[inline]
     pub(super) fn holds(&self, plan: &Plan) -> bool {
         const SHAPE: u64 = flag::EXPIRES | flag::FLAGGED | flag::CAS | flag::CHAINED;
         let bytes = plan.header + plan.stream;
@@ -381,8 +429,9 @@ impl<'m> Item<'m> {
     }
 
     /// Replaces the owner's bits of word 0 by those of `plan`, which `holds`.
+    #[inline]
     pub(super) fn reshape(&mut self, plan: &Plan) {
-        let flip = (self.word0 ^ plan.word0) & !super::alloc::TAG_MASK;
+        let flip = (self.word0 ^ plan.word0) & !TAG_MASK;
         if flip != 0 {
             self.arena.word0(self.addr).fetch_xor(flip, Relaxed);
             self.word0 ^= flip;

@@ -1,24 +1,27 @@
 //! The LRU list of a shard.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::arena::Addr;
 use super::item::{self, Item};
 use super::shard::{EMPTY, Locked};
 
 impl<'a> Locked<'a> {
-    pub(super) fn tail_tick(&self) -> &'a AtomicU64 {
-        &self.store.tails[self.id]
-    }
-
-    fn publish_tail(&mut self) {
+    /// Tells everybody the tick of the tail, whose upper bits are `epoch`.
+    fn publish_tail(&mut self, epoch: u64) {
         let tick = if self.shard.oldest == 0 {
             EMPTY
         } else {
             let tick = Item::at(&self.store.arena, self.shard.oldest).tick();
-            self.shard.tail_epoch << 32 | u64::from(tick)
+            epoch << 32 | u64::from(tick)
         };
-        self.tail_tick().store(tick, Relaxed);
+        self.shard.tail_tick = tick;
+        self.store.tails[self.id].store(tick, Relaxed);
+    }
+
+    /// Upper bits of the tail's tick.
+    fn tail_epoch(&self) -> u64 {
+        self.shard.tail_tick >> 32
     }
 
     /// Puts an item not in the list at its front, with a new tick.
@@ -35,8 +38,7 @@ impl<'a> Locked<'a> {
         let epoch = tick >> 32;
         if front == 0 {
             self.shard.oldest = item.addr();
-            self.shard.tail_epoch = epoch;
-            self.publish_tail();
+            self.publish_tail(epoch);
             return;
         }
         item::set_newer(&self.store.arena, front, item.addr());
@@ -44,7 +46,7 @@ impl<'a> Locked<'a> {
             .shard
             .epochs
             .back()
-            .map_or(self.shard.tail_epoch, |(_, epoch)| *epoch);
+            .map_or(self.tail_epoch(), |(_, epoch)| *epoch);
         if epoch != newest {
             self.shard.epochs.push_back((item.addr(), epoch));
         }
@@ -64,13 +66,14 @@ impl<'a> Locked<'a> {
         }
         if older == 0 {
             self.shard.oldest = newer;
+            let mut tail_epoch = self.tail_epoch();
             if let Some((first, epoch)) = self.shard.epochs.front().copied()
                 && first == newer
             {
-                self.shard.tail_epoch = epoch;
+                tail_epoch = epoch;
                 self.shard.epochs.pop_front();
             }
-            self.publish_tail();
+            self.publish_tail(tail_epoch);
         } else {
             item::set_newer(arena, older, newer);
         }
@@ -90,13 +93,13 @@ impl<'a> Locked<'a> {
     }
 
     /// Counts an access: to the front, with a new tick.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bump(&mut self, item: &Item<'a>) {
         let arena = &self.store.arena;
         let tick = self.store.tick.fetch_add(1, Relaxed);
         let (newer, older) = item.links();
         // Nearly all: neither the oldest, which is published, nor where ticks run over 32 bits.
-        if older != 0 && self.shard.epochs.is_empty() && tick >> 32 == self.shard.tail_epoch {
+        if older != 0 && self.shard.epochs.is_empty() && tick >> 32 == self.tail_epoch() {
             item.set_tick(tick as u32);
             if newer != 0 {
                 item::set_older(arena, newer, older);

@@ -5,7 +5,9 @@
 //!
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`, `shrink`: how it moves between items and index, and away.
 //! - `item`: what an item looks like, `index`, `bucket`: where it is, `shard`: index and LRU list under one lock.
+//! - `pins`: values that stay while they are sent.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
+//! - `upload`, `held`: large values that come in parts.
 //! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
@@ -24,6 +26,7 @@ mod evict;
 mod expire;
 pub mod fields;
 mod growth;
+mod held;
 mod index;
 mod item;
 mod list;
@@ -31,6 +34,7 @@ mod nodes;
 mod number;
 mod objects;
 mod os;
+mod pins;
 mod prefetch;
 mod racy;
 mod read;
@@ -43,18 +47,22 @@ mod stats;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod uses;
 mod write;
 
+use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 pub use api::*;
+pub use pins::{PINNED_BYTES_MIN, Pinned};
 pub use scan::Cursor;
 pub use shard::ValueRef;
+pub use upload::{Announced, NoUpload, Upload};
 
 use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
@@ -67,17 +75,17 @@ use shard::{EMPTY, Locked, Shard};
 #[derive(Debug)]
 pub struct Store {
     arena: Arena,
-    alloc: Mutex<Allocator>,
+    alloc: Padded<Mutex<Allocator>>,
     index: Index,
-    shards: Box<[Padded]>,
+    shards: Box<[Padded<Mutex<Shard>>]>,
     /// Tick of each shard's oldest item: who is the oldest of all.
     tails: Box<[AtomicU64]>,
     /// Buckets of each shard, for prefetching without its lock.
     bucket_counts: Box<[AtomicU32]>,
     /// Accesses so far.
-    tick: AtomicU64,
+    tick: Padded<AtomicU64>,
     /// Last CAS token given.
-    cas: AtomicU64,
+    cas: Padded<AtomicU64>,
     /// Items with an older tick were flushed.
     flushed: AtomicU64,
     /// Second of a flush to come, `u32::MAX` for none.
@@ -93,8 +101,11 @@ pub struct Store {
     /// Trees of objects that left.
     garbage: Mutex<fields::Retired>,
     has_garbage: AtomicBool,
+    pins: pins::Pins,
     limit: AtomicU64,
-    random: AtomicU64,
+    /// Bytes announced by uploads under way.
+    uploading: AtomicU64,
+    random: Padded<AtomicU64>,
     item_bytes_max: usize,
     eviction: Eviction,
     observer: OnceLock<Box<dyn Observer>>,
@@ -102,10 +113,19 @@ pub struct Store {
     hash_secrets: RapidSecrets,
 }
 
-/// A shard on cache lines of its own.
+/// On cache lines of its own: what all threads write must not slow down reading what stands beside it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Padded(Mutex<Shard>);
+struct Padded<T>(T);
+
+impl<T> Deref for Padded<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 /// Largest encoded state in bytes that `object_open` copies out whole and `Change::Small` takes.
 pub const SMALL_BYTES_MAX: usize = 2048;
@@ -139,13 +159,13 @@ impl Store {
         let shards = 1 << shards.ilog2();
         let arena = Arena::new(limit, regions::reserve_bytes(limit));
         let store = Store {
-            alloc: Mutex::new(Allocator::new(0)),
+            alloc: Padded(Mutex::new(Allocator::new(0))),
             index: Index::new(&arena, shards as u32),
             shards: (0..shards).map(|_| Padded::default()).collect(),
             tails: (0..shards).map(|_| AtomicU64::new(EMPTY)).collect(),
             bucket_counts: (0..shards).map(|_| AtomicU32::new(1)).collect(),
-            tick: AtomicU64::new(tick),
-            cas: AtomicU64::new(0),
+            tick: Padded(AtomicU64::new(tick)),
+            cas: Padded::default(),
             flushed: AtomicU64::new(0),
             flush_at_s: AtomicU32::new(u32::MAX),
             due: Due::new(arena.regions()),
@@ -155,8 +175,10 @@ impl Store {
             commit: Mutex::new(()),
             garbage: Mutex::default(),
             has_garbage: AtomicBool::new(false),
+            pins: pins::Pins::default(),
             limit: AtomicU64::new(0),
-            random: AtomicU64::new(config.hash_seed | 1),
+            uploading: AtomicU64::new(0),
+            random: Padded(AtomicU64::new(config.hash_seed | 1)),
             item_bytes_max: config.item_bytes_max,
             eviction: config.eviction,
             observer: OnceLock::new(),
@@ -177,11 +199,13 @@ impl Store {
     }
 
     /// Hash of a key.
+    #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
         rapidhash_v3_seeded(key, &self.hash_secrets)
     }
 
     /// A key with its hash.
+    #[inline]
     pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
         Key {
             bytes,
@@ -189,20 +213,24 @@ impl Store {
         }
     }
 
+    #[inline]
     fn shard_of(&self, hash: u64) -> usize {
         // The top bits; a shift by 64 would be an overflow with one shard.
         (hash >> 32 >> (32 - self.shards.len().ilog2())) as usize
     }
 
+    #[inline]
     fn lock(&self, hash: u64) -> Locked<'_> {
         self.lock_shard(self.shard_of(hash))
     }
 
+    #[inline]
     fn lock_shard(&self, id: usize) -> Locked<'_> {
+        let shard = &self.shards[id].0;
         Locked {
             store: self,
             id,
-            shard: self.shards[id].0.lock(),
+            shard: shard.try_lock().unwrap_or_else(|| wait_for(shard)),
         }
     }
 
@@ -217,22 +245,40 @@ impl Store {
     }
 
     /// Frees extents, a node of the index with them, and takes others if a plan says which and there is room.
-    fn exchange(&self, chain: Chain, node: Option<Addr>, plan: Option<&Plan>) -> Option<Chain> {
-        self.prefetch_free(chain.head);
+    fn exchange(
+        &self,
+        chain: Option<Chain>,
+        node: Option<Addr>,
+        plan: Option<&Plan>,
+    ) -> Option<Chain> {
+        if let Some(chain) = chain {
+            self.prefetch_free(chain.head);
+        }
         let mut alloc = self.alloc.lock();
-        alloc.put_chain(&self.arena, chain);
+        if let Some(chain) = chain {
+            alloc.put_chain(&self.arena, chain);
+        }
         if let Some(node) = node {
             alloc.put(&self.arena, node);
         }
         plan.and_then(|plan| alloc.take(&self.arena, plan).ok())
     }
 
+    #[inline]
     fn next_cas(&self) -> u64 {
         self.cas.fetch_add(1, Relaxed) + 1
     }
 
     /// Notes the time: a flush that was to come may have come.
+    #[inline]
     fn note(&self, now: Now) {
+        if self.clock.is_behind(now) {
+            self.note_second(now);
+        }
+    }
+
+    #[cold]
+    fn note_second(&self, now: Now) {
         if self.clock.note(now, self.tick.load(Relaxed))
             && self.flush_at_s.load(Relaxed) <= now.unix_s
         {
@@ -262,12 +308,14 @@ impl Store {
                 },
             }
         };
+        self.make_room_ahead(spare.owed);
         self.drop_spare(spare);
         self.settle();
         outcome
     }
 
     /// A little deferred work after each operation that writes.
+    #[inline]
     fn settle(&self) {
         if self.index_wanted.load(Relaxed) {
             self.grow_index();
@@ -277,6 +325,7 @@ impl Store {
         }
     }
 
+    #[inline]
     fn drop_spare(&self, spare: shard::Spare) {
         if let Some((_, chain)) = spare.item {
             self.free(chain);
@@ -286,23 +335,45 @@ impl Store {
         }
     }
 
-    /// True when `plan` can be met if everything else leaves.
+    /// True when `plan` can be met if everything leaves that can.
+    #[inline]
     fn can_ever_hold(&self, plan: &Plan) -> bool {
-        if plan.header + plan.stream < self.arena.region_bytes() / 2 {
-            return true;
-        }
+        plan.header + plan.stream < self.arena.region_bytes() / 2 || self.can_ever_hold_large(plan)
+    }
+
+    #[cold]
+    fn can_ever_hold_large(&self, plan: &Plan) -> bool {
         let alloc = self.alloc.lock();
         let regions = u64::from(alloc.regions_allowed.saturating_sub(alloc.regions_index));
-        plan.grains_min(&self.arena) + GRAINS_SPARE <= regions * u64::from(arena::REGION_GRAINS)
+        let pinned = u64::from(self.arena.grains(self.pins.left_bytes()));
+        plan.grains_min(&self.arena) + pinned + GRAINS_SPARE
+            <= regions * u64::from(arena::REGION_GRAINS)
     }
 }
 
+/// Takes a lock that somebody else has, mostly for as long as it takes to wait for memory a few times. Spinning for that
+/// costs less than the lock's own way of sleeping and being woken, which takes over when its holder has no processor.
+#[cold]
+fn wait_for(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    for _ in 0..SPINS {
+        std::hint::spin_loop();
+        if !shard.is_locked()
+            && let Some(guard) = shard.try_lock()
+        {
+            return guard;
+        }
+    }
+    shard.lock()
+}
+
+/// Turns of waiting for a shard: a few microseconds.
+const SPINS: usize = 200;
 /// Nodes of dead trees freed by each write.
 const GARBAGE_PER_OPERATION: usize = 4;
 
 /// The memory cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct NoRoom;
+pub struct NoRoom;
 
 /// Grains that other things than one largest item take: headers, overflow nodes.
 const GRAINS_SPARE: u64 = 256;

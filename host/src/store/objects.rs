@@ -4,10 +4,15 @@
 //! and its value is the root of its tree. The CAS of either is its version.
 
 use super::fields::{SmallRef, Tree};
-use super::item::flag;
+use super::item::{Item, flag};
 use super::nodes::Reader;
 use super::shard::{Found, ValueRef};
-use super::{Gone, Key, Now, ObjectInfo, PlainItem, Store, Version};
+use super::{Gone, Key, Now, ObjectInfo, Place, PlainItem, Store, Version};
+
+/// The version of an object; 0 is that of a plain item without a CAS.
+pub(super) fn version(item: &Item<'_>) -> Version {
+    Version(item.cas().unwrap_or(0))
+}
 
 /// Names and values visited by one call of `object_scan`.
 const SCAN_BYTES: usize = 16 << 10;
@@ -27,7 +32,7 @@ impl Store {
     ) -> Result<Option<ObjectInfo>, PlainItem> {
         self.note(now);
         let mut locked = self.lock(key.hash);
-        let Some(Found { mut item, .. }) = locked.find(key, now) else {
+        let Some(Found { slot, mut item }) = locked.find(key, now) else {
             return Ok(None);
         };
         if !item.has(flag::OBJECT) {
@@ -37,7 +42,6 @@ impl Store {
         }
         item.mark(flag::FETCHED, 0);
         locked.bump(&item);
-        let info = locked.info(&item);
         let loaded = !item.is_tree();
         let fields = if loaded {
             let start = state.len();
@@ -47,10 +51,15 @@ impl Store {
             item.tree().count()
         };
         Ok(Some(ObjectInfo {
-            version: Version(info.cas),
+            version: version(&item),
             fields,
-            expiry: info.expiry,
+            expiry: item.lifetime(),
             loaded,
+            place: Place {
+                slot: slot.number(),
+                addr: item.addr(),
+                tick: item.tick(),
+            },
         }))
     }
 

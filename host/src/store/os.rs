@@ -3,9 +3,12 @@
 //! An allocator's zeroed memory would do but for two things: it may have to be cleared, and so touched, when the
 //! allocator had it before, and it counts against strict limits of address space.
 
+use std::io;
 use std::ops::Deref;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
+use arrayvec::ArrayVec;
 use bytemuck::Zeroable;
 
 /// A slice of zeros mapped for this purpose alone.
@@ -126,6 +129,48 @@ pub(super) fn ask_huge_pages<T: Words>(words: &[T]) {
     advise(words, libc::MADV_HUGEPAGE);
 }
 
+/// Some bytes of borrowed words: `len` of them after the first `skip`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a, T> {
+    pub words: &'a [T],
+    pub skip: usize,
+    pub len: usize,
+}
+
+/// Runs that are filled by one read at most.
+pub(super) const RUNS_MAX: usize = 16;
+
+/// Reads from a file into `runs`, in order. Returns how many bytes came; 0 are the end.
+///
+/// # Errors
+/// Those of the file, also that there is nothing to read now.
+pub(super) fn read<T: Words>(
+    from: BorrowedFd<'_>,
+    runs: &ArrayVec<Run<'_, T>, RUNS_MAX>,
+) -> io::Result<usize> {
+    let parts: ArrayVec<libc::iovec, RUNS_MAX> = runs
+        .iter()
+        .map(|run| {
+            let inside = run.skip.checked_add(run.len);
+            assert!(inside.is_some_and(|end| end <= size_of_val(run.words)));
+            let start = run.words.as_ptr().cast::<u8>().wrapping_add(run.skip);
+            libc::iovec {
+                iov_base: start.cast_mut().cast(),
+                iov_len: run.len,
+            }
+        })
+        .collect();
+    #[expect(
+        unsafe_code,
+        reason = "readv has no safe form for words that others may look at"
+    )]
+    // SAFETY: each part lies inside words that are borrowed for the call, as was asserted. The kernel writes only there.
+    // Every bit pattern is a valid word, and they are atomics, which may change under a shared borrow: whoever else looks
+    // at them sees one value or another. `parts` outlives the call, and the file is open as it is borrowed.
+    let read = unsafe { libc::readv(from.as_raw_fd(), parts.as_ptr(), parts.len() as libc::c_int) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+}
+
 /// Asks for no huge pages; those there are stay until their memory is released.
 pub(super) fn ask_small_pages<T: Words>(words: &[T]) {
     advise(words, libc::MADV_NOHUGEPAGE);
@@ -144,6 +189,26 @@ pub(super) fn prefetch<T: Words>(word: &T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _no_such_hint = word;
+}
+
+/// The bytes of `words`, which are pinned, without a copy.
+///
+/// The proof is the pin, which is borrowed as long as the bytes are. It is the caller's promise (`pins.rs` is the only
+/// one) that `words` are words of the pinned value that nothing else lies in. Those who write words of the arena:
+/// - the value's writers overwrite or lengthen an item in place only when it isn't pinned, asked under the lock of its
+///   shard, under which it is pinned as well; fields and list links of an item lie in other words;
+/// - the allocator changes the tags and links at the front of extents in use, and any word of free ones: this extent
+///   is in use until the pin ends, and its first word, like the word in which a field ends, is not among `words`;
+/// - regions are released or given to the index when no extent in them is in use.
+///
+/// What the value's writer wrote happened before, by the lock of the shard. The next writer comes after the pin: it saw
+/// the pin gone, by the table's lock or the release of its counter.
+pub(super) fn still<'a, T: Words>(words: &'a [T], _pin: &'a super::pins::Pin) -> &'a [u8] {
+    #[expect(unsafe_code, reason = "atomics give no view of their bytes")]
+    // SAFETY: the range is that of borrowed words, any byte of which is valid; nobody changes them, as said above.
+    unsafe {
+        std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words))
+    }
 }
 
 fn advise<T: Words>(words: &[T], advice: libc::c_int) {
@@ -181,6 +246,32 @@ mod tests {
         release(&words[1..1024]);
         let kept = words.iter().filter(|word| word.load(Relaxed) == 7).count();
         assert_eq!(kept, 4096 - 512, "the one whole page inside was released");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "has no such call")]
+    fn a_read_fills_the_bytes_it_is_given_and_no_others() {
+        use std::io::Write;
+        use std::os::fd::AsFd;
+        let words: Vec<AtomicU64> = (0..6).map(|_| AtomicU64::new(u64::MAX)).collect();
+        let (from, mut to) = std::io::pipe().expect("a pipe");
+        to.write_all(b"abcdefghijklmnopq").expect("it has room");
+        let run = |words, skip, len| Run { words, skip, len };
+        let runs = [
+            run(&words[..2], 3, 10),
+            run(&words[3..], 0, 0),
+            run(&words[4..], 1, 9),
+        ];
+        let count = read(from.as_fd(), &runs.into_iter().collect()).expect("bytes are there");
+        assert_eq!(count, 17);
+        let bytes: Vec<u8> = words
+            .iter()
+            .flat_map(|word| word.load(Relaxed).to_le_bytes())
+            .collect();
+        let mut expected = vec![0xff; 48];
+        expected[3..13].copy_from_slice(b"abcdefghij");
+        expected[33..40].copy_from_slice(b"klmnopq");
+        assert_eq!(bytes, expected);
     }
 
     #[test]

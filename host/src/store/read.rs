@@ -8,6 +8,7 @@ use super::shard::{Found, Locked, Room, Spare, ValueRef};
 use super::{DeleteOutcome, Expiry, GetOptions, ItemInfo, Key, Now, Store};
 
 /// Seconds at which an item expires, rounded up. `u32::MAX` would mean never.
+#[inline]
 pub(super) fn seconds(expiry: Expiry) -> Option<u32> {
     expiry.0.map(|ms| {
         u32::try_from(ms.div_ceil(1000))
@@ -100,8 +101,8 @@ impl Store {
 }
 
 impl<'a> Locked<'a> {
-    /// What a reader sees of an item, its idle time excepted.
-    #[inline]
+    /// What a reader sees of an item, its idle time excepted. Inlined, since most readers look at little of it.
+    #[inline(always)]
     pub(super) fn info(&self, item: &Item<'_>) -> ItemInfo {
         let expiry = item.lifetime();
         ItemInfo {
@@ -129,8 +130,8 @@ impl<'a> Locked<'a> {
         self.store.clock.idle_s(item.tick(), now)
     }
 
-    /// Counts a get and decides who recaches.
-    #[inline]
+    /// Counts a get and decides who recaches. Inlined, since a plain get leaves little of it.
+    #[inline(always)]
     fn access(&mut self, mut item: Item<'a>, now: Now, options: &GetOptions) -> ItemInfo {
         let mut info = self.info(&item);
         if options.want_idle {

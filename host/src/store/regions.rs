@@ -69,7 +69,8 @@ impl Store {
     pub fn set_memory_limit(&self, bytes: usize) {
         let room = bytes.saturating_sub(self.fixed_bytes());
         // Each region has its entries in tables outside of the arena.
-        let each = self.arena.region_bytes() + size_of::<AtomicU32>() + size_of::<RegionUse>();
+        let tables = size_of::<AtomicU32>() + size_of::<RegionUse>() + size_of::<u16>();
+        let each = self.arena.region_bytes() + tables;
         let regions = (room / each).clamp(2, self.arena.regions() as usize);
         let huge = if bytes < HUGE_PAGES_FROM { 0 } else { bytes };
         let mut alloc = self.alloc.lock();
@@ -80,7 +81,7 @@ impl Store {
 
     /// Bytes of tables whose size does not depend on what is stored.
     pub(super) fn fixed_bytes(&self) -> usize {
-        size_of::<Store>() + self.shards.len() * (size_of::<super::Padded>() + 16)
+        size_of::<Store>() + self.shards.len() * (size_of_val(&self.shards[0]) + 16)
     }
 
     /// Gives the index its first region.
@@ -135,7 +136,7 @@ impl Store {
     }
 
     pub(super) fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
-        let mut movable = alloc.region_use(region) == RegionUse::Extents;
+        let mut movable = alloc.holds_extents(region) && !alloc.is_held(region);
         if movable {
             alloc.walk_used(&self.arena, region, |_, word0| {
                 movable &= Kind::of(word0) != Kind::Node
@@ -181,14 +182,14 @@ impl Store {
     fn move_extent(&self, addr: Addr) -> Result<(), Stuck> {
         let word0 = self.arena.word0(addr).load(Relaxed);
         match Kind::of(word0) {
-            Kind::Head => Ok(self.move_item(addr)?),
+            Kind::Head => self.move_item(addr),
             Kind::Continuation => {
                 // The last piece links back to the head.
                 let mut piece = addr;
                 for _ in 0..1 << 24 {
                     let word0 = self.arena.word0(piece).load(Relaxed);
                     if Kind::of(word0) == Kind::Head {
-                        return Ok(self.move_item(piece)?);
+                        return self.move_item(piece);
                     }
                     piece = (word0 >> 32) as Addr;
                     if piece == 0 || !self.arena.holds(piece, 1) {
@@ -202,7 +203,10 @@ impl Store {
         }
     }
 
-    fn move_item(&self, addr: Addr) -> Result<(), NoRoom> {
+    fn move_item(&self, addr: Addr) -> Result<(), Stuck> {
+        if self.pins.holds(addr) {
+            return Err(Stuck::Busy);
+        }
         let mut spare = None;
         loop {
             let Some((mut locked, found)) = self.lock_owner(addr) else {

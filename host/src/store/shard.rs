@@ -15,26 +15,42 @@ use super::bucket::{Bucket, NODE_PLAN, Slot};
 use super::index::{bucket_of, tag_of};
 use super::item::{Item, KEY_BYTES_MAX};
 use super::size_idle::Candidates;
-use super::stream::Stream;
 use super::{Key, Now, Store};
 
 /// The tail's tick of an empty shard.
 pub(super) const EMPTY: u64 = u64::MAX;
 
-/// What the lock guards, beside the buckets and the items.
-#[derive(Debug, Default)]
+/// What the lock guards, beside the buckets and the items. In the order of use: all that a get needs is on the cache
+/// line of the lock.
+#[derive(Debug)]
+#[repr(C)]
 pub(super) struct Shard {
     pub newest: Addr,
     pub oldest: Addr,
     pub buckets: u32,
-    /// Upper bits of the tail's tick.
-    pub tail_epoch: u64,
+    /// The tail's tick, as it was published.
+    pub tail_tick: u64,
     /// Oldest item of each later epoch in the list, with the upper bits of its tick.
     pub epochs: VecDeque<(Addr, u64)>,
     /// Who may leave next by size and idle time.
     pub candidates: Candidates,
     pub counters: Counters,
     pub scratch: Vec<(u8, Addr)>,
+}
+
+impl Default for Shard {
+    fn default() -> Shard {
+        Shard {
+            newest: 0,
+            oldest: 0,
+            buckets: 0,
+            tail_tick: EMPTY,
+            epochs: VecDeque::new(),
+            candidates: Candidates::default(),
+            counters: Counters::default(),
+            scratch: Vec::new(),
+        }
+    }
 }
 
 /// Counters of a shard.
@@ -59,6 +75,8 @@ pub(super) struct Room(pub Plan);
 pub(super) struct Spare {
     pub item: Option<(Plan, Chain)>,
     pub node: Option<Addr>,
+    /// Items that are to leave for what was taken meanwhile.
+    pub owed: u8,
 }
 
 /// An item and its slot in the index.
@@ -84,17 +102,20 @@ pub(super) struct Locked<'a> {
 }
 
 impl<'a> Locked<'a> {
+    #[inline]
     pub(super) fn bucket(&self, hash: u64) -> Bucket<'a> {
         self.bucket_at(bucket_of(hash, self.shard.buckets))
     }
 
+    #[inline]
     pub(super) fn bucket_at(&self, bucket: u32) -> Bucket<'a> {
         let arena = &self.store.arena;
         Bucket::new(arena, self.store.index.line(arena, self.id, bucket))
     }
 
     /// The item under `key`, dead or alive.
-    #[inline]
+    // Always: what it returns is too large for registers, and passing that through memory took a third of a get.
+    #[inline(always)]
     fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
         let arena = &self.store.arena;
         self.bucket(key.hash)
@@ -108,17 +129,22 @@ impl<'a> Locked<'a> {
     }
 
     /// The live item under `key`; a dead one is removed on the way.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&mut self, key: Key<'_>, now: Now) -> Option<Found<'a>> {
         if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
             return None;
         }
         let found = self.find_any(key)?;
         if self.is_dead(&found.item, now.unix_s) {
-            self.remove(key.hash, found, Leave::Expired);
+            self.remove_dead(key.hash, found);
             return None;
         }
         Some(found)
+    }
+
+    #[cold]
+    fn remove_dead(&mut self, hash: u64, found: Found<'a>) {
+        self.remove(hash, found, Leave::Expired);
     }
 
     /// The slot of the item at `addr`.
@@ -138,7 +164,7 @@ impl<'a> Locked<'a> {
     fn is_flushed(&self, item: &Item<'_>) -> bool {
         let flushed = self.store.flushed.load(Relaxed);
         // While the tail is younger than the flush nothing in this shard is older.
-        if flushed <= self.tail_tick().load(Relaxed) {
+        if flushed <= self.shard.tail_tick {
             return false;
         }
         // `flush_now` left none so old that 32 bits could not tell its age.
@@ -154,7 +180,10 @@ impl<'a> Locked<'a> {
             }
             self.store.free(chain);
         }
-        self.store.try_take(plan).map_err(|_| Room(*plan))
+        let mut alloc = self.store.alloc.lock();
+        let taken = alloc.take(&self.store.arena, plan).map_err(|_| Room(*plan));
+        spare.owed = alloc.owed(plan.grains_min(&self.store.arena));
+        taken
     }
 
     /// An empty slot for a new item, hanging on a further node if need be.
@@ -202,10 +231,13 @@ impl<'a> Locked<'a> {
             self.push_front(item);
         }
         self.note_expiry(item);
-        self.store.free(old.chain());
+        if let Some(chain) = self.store.chain_of_gone(&old) {
+            self.store.free(chain);
+        }
     }
 
     /// Tells the expiry structure of an item that can expire.
+    #[inline]
     pub(super) fn note_expiry(&self, item: &Item<'a>) {
         if let Some(expiry) = item.expiry() {
             self.store
@@ -253,7 +285,8 @@ impl<'a> Locked<'a> {
                 counters.expired_unfetched += u64::from(!fetched);
             }
         }
-        self.store.exchange(item.chain(), node, plan)
+        let chain = self.store.chain_of_gone(&item);
+        self.store.exchange(chain, node, plan)
     }
 
     fn tell_evicted(&self, item: &Item<'_>) {
@@ -288,16 +321,16 @@ impl<'a> Locked<'a> {
 /// A value under the lock.
 #[derive(Clone, Copy, Debug)]
 pub struct ValueRef<'a> {
-    pub(super) stream: Stream<'a>,
+    pub(super) item: Item<'a>,
     pub(super) len: usize,
 }
 
 impl<'a> ValueRef<'a> {
     /// The value of an item whose shard is locked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(item: &Item<'a>) -> ValueRef<'a> {
         ValueRef {
-            stream: item.value(),
+            item: *item,
             len: item.value_len(),
         }
     }
@@ -313,15 +346,17 @@ impl<'a> ValueRef<'a> {
     }
 
     /// Appends the value to `out`.
+    #[inline]
     pub fn append_to(&self, out: &mut Vec<u8>) {
-        out.reserve(self.len);
-        let mut stream = self.stream;
-        stream.read(self.len, &mut |run| out.extend_from_slice(run));
+        let start = out.len();
+        out.resize(start + self.len, 0);
+        let mut stream = self.item.value();
+        stream.read_into(&mut out[start..]);
     }
 
     /// Hands the value to `sink`, in runs.
     pub fn each_run(&self, mut sink: impl FnMut(&[u8])) {
-        let mut stream = self.stream;
+        let mut stream = self.item.value();
         stream.read(self.len, &mut sink);
     }
 }

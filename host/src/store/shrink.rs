@@ -30,6 +30,8 @@ pub(super) struct Shrinking {
     /// The walk through all trees that is under way.
     walk: Option<Walk>,
     walks: u32,
+    /// A region could not be emptied because of somebody who holds on to something there.
+    skipped: bool,
 }
 
 #[derive(Debug, Default)]
@@ -85,8 +87,10 @@ impl Store {
             }
         }
         let Some(region) = self.last_closed(&mut mover.shrinking) else {
+            // What was held may be held for long: not again at once.
+            let again = !mover.shrinking.skipped;
             self.end_shrinking(mover);
-            return true;
+            return again;
         };
         match self.empty_closed(mover, region) {
             Ok(()) => self.give_back(region),
@@ -95,12 +99,27 @@ impl Store {
                 mover.shrinking.walk = Some(Walk::default());
                 mover.shrinking.walks += 1;
             }
+            Err(Stuck::Busy) => self.skip(mover, region),
             Err(_) => {
                 self.end_shrinking(mover);
                 return false;
             }
         }
         true
+    }
+
+    /// Opens a region again that cannot be emptied, and closes another one instead.
+    fn skip(&self, mover: &mut Mover, region: u32) {
+        mover.shrinking.skipped = true;
+        let mut alloc = self.alloc.lock();
+        alloc.reopen(&self.arena, region);
+        let other = (1..mover.shrinking.from)
+            .rev()
+            .find(|region| alloc.holds_extents(*region) && !alloc.is_held(*region));
+        if let Some(other) = other {
+            alloc.close(&self.arena, other);
+            mover.shrinking.from = other;
+        }
     }
 
     /// Closes regions from the end of the arena on.
@@ -114,7 +133,7 @@ impl Store {
             }
             // One lock for each, as walking a region takes some microseconds.
             let mut alloc = self.alloc.lock();
-            if alloc.holds_extents(region) {
+            if alloc.holds_extents(region) && !alloc.is_held(region) {
                 trees |= !self.is_movable(&alloc, region);
                 alloc.close(&self.arena, region);
                 mover.shrinking.from = region;

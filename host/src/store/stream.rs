@@ -17,7 +17,8 @@ pub(super) struct Stream<'m> {
 
 impl Stream<'_> {
     /// Steps to the next piece if this one is used up.
-    fn settle(&mut self) {
+    #[inline]
+    pub(super) fn settle(&mut self) {
         if self.byte == self.end && self.next != 0 {
             let word0 = self.arena.word0(self.next).load(Relaxed);
             self.piece = self.next;
@@ -27,6 +28,7 @@ impl Stream<'_> {
         }
     }
 
+    #[inline]
     fn advance(&mut self, mut len: usize, mut each: impl FnMut(Addr, usize, usize)) {
         while len > 0 {
             self.settle();
@@ -47,14 +49,38 @@ impl Stream<'_> {
     }
 
     /// Hands the next `len` bytes to `sink`, in runs.
+    #[inline]
     pub(super) fn read(&mut self, len: usize, sink: &mut impl FnMut(&[u8])) {
         let arena = self.arena;
+        // Nearly always all of it is in this piece.
+        if len <= self.end - self.byte {
+            arena.read(self.piece, self.byte, len, sink);
+            self.byte += len;
+            return;
+        }
         self.advance(len, |piece, byte, run| arena.read(piece, byte, run, sink));
     }
 
+    /// Fills `to` with the next bytes.
+    #[inline]
+    pub(super) fn read_into(&mut self, to: &mut [u8]) {
+        let arena = self.arena;
+        let mut at = 0;
+        self.advance(to.len(), |piece, byte, run| {
+            arena.copy(piece, byte, &mut to[at..at + run]);
+            at += run;
+        });
+    }
+
     /// Writes `src`.
+    #[inline]
     pub(super) fn write(&mut self, src: &[u8]) {
         let arena = self.arena;
+        if src.len() <= self.end - self.byte {
+            arena.write(self.piece, self.byte, src);
+            self.byte += src.len();
+            return;
+        }
         let mut at = 0;
         self.advance(src.len(), |piece, byte, run| {
             arena.write(piece, byte, &src[at..at + run]);

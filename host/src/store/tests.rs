@@ -7,8 +7,11 @@ mod hostile;
 mod model;
 mod objects;
 mod order;
+mod pins;
+mod places;
 mod shrink;
 mod soak;
+mod upload;
 
 use super::*;
 
@@ -17,11 +20,6 @@ pub(super) const NOW: Now = Now {
     millis: 0,
 };
 pub(super) const NEVER: Expiry = Expiry(None);
-
-/// So many steps; few in the interpreter that looks for undefined behaviour, a thousand times slower.
-pub(super) fn steps(full: u64) -> u64 {
-    if cfg!(miri) { full / 200 } else { full }
-}
 
 pub(super) fn config(memory_bytes_max: usize, shards: usize) -> Config {
     Config {

@@ -13,17 +13,18 @@ impl Store {
         if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {
             return SetOutcome::TooLarge;
         }
-        if write.value.len() > self.item_bytes_max
-            || !self.can_ever_hold(&new_draft(key, write).plan())
-        {
+        let draft = new_draft(key, write);
+        if write.value.len() > self.item_bytes_max || !self.can_ever_hold(&draft.plan()) {
             return self.refuse_large(key, now);
         }
-        let done = self.with_room(key.hash, |locked, spare| locked.set(key, now, write, spare));
+        let done = self.with_room(key.hash, |locked, spare| {
+            locked.set(key, now, write, draft, spare)
+        });
         done.unwrap_or_else(|_| self.refuse_large(key, now))
     }
 
     /// The value can't be kept, and the one before it must not be served as if it were current.
-    fn refuse_large(&self, key: Key<'_>, now: Now) -> SetOutcome {
+    pub(super) fn refuse_large(&self, key: Key<'_>, now: Now) -> SetOutcome {
         let mut locked = self.lock(key.hash);
         if let Some(found) = locked.find(key, now) {
             if found.item.has(flag::OBJECT) {
@@ -87,13 +88,13 @@ impl<'a> Locked<'a> {
         key: Key<'_>,
         now: Now,
         write: &Write<'_>,
+        mut draft: Draft<'_>,
         spare: &mut Spare,
     ) -> Result<SetOutcome, Room> {
         let found = self.find(key, now);
         if found.is_some_and(|found| found.item.has(flag::OBJECT)) {
             return Ok(SetOutcome::IsObject);
         }
-        let mut draft = new_draft(key, write);
         if let Some(token) = write.cas_compare {
             let Some(found) = found else {
                 // Growing a value needs one in any case, and says so in its own word.
@@ -156,7 +157,7 @@ impl<'a> Locked<'a> {
     ) -> Result<SetOutcome, Room> {
         let plan = draft.plan();
         let mut item = found.item;
-        if item.holds(&plan) {
+        if item.holds(&plan) && !self.store.is_pinned(&item) {
             self.shard.counters.payload += write.value.len() as u64;
             self.shard.counters.payload -= item.value_len() as u64;
             item.reshape(&plan);
@@ -211,7 +212,8 @@ impl<'a> Locked<'a> {
             draft.cas = Some(0);
         }
         let plan = draft.plan();
-        if write.mode == SetMode::Append && item.holds_longer(&plan) {
+        let in_place = item.holds_longer(&plan) && !self.store.is_pinned(&item);
+        if write.mode == SetMode::Append && in_place {
             let mut end = item.value();
             end.skip(old_len);
             end.write(write.value);
@@ -233,7 +235,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Gives a written item its token, if it has one.
-    fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
+    pub(super) fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
         SetOutcome::Stored {
             cas: self.renew_cas(item, cas),
             len: item.value_len() as u32,

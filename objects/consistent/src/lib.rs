@@ -30,7 +30,7 @@ pub struct Consistent;
 impl Consistent {
     /// Makes a ring of servers, separated by commas, spaces or tabs, replacing one that exists.
     /// CREATED, or NOT_CREATED when the list is empty or a name too long; one that exists then stays.
-    fn new(o: &mut Object, servers: &[u8], more: Rest) -> Result<&'static str, Word> {
+    fn new(o: &mut Object, servers: &[u8], more: Rest) -> Result<Word, Word> {
         let servers = joined(servers, more);
         let names = || {
             servers
@@ -45,7 +45,7 @@ impl Consistent {
         for name in names() {
             state::add(o, name);
         }
-        Ok("CREATED")
+        Ok(Word("CREATED"))
     }
 
     /// The server for a key: the first available one from the key's place on the ring. NOT_FOUND when
@@ -81,7 +81,7 @@ impl Consistent {
         server: &[u8],
         available: &[u8],
         more: Rest,
-    ) -> Result<&'static str, Word> {
+    ) -> Result<Word, Word> {
         existing(o)?;
         // A server with a port came as two arguments, so the last one is the word.
         let words = joined(server, [available].into_iter().chain(more));
@@ -91,31 +91,31 @@ impl Consistent {
             _ => return Err(BAD_ARGUMENT),
         };
         if state::set_available(o, server, available) {
-            Ok("SUCCESS")
+            Ok(Word("SUCCESS"))
         } else {
             Err(NOT_FOUND)
         }
     }
 
     /// Adds a server. SUCCESS, EXISTS, or ERROR_BAD_ARGUMENT when it cannot be a name.
-    fn add(o: &mut Object, server: &[u8], more: Rest) -> Result<&'static str, Word> {
+    fn add(o: &mut Object, server: &[u8], more: Rest) -> Result<Word, Word> {
         existing(o)?;
         let server = joined(server, more);
         if !state::is_name(&server) {
             return Err(BAD_ARGUMENT);
         }
         Ok(if state::add(o, &server) {
-            "SUCCESS"
+            Word("SUCCESS")
         } else {
-            "EXISTS"
+            Word("EXISTS")
         })
     }
 
     /// Removes a server. SUCCESS or NOT_FOUND.
-    fn remove(o: &mut Object, server: &[u8], more: Rest) -> Result<&'static str, Word> {
+    fn remove(o: &mut Object, server: &[u8], more: Rest) -> Result<Word, Word> {
         existing(o)?;
         if state::remove(o, &joined(server, more)) {
-            Ok("SUCCESS")
+            Ok(Word("SUCCESS"))
         } else {
             Err(NOT_FOUND)
         }

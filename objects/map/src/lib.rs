@@ -6,6 +6,8 @@ use cacheismo_sdk::{Object, Reply, Word};
 
 /// The answer when the map does not exist.
 const ABSENT: Word = Word("ERROR_CACHE_MISS");
+/// What stands between key and value in an answer.
+const BETWEEN: &[u8] = b" : ";
 
 /// The type.
 pub struct Map;
@@ -18,38 +20,34 @@ pub struct Map;
 )]
 impl Map {
     /// Makes an empty map, replacing one that exists. CREATED.
-    fn new(o: &mut Object) -> &'static str {
+    fn new(o: &mut Object) -> Word {
         o.delete();
         o.create();
-        "CREATED"
+        Word("CREATED")
     }
 
     /// Sets the value of a key; without a value, removes the key. SUCCESS.
-    fn put(o: &mut Object, key: &[u8], value: Option<&[u8]>) -> Result<&'static str, Word> {
-        existing(o)?;
+    fn put(o: &mut Object, key: &[u8], value: Option<&[u8]>) -> Result<Word, Word> {
         match value {
-            Some(value) => o.put(key, value),
-            None => o.remove(key),
-        };
-        Ok("SUCCESS")
+            Some(value) => o.update(key, value).map(|_| ()).ok_or(ABSENT)?,
+            None => remove(o, key)?,
+        }
+        Ok(Word("SUCCESS"))
     }
 
     /// The entry as `key : value`, or NOT_FOUND.
     fn get(o: &Object, key: &[u8], out: &mut Reply) -> Result<(), Word> {
-        let Some(value) = o.get(key) else {
-            existing(o)?;
-            return Err(Word("NOT_FOUND"));
-        };
-        entry(out, key, &value);
-        Ok(())
+        if out.field(o, key, &[key, BETWEEN]) {
+            return Ok(());
+        }
+        existing(o)?;
+        Err(Word("NOT_FOUND"))
     }
 
     /// Removes a key. SUCCESS, also when it was not there.
-    fn delete(o: &mut Object, key: &[u8]) -> Result<&'static str, Word> {
-        if !o.remove(key) {
-            existing(o)?;
-        }
-        Ok("SUCCESS")
+    fn delete(o: &mut Object, key: &[u8]) -> Result<Word, Word> {
+        remove(o, key)?;
+        Ok(Word("SUCCESS"))
     }
 
     /// Number of keys.
@@ -83,8 +81,9 @@ impl Map {
         existing(o)?;
         let mut entries = o.scan();
         while let Some((key, value)) = entries.next_entry() {
-            entry(out, key, value);
-            out.write(b"\r\n");
+            out.write(key);
+            out.write(BETWEEN);
+            out.line(value);
         }
         Ok(())
     }
@@ -94,8 +93,6 @@ fn existing(o: &Object) -> Result<(), Word> {
     if o.exists() { Ok(()) } else { Err(ABSENT) }
 }
 
-fn entry(out: &mut Reply, key: &[u8], value: &[u8]) {
-    out.write(key);
-    out.write(b" : ");
-    out.write(value);
+fn remove(o: &mut Object, key: &[u8]) -> Result<(), Word> {
+    if o.remove(key) { Ok(()) } else { existing(o) }
 }

@@ -27,18 +27,18 @@ pub struct Quota;
 impl Quota {
     /// Makes a quota of so much per month, day or hour, replacing one that exists. CREATED, or
     /// NOT_CREATED when limit is not a number or window none of these; one that exists then stays.
-    fn new(o: &mut Object, limit: &[u8], window: &[u8]) -> Result<&'static str, Word> {
+    fn new(o: &mut Object, limit: &[u8], window: &[u8]) -> Result<Word, Word> {
         let refused = Word("NOT_CREATED");
         let limit = number::parse(limit).ok_or(refused)?;
         let window = Window::named(window).ok_or(refused)?;
         o.delete();
         State::fresh(limit, window).store(o);
-        Ok("CREATED")
+        Ok(Word("CREATED"))
     }
 
     /// Uses an amount, 1 when not given. QUOTA_OK, or QUOTA_EXCEEDED when that would be more than
     /// the limit; it is then not counted. A negative amount gives back. ERROR_BAD_ARGUMENT when it is not a number.
-    fn addandcheck(o: &mut Object, amount: Option<&[u8]>) -> Result<&'static str, Word> {
+    fn addandcheck(o: &mut Object, amount: Option<&[u8]>) -> Result<Word, Word> {
         let mut state = State::load(o)?;
         let amount = amount
             .map_or(Some(1.0), number::parse)
@@ -55,14 +55,14 @@ impl Quota {
             state.used = used;
         }
         state.store(o);
-        Ok(if fits { "QUOTA_OK" } else { "QUOTA_EXCEEDED" })
+        Ok(Word(if fits { "QUOTA_OK" } else { "QUOTA_EXCEEDED" }))
     }
 
     /// Forgets what was used. QUOTA_OK.
-    fn reset(o: &mut Object) -> Result<&'static str, Word> {
+    fn reset(o: &mut Object) -> Result<Word, Word> {
         let State { limit, window, .. } = State::load(o)?;
         State::fresh(limit, window).store(o);
-        Ok("QUOTA_OK")
+        Ok(Word("QUOTA_OK"))
     }
 }
 

@@ -18,34 +18,33 @@ pub struct Set;
 )]
 impl Set {
     /// Makes an empty set, replacing one that exists. CREATED.
-    fn new(o: &mut Object) -> &'static str {
+    fn new(o: &mut Object) -> Word {
         o.delete();
         o.create();
-        "CREATED"
+        Word("CREATED")
     }
 
     /// Adds a member. SUCCESS, also when it was there.
-    fn put(o: &mut Object, member: &[u8]) -> Result<&'static str, Word> {
-        existing(o)?;
-        o.put(member, b"");
-        Ok("SUCCESS")
+    fn put(o: &mut Object, member: &[u8]) -> Result<Word, Word> {
+        o.update(member, b"").ok_or(ABSENT)?;
+        Ok(Word("SUCCESS"))
     }
 
     /// Looks for a member. EXISTS or NOT_FOUND.
-    fn exist(o: &Object, member: &[u8]) -> Result<&'static str, Word> {
+    fn exist(o: &Object, member: &[u8]) -> Result<Word, Word> {
         if o.has(member) {
-            return Ok("EXISTS");
+            return Ok(Word("EXISTS"));
         }
         existing(o)?;
-        Ok("NOT_FOUND")
+        Ok(Word("NOT_FOUND"))
     }
 
     /// Removes a member. SUCCESS, also when it was not there.
-    fn delete(o: &mut Object, member: &[u8]) -> Result<&'static str, Word> {
+    fn delete(o: &mut Object, member: &[u8]) -> Result<Word, Word> {
         if !o.remove(member) {
             existing(o)?;
         }
-        Ok("SUCCESS")
+        Ok(Word("SUCCESS"))
     }
 
     /// Number of members.

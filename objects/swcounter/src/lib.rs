@@ -28,25 +28,25 @@ pub struct Swcounter;
 impl Swcounter {
     /// Makes a counter of the last size numbers, 16 when not given, replacing one that exists.
     /// CREATED, or NOT_CREATED when size is not a whole number from 1 to 65536; one that exists then stays.
-    fn new(o: &mut Object, size: Option<&[u8]>) -> Result<&'static str, Word> {
+    fn new(o: &mut Object, size: Option<&[u8]>) -> Result<Word, Word> {
         let slots = size
             .map_or(Some(DEFAULT_SLOTS), slots)
             .ok_or(Word("NOT_CREATED"))?;
         o.delete();
         State { slots, last: None }.store(o);
-        Ok("CREATED")
+        Ok(Word("CREATED"))
     }
 
     /// Adds a number, which replaces the oldest once all slots are in use. SUCCESS, or
     /// ERROR_BAD_ARGUMENT when it is not a number.
-    fn add(o: &mut Object, number: &[u8]) -> Result<&'static str, Word> {
+    fn add(o: &mut Object, number: &[u8]) -> Result<Word, Word> {
         let mut state = State::load(o)?;
         let number = number::parse(number).ok_or(Word("ERROR_BAD_ARGUMENT"))?;
         let slot = state.last.map_or(0, |last| (last + 1) % state.slots);
         state.last = Some(slot);
         o.put(&slot.to_be_bytes(), &number.to_le_bytes());
         state.store(o);
-        Ok("SUCCESS")
+        Ok(Word("SUCCESS"))
     }
 
     /// The number added last, 0 when there is none.

@@ -4,6 +4,7 @@
 //! Rounds alternate the order of the servers, so that whoever else uses the machine disturbs all alike.
 //! On shared cores CPU time per request is the steadier figure: throughput follows the neighbours.
 
+mod beside;
 mod load;
 mod memory;
 mod process;
@@ -28,7 +29,7 @@ struct Options {
 }
 
 const USAGE: &str = "options: --secs S (per round, 2) --rounds N (3) --connections N (50) \
-                     --only TEXT (workloads whose name contains it, or memory) --json FILE";
+                     --only TEXT (workloads whose name contains it, memory or beside) --json FILE";
 
 fn main() -> anyhow::Result<()> {
     let options = options(std::env::args().skip(1))?;
@@ -45,12 +46,19 @@ fn main() -> anyhow::Result<()> {
         }
     }
     let memory = memory::is_wanted(options.only.as_deref());
-    ensure!(memory || !rows.is_empty(), "no workload is named like that");
+    let beside = beside::is_wanted(options.only.as_deref());
+    ensure!(
+        memory || beside || !rows.is_empty(),
+        "no workload is named like that"
+    );
     if !rows.is_empty() {
         print!("{}", report::table(&rows));
     }
     if memory {
         print!("\n{}", memory::table()?);
+    }
+    if beside {
+        print!("\n{}", beside::table()?);
     }
     let json = serde_json::to_string_pretty(&rows)?;
     match &options.json {

@@ -15,6 +15,9 @@ const GENERATOR_CORE: &str = "1";
 /// Memory given to each, in MiB: all data of all workloads fits.
 const MEMORY_MB: &str = "1024";
 
+/// Connections each takes.
+const CONNECTIONS_MAX: &str = "1024";
+
 /// Directories of Lua scripts.
 const SCRIPTS: [&str; 2] = ["scripts-lua", "tests/bench/scripts"];
 
@@ -40,12 +43,27 @@ pub(crate) enum Running {
 
 impl Running {
     pub(crate) fn start(system: System) -> anyhow::Result<Self> {
+        Self::start_with(system, MEMORY_MB, CONNECTIONS_MAX)
+    }
+
+    /// For as many connections as `connections_max` says.
+    pub(crate) fn start_for(system: System, connections_max: &str) -> anyhow::Result<Self> {
+        Self::start_with(system, MEMORY_MB, connections_max)
+    }
+
+    /// With other memory, of which the least recently used leave when it is full.
+    pub(crate) fn start_with_memory(system: System, memory_mb: u32) -> anyhow::Result<Self> {
+        Self::start_with(system, &memory_mb.to_string(), CONNECTIONS_MAX)
+    }
+
+    fn start_with(system: System, memory_mb: &str, connections_max: &str) -> anyhow::Result<Self> {
+        let common = ["-t", "1", "-m", memory_mb, "-c", connections_max];
         let mut pinned = Command::new(tools::program("taskset"));
         pinned.args(["-c", SERVER_CORE]);
         Ok(match system {
             System::Cacheismo | System::CacheismoLua => {
-                let options = ["-p", "0", "-l", "127.0.0.1", "-t", "1", "-m", MEMORY_MB];
-                pinned.arg(tools::cacheismo()).args(options);
+                let options = ["-p", "0", "-l", "127.0.0.1"];
+                pinned.arg(tools::cacheismo()).args(options).args(common);
                 if system == System::CacheismoLua {
                     for directory in SCRIPTS {
                         pinned.arg("--lua-scripts");
@@ -56,9 +74,9 @@ impl Running {
             }
             System::Memcached => {
                 pinned.arg(tools::program("memcached"));
-                Self::Memcached(Memcached::spawn(&mut pinned, &["-t", "1", "-m", MEMORY_MB]))
+                Self::Memcached(Memcached::spawn(&mut pinned, &common))
             }
-            System::Redis => Self::Redis(Redis::start(&mut pinned)?),
+            System::Redis => Self::Redis(Redis::start(&mut pinned, memory_mb, connections_max)?),
         })
     }
 
@@ -93,6 +111,19 @@ impl Running {
         Ok(total)
     }
 
+    /// How often its threads have gone to sleep so far.
+    pub(crate) fn switches(&self) -> anyhow::Result<u64> {
+        let mut total = 0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
+            let status = std::fs::read_to_string(task?.path().join("status"))?;
+            let count = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            total += count.context("no switches")?.trim().parse::<u64>()?;
+        }
+        Ok(total)
+    }
+
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
         let line = status
@@ -111,12 +142,15 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    fn start(pinned: &mut Command) -> anyhow::Result<Self> {
+    fn start(pinned: &mut Command, memory_mb: &str, connections_max: &str) -> anyhow::Result<Self> {
         // Redis can't choose a port itself; the one just given back is free for the moment it takes.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let child = pinned
             .arg(tools::program("redis-server"))
             .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"])
+            .args(["--maxmemory", &format!("{memory_mb}mb")])
+            .args(["--maxmemory-policy", "allkeys-lru"])
+            .args(["--maxclients", connections_max])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
             .stdout(Stdio::null())
             .spawn()?;

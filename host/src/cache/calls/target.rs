@@ -49,17 +49,16 @@ pub(in crate::cache) struct Call<'a> {
 
 impl Worker {
     /// Where a key leads.
-    #[inline]
+    #[inline(always)]
     pub(in crate::cache) fn target<'a>(&mut self, key: &'a [u8]) -> Target<'a> {
-        match memchr::memchr(b':', key).and_then(|_| self.virtual_key(key)) {
+        match VirtualKey::parse(key).and_then(|key| self.virtual_key(key)) {
             Some(call) => Target::Call(call),
             None => Target::Item(self.shared.store.key(key)),
         }
     }
 
     /// What the key calls; `None` when it is an ordinary key.
-    fn virtual_key<'a>(&mut self, key: &'a [u8]) -> Option<Call<'a>> {
-        let virtual_key = VirtualKey::parse(key)?;
+    fn virtual_key<'a>(&mut self, virtual_key: VirtualKey<'a>) -> Option<Call<'a>> {
         let mut call = Call {
             virtual_key,
             hash: None,
@@ -68,7 +67,6 @@ impl Worker {
             on_lane: false,
             script: false,
         };
-        let types = self.types.types();
         if let Some(scripts) = self.scripts.load()
             && let Some(script_type) = scripts.types.get(virtual_key.type_name())
         {
@@ -77,15 +75,17 @@ impl Worker {
                 script_type.functions.get(virtual_key.function())?;
             call.writes = writes;
             call.function = Some(function);
-            call.on_lane = types.of(function).wants_lane(function);
-        } else if let Some(function) = types.find(virtual_key.call()) {
+            call.on_lane = self.types.types().of(function).wants_lane(function);
+        } else {
+            let (types, function) = self.types.find(virtual_key.call());
+            let Some(function) = function else {
+                let help = virtual_key.type_name() == HELP && types.iter().next().is_some();
+                return help.then_some(call);
+            };
             let object = types.of(function);
             call.function = Some(function);
             call.writes = object.function(function).is_some_and(|f| f.writes);
             call.on_lane = object.wants_lane(function);
-        } else {
-            let help = virtual_key.type_name() == HELP && types.iter().next().is_some();
-            return help.then_some(call);
         }
         call.hash = self.object_hash(&virtual_key);
         Some(call)

@@ -141,9 +141,8 @@ fn apply(txn: &mut Transaction, h: Handle, model: &mut Option<Model>, step: &Ste
         }
         Step::Get(number) => {
             let expected = model.as_ref().unwrap_or(&empty).fields.get(&field(*number));
-            let mut out = vec![0; 2000];
-            let len = txn.field_get(h, &field(*number), &mut out).unwrap();
-            assert_eq!(len.map(|len| &out[..len]), expected.map(Vec::as_slice));
+            let value = txn.field(h, &field(*number), <[u8]>::to_vec).unwrap();
+            assert_eq!(value.as_ref(), expected);
         }
         Step::Scan(number, after, reverse) => {
             let from = field(*number);

@@ -73,16 +73,14 @@ impl World for Transaction {
         Ok(())
     }
 
-    fn field_get(
+    fn field<R>(
         &mut self,
         h: Handle,
         field: &[u8],
-        out: &mut [u8],
-    ) -> Result<Option<usize>, Stop> {
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, Stop> {
         let (object, shared, scratch) = self.parts(h)?;
-        object.field(&shared.store, field, scratch, |value| {
-            copy_out(value, 0, out)
-        })
+        object.field(&shared.store, field, scratch, read)
     }
 
     fn field_put(&mut self, h: Handle, field: &[u8], value: &[u8]) -> Result<bool, Stop> {

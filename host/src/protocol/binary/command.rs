@@ -17,6 +17,15 @@ pub enum Parsed<'a> {
         /// Bytes it took.
         consumed: usize,
     },
+    /// A set with a large value that is not all there. It may be taken as it comes, or read like [`Parsed::Incomplete`].
+    Announced {
+        /// What is asked, its value left empty.
+        request: Request<'a>,
+        /// Bytes up to the value.
+        consumed: usize,
+        /// Length of the value.
+        len: usize,
+    },
     /// A request to be refused.
     Error(Refusal),
     /// A store request whose value is over the limit; the answer is [`Status::TooLarge`].

@@ -33,7 +33,7 @@ pub fn parse<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
     };
     let header = Header::read(bytes);
     match header.check(limits) {
-        Verdict::Read => header.read_body(rest),
+        Verdict::Read => header.read_body(rest, limits),
         Verdict::TooLarge => header.too_large(rest),
         Verdict::Refuse { status, close } => Parsed::Error(Refusal {
             answer: Some((header.echo, status)),
@@ -184,21 +184,42 @@ impl Header {
         })
     }
 
-    fn read_body<'a>(&self, rest: &'a [u8]) -> Parsed<'a> {
+    fn read_body<'a>(&self, rest: &'a [u8], limits: &Limits) -> Parsed<'a> {
         let consumed = HEADER_BYTES + self.body;
         let Some(body) = rest.get(..self.body) else {
-            return Parsed::Incomplete { needed: consumed };
+            return self.read_front(rest, limits);
         };
+        Parsed::Request {
+            request: self.request(body),
+            consumed,
+        }
+    }
+
+    /// Reads a body that is not all there.
+    fn read_front<'a>(&self, rest: &'a [u8], limits: &Limits) -> Parsed<'a> {
+        let (front, len) = (self.extras + self.key, self.value_bytes());
+        match rest.get(..front) {
+            Some(front_bytes) if self.opcode() == SET && len >= limits.announced_bytes_min => {
+                Parsed::Announced {
+                    request: self.request(front_bytes),
+                    consumed: HEADER_BYTES + front,
+                    len,
+                }
+            }
+            _ => Parsed::Incomplete {
+                needed: HEADER_BYTES + self.body,
+            },
+        }
+    }
+
+    fn request<'a>(&self, body: &'a [u8]) -> Request<'a> {
         let (extras, body) = body.split_at(self.extras);
         let (key, value) = body.split_at(self.key);
-        Parsed::Request {
-            request: Request {
-                echo: self.echo,
-                cas: self.cas,
-                quiet: self.quiet(),
-                command: self.command(extras, key, value),
-            },
-            consumed,
+        Request {
+            echo: self.echo,
+            cas: self.cas,
+            quiet: self.quiet(),
+            command: self.command(extras, key, value),
         }
     }
 

@@ -370,8 +370,32 @@ proptest! {
                 prop_assert!(needed <= HEADER_BYTES + 255 + 250 + 4096);
             }
             Parsed::Request { consumed, .. } => prop_assert!((HEADER_BYTES..=input.len()).contains(&consumed)),
+            Parsed::Announced { .. } => unreachable!("not asked for"),
             Parsed::Error(refusal) => prop_assert!((1..=input.len()).contains(&refusal.consumed)),
             Parsed::TooLarge(large) => prop_assert!((HEADER_BYTES..=input.len()).contains(&large.consumed)),
+        }
+    }
+
+    #[test]
+    fn an_announced_request_is_the_one_that_comes(input in hostile()) {
+        let limits = Limits { announced_bytes_min: 1, ..Limits::default() };
+        for end in 0..input.len() {
+            let Parsed::Announced { request, consumed, len } = parse(&input[..end], &limits) else {
+                continue;
+            };
+            prop_assert!(consumed <= end && len >= 1);
+            match parse(&input, &limits) {
+                Parsed::Request { request: came, consumed: all } => {
+                    prop_assert_eq!(all, consumed + len);
+                    let Command::Store(store) = came.command else {
+                        return Err(TestCaseError::fail("only stores have large values"));
+                    };
+                    prop_assert_eq!(store.value, &input[consumed..all]);
+                    let command = Command::Store(Store { value: b"", ..store });
+                    prop_assert_eq!(Request { command, ..came }, request);
+                }
+                other => prop_assert_eq!(other, Parsed::Announced { request, consumed, len }),
+            }
         }
     }
 
@@ -388,6 +412,7 @@ proptest! {
                         Parsed::Error(refusal) => refusal.consumed,
                         Parsed::TooLarge(large) => large.consumed,
                         Parsed::Incomplete { needed } => needed,
+                        Parsed::Announced { .. } => unreachable!("not asked for"),
                     };
                     prop_assert!(needed <= done);
                 }

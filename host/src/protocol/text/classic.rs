@@ -21,9 +21,10 @@ fn is_key(token: &[u8]) -> bool {
 /// `get` and `gets`; every key is checked here, so that walking them later needs no second look.
 #[inline]
 pub(super) fn get<'a>(line: &Line<'a>, args: &'a [u8], cas: bool) -> Result<Parsed<'a>, Stop> {
-    let keys = keys(args).ok_or_else(|| line.refuse(BAD_FORMAT))?;
+    let (keys, only) = keys(args).ok_or_else(|| line.refuse(BAD_FORMAT))?;
     Ok(line.command(Command::Get(Get {
         keys,
+        only,
         cas,
         touch: None,
     })))
@@ -37,37 +38,39 @@ pub(super) fn get_and_touch<'a>(
 ) -> Result<Parsed<'a>, Stop> {
     let mut words = Tokens::new(args);
     let exptime = words.next().unwrap_or_default();
-    let keys = keys(words.rest()).ok_or_else(|| line.refuse(BAD_FORMAT))?;
+    let (keys, only) = keys(words.rest()).ok_or_else(|| line.refuse(BAD_FORMAT))?;
     let exptime = number::signed(exptime).ok_or_else(|| line.refuse(BAD_EXPTIME))?;
     Ok(line.command(Command::Get(Get {
         keys,
+        only,
         cas,
         touch: Some(exptime),
     })))
 }
 
-/// The list, if it holds at least one key and nothing else.
+/// The list, if it holds at least one key and nothing else, and the key that is the only one.
 #[inline]
-fn keys(list: &[u8]) -> Option<Tokens<'_>> {
+fn keys(list: &[u8]) -> Option<(Tokens<'_>, Option<&[u8]>)> {
     let mut rest = list;
-    let mut some = false;
+    let (mut last, mut count) = (None, 0);
     loop {
         while let [b' ', tail @ ..] = rest {
             rest = tail;
         }
         if rest.is_empty() {
-            return some.then_some(Tokens::new(list));
+            return (count > 0).then_some((Tokens::new(list), last.filter(|_| count == 1)));
         }
         let end = key_end(rest);
         // Zero when a control character stands where a key should begin.
         if !(1..=KEY_BYTES_MAX).contains(&end) {
             return None;
         }
+        last = Some(&rest[..end]);
         rest = &rest[end..];
         if rest.first().is_some_and(|&b| b != b' ') {
             return None;
         }
-        some = true;
+        count += 1;
     }
 }
 
@@ -104,16 +107,16 @@ pub(super) fn store<'a>(
             swallow,
         }));
     }
-    let (value, consumed) = line.block(len, noreply)?;
-    let command = Command::Store(Store {
-        verb,
-        key,
-        flags,
-        exptime,
-        value,
-        noreply,
-    });
-    Ok(Parsed::Command { command, consumed })
+    line.with_block(len, noreply, limits, |value| {
+        Command::Store(Store {
+            verb,
+            key,
+            flags,
+            exptime,
+            value,
+            noreply,
+        })
+    })
 }
 
 /// `delete`. A 0 after the key is the delay of clients from long ago.

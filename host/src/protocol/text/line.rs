@@ -1,13 +1,11 @@
 //! The first line of a buffer, and the answers that depend on where it ends.
 
-use crate::protocol::{Command, Limits, Parsed, Refusal};
+use crate::protocol::{Command, Limits, Parsed, Refusal, reply};
 
 /// For what nobody knows.
 pub(super) const ERROR: &str = "ERROR\r\n";
 /// For a known command whose arguments make no sense.
 pub(super) const BAD_FORMAT: &str = "CLIENT_ERROR bad command line format\r\n";
-/// For a data block that does not end where its length says.
-const BAD_CHUNK: &str = "CLIENT_ERROR bad data chunk\r\n";
 
 /// Why there is no command.
 #[derive(Clone, Copy, Debug)]
@@ -92,16 +90,32 @@ impl<'a> Line<'a> {
         close(self.consumed, "")
     }
 
-    /// The data block of `len` bytes behind the line and its `\r\n`, and the length of all of it; or why there is none.
-    pub(super) fn block(&self, len: usize, noreply: bool) -> Result<(&'a [u8], usize), Stop> {
+    /// The command made of the data block of `len` bytes behind the line and its `\r\n`; or why there is none.
+    pub(super) fn with_block(
+        &self,
+        len: usize,
+        noreply: bool,
+        limits: &Limits,
+        command: impl FnOnce(&'a [u8]) -> Command<'a>,
+    ) -> Result<Parsed<'a>, Stop> {
         let consumed = self.consumed + len + 2;
         let Some(block) = self.input.get(self.consumed..consumed) else {
+            if len >= limits.announced_bytes_min {
+                return Ok(Parsed::Announced {
+                    command: command(&[]),
+                    consumed: self.consumed,
+                    len,
+                });
+            }
             return Err(Stop::Incomplete { needed: consumed });
         };
         match block.split_at(len) {
-            (value, b"\r\n") => Ok((value, consumed)),
+            (value, b"\r\n") => Ok(Parsed::Command {
+                command: command(value),
+                consumed,
+            }),
             _ => Err(Stop::Refused(Refusal {
-                reply: if noreply { "" } else { BAD_CHUNK },
+                reply: if noreply { "" } else { reply::BAD_CHUNK },
                 consumed,
                 swallow: 0,
                 close: false,

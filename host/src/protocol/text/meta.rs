@@ -65,9 +65,7 @@ pub(super) fn set<'a>(
             swallow,
         }));
     }
-    let (value, consumed) = line.block(len, false)?;
-    let command = Command::MetaSet { meta, value };
-    Ok(Parsed::Command { command, consumed })
+    line.with_block(len, false, limits, |value| Command::MetaSet { meta, value })
 }
 
 /// `me`, whose only flag is `b`.

@@ -1,7 +1,8 @@
 //! One text command from the front of a buffer.
 //!
 //! This file finds the line and tells what it asks for; the files beside it read the arguments:
-//! `classic` for keys and data blocks, `meta` for the two-letter commands, `admin` for the rest.
+//! `classic` for keys and data blocks, `meta` for the two-letter commands, `admin` for the rest. `quick` reads the most frequent
+//! lines before all of them.
 
 mod admin;
 mod classic;
@@ -9,6 +10,7 @@ mod line;
 mod meta;
 #[cfg(test)]
 mod properties;
+mod quick;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +20,18 @@ use line::{BAD_FORMAT, ERROR, Line, Stop};
 /// Reads one text command, classic or meta, from the front of `input`, which may end anywhere.
 ///
 /// More input never changes an answer other than [`Parsed::Incomplete`]. Lines end in `\r\n` or a bare `\n`, data blocks only in `\r\n`.
-#[inline]
+// Always: what it returns is long, and would be waited for on its way through memory.
+#[inline(always)]
 pub fn parse_text<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
+    match quick::parse(input, limits) {
+        Some(parsed) => parsed,
+        None => parse_any(input, limits),
+    }
+}
+
+/// Without the short cut.
+#[inline(never)]
+fn parse_any<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
     Line::find(input, limits)
         .and_then(|line| parse_line(&line, limits))
         .unwrap_or_else(Parsed::from)
@@ -27,7 +39,7 @@ pub fn parse_text<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
 
 #[inline]
 fn parse_line<'a>(line: &Line<'a>, limits: &Limits) -> Result<Parsed<'a>, Stop> {
-    // By far the most frequent command goes first.
+    // Long lists of keys go first.
     if let Some(keys) = line.text.strip_prefix(b"get ") {
         return classic::get(line, keys, false);
     }

@@ -126,6 +126,11 @@ fn commands<'a>(
     for (name, with_cas) in [("get", false), ("gets", true)] {
         let get = Get {
             keys: Tokens::new(list),
+            only: pieces
+                .keys
+                .first()
+                .filter(|_| pieces.keys.len() == 1)
+                .map(Vec::as_slice),
             cas: with_cas,
             touch: None,
         };
@@ -283,7 +288,27 @@ const LIMITS: Limits = Limits {
     line_bytes_max: 100,
     get_line_bytes_max: 120,
     value_bytes_max: 50,
+    announced_bytes_min: usize::MAX,
 };
+
+fn value_of<'a>(command: &Command<'a>) -> &'a [u8] {
+    match command {
+        Command::Store(store) => store.value,
+        Command::MetaSet { value, .. } => value,
+        _ => b"",
+    }
+}
+
+fn without_value(command: Command<'_>) -> Command<'_> {
+    match command {
+        Command::Store(store) => Command::Store(Store {
+            value: b"",
+            ..store
+        }),
+        Command::MetaSet { meta, .. } => Command::MetaSet { meta, value: b"" },
+        other => other,
+    }
+}
 
 /// The same answer, except that a closed connection leaves no rest to agree about.
 fn same(early: &Parsed<'_>, late: &Parsed<'_>) -> bool {
@@ -334,6 +359,30 @@ proptest! {
     }
 
     #[test]
+    fn an_announced_command_is_the_one_that_comes(input in nearly()) {
+        let limits = Limits { announced_bytes_min: 1, ..LIMITS };
+        let whole = parse_text(&input, &limits);
+        for end in 0..input.len() {
+            let Parsed::Announced { command, consumed, len } = parse_text(&input[..end], &limits) else {
+                continue;
+            };
+            prop_assert!(consumed <= end && len >= 1);
+            match whole {
+                Parsed::Command { command: came, consumed: all } => {
+                    prop_assert_eq!(all, consumed + len + 2);
+                    prop_assert_eq!(&input[consumed..consumed + len], value_of(&came));
+                    prop_assert_eq!(without_value(came), command);
+                }
+                Parsed::Error(refusal) => {
+                    prop_assert_eq!((refusal.consumed, refusal.swallow), (consumed + len + 2, 0));
+                    prop_assert!(["", crate::protocol::reply::BAD_CHUNK].contains(&refusal.reply));
+                }
+                other => prop_assert!(same(&parse_text(&input[..end], &limits), &other)),
+            }
+        }
+    }
+
+    #[test]
     fn any_bytes_make_progress_or_wait_within_bounds(input in prop_oneof![nearly(), prop::collection::vec(any::<u8>(), 0..300)]) {
         let mut rest = &input[..];
         loop {
@@ -343,6 +392,7 @@ proptest! {
                     break;
                 }
                 Parsed::Command { consumed, .. } => consumed,
+                Parsed::Announced { .. } => unreachable!("not asked for"),
                 Parsed::Error(Refusal { close: true, .. }) => break,
                 Parsed::Error(refusal) => {
                     prop_assert!(refusal.reply.is_empty() || refusal.reply.ends_with("\r\n"));

@@ -1,6 +1,6 @@
 //! Keyed fields.
 
-use cacheismo_abi::{IMPORT_MODULE, SCAN_AFTER, SCAN_KEYS, SCAN_REVERSE};
+use cacheismo_abi::{ABSENT, IMPORT_MODULE, SCAN_AFTER, SCAN_KEYS, SCAN_REVERSE};
 use wasmtime::Linker;
 
 use super::{Host, Result, handle, length, length_or_absent, with_memory, without_memory};
@@ -17,9 +17,30 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
             with_memory(&mut host, |memory, world, guest| {
                 let (field, out) = input_output(memory, Span::new(k, kl), Span::new(out, cap))?;
                 let room = out.len();
-                let len = world.field_get(handle(h), field, out)?;
+                let len = world.field(handle(h), field, |value| {
+                    let copied = value.len().min(room);
+                    out[..copied].copy_from_slice(&value[..copied]);
+                    value.len()
+                })?;
                 guest.spend_bytes(field.len() + len.unwrap_or(0).min(room))?;
                 Ok(length_or_absent(len))
+            })
+        },
+    )?;
+    linker.func_wrap(
+        M,
+        "reply_field",
+        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, before: i32, bl: i32| {
+            with_memory(&mut host, |memory, world, guest| {
+                let field = Span::new(k, kl).of(memory)?;
+                let before = Span::new(before, bl).of(memory)?;
+                let append = |value: &[u8]| -> std::result::Result<usize, Stop> {
+                    guest.spend_bytes(field.len() + before.len() + value.len())?;
+                    guest.extend_reply(&[before, value])?;
+                    Ok(value.len())
+                };
+                let appended = world.field(handle(h), field, append)?.transpose()?;
+                Ok(length_or_absent(appended))
             })
         },
     )?;
@@ -32,6 +53,22 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
                 let value = Span::new(v, vl).of(memory)?;
                 guest.spend_write(field.len() + value.len())?;
                 guest.spend_bytes(field.len() + value.len())?;
+                Ok(i32::from(world.field_put(handle(h), field, value)?))
+            })
+        },
+    )?;
+    linker.func_wrap(
+        M,
+        "field_update",
+        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
+            with_memory(&mut host, |memory, world, guest| {
+                let field = Span::new(k, kl).of(memory)?;
+                let value = Span::new(v, vl).of(memory)?;
+                guest.spend_write(field.len() + value.len())?;
+                guest.spend_bytes(field.len() + value.len())?;
+                if !world.exists(handle(h))? {
+                    return Ok(ABSENT);
+                }
                 Ok(i32::from(world.field_put(handle(h), field, value)?))
             })
         },

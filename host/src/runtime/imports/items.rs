@@ -4,8 +4,10 @@ use cacheismo_abi::{ABSENT, ITEMS_MODULE, TTL_NEVER};
 use wasmtime::{AsContextMut as _, Linker};
 
 use super::{Host, Result, length, with_memory, without_memory};
+use crate::runtime::engine::Engine;
 use crate::runtime::guest_memory::Span;
 use crate::runtime::state::{CallState, Guest, spend};
+use crate::runtime::ticker::TICK_MS;
 use crate::runtime::world::{Stop, World};
 
 /// The capability `items`.
@@ -68,26 +70,31 @@ pub(super) fn items<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
 }
 
 /// The capability `peers`, and the reading of what is parked, which both capabilities need.
-pub(super) fn peers<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
+pub(super) fn peers<W: World>(linker: &mut Linker<CallState<W>>, engine: Engine) -> Result<()> {
     const M: &str = ITEMS_MODULE;
-    linker.func_wrap(M, "peer_get", |mut host: Host<'_, W>, r: i32, rl: i32| {
-        let answered = with_memory(&mut host, |memory, world, guest| {
-            spend(
-                &mut guest.used.peer_calls,
-                1,
-                guest.limits.peer_calls,
-                "requests to peers",
-            )?;
-            let requests = Span::new(r, rl).of(memory)?;
-            guest.parked.clear();
-            world.peer_get(requests, &mut guest.parked)?;
-            parked(guest)
-        })?;
-        // The wait was the network's, not the guest's, and has a timeout of its own.
-        let ticks = host.data().guest.deadline_ticks;
-        host.as_context_mut().set_epoch_deadline(ticks);
-        Ok(answered)
-    })?;
+    linker.func_wrap(
+        M,
+        "peer_get",
+        move |mut host: Host<'_, W>, r: i32, rl: i32| {
+            let answered = with_memory(&mut host, |memory, world, guest| {
+                spend(
+                    &mut guest.used.peer_calls,
+                    1,
+                    guest.limits.peer_calls,
+                    "requests to peers",
+                )?;
+                let requests = Span::new(r, rl).of(memory)?;
+                guest.parked.clear();
+                world.peer_get(requests, &mut guest.parked)?;
+                parked(guest)
+            })?;
+            // The wait was the network's, not the guest's, and has a timeout of its own.
+            let ticks = host.data().guest.deadline_ticks;
+            engine.tick_for(ticks.saturating_mul(TICK_MS));
+            host.as_context_mut().set_epoch_deadline(ticks);
+            Ok(answered)
+        },
+    )?;
     linker.func_wrap(
         M,
         "result_read",

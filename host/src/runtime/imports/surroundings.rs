@@ -32,7 +32,7 @@ pub(super) fn surroundings<W: World>(linker: &mut Linker<CallState<W>>) -> Resul
     })?;
     linker.func_wrap(M, "reply", |mut host: Host<'_, W>, bytes: i32, len: i32| {
         with_memory(&mut host, |memory, _, guest| {
-            guest.extend_reply(Span::new(bytes, len).of(memory)?)
+            guest.extend_reply(&[Span::new(bytes, len).of(memory)?])
         })
     })?;
     linker.func_wrap(

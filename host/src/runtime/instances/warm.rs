@@ -4,12 +4,12 @@ use cacheismo_abi::{FAILED, FUNCTION_PREFIX, RESERVE_EXPORT};
 use wasmtime::{InstancePre, Memory, Store, TypedFunc, WasmBacktrace};
 
 use super::image::Image;
-use crate::runtime::engine::TICK_MS;
 use crate::runtime::error::{CallError, Trap, one_line};
 use crate::runtime::guest_memory::Span;
 use crate::runtime::limits::{Budget, Limits};
 use crate::runtime::object_type::ObjectType;
 use crate::runtime::state::{CallState, Logger, Used, exceeded};
+use crate::runtime::ticker::TICK_MS;
 use crate::runtime::world::{Stop, World};
 
 /// Memory grows by pages of this size.
@@ -134,6 +134,7 @@ impl<W: World> Warm<W> {
     }
 
     /// Runs a call. On errors `reply` has its former length.
+    #[inline(always)]
     pub(super) fn run(
         &mut self,
         call: &Call<'_>,
@@ -190,7 +191,7 @@ impl<W: World> Warm<W> {
             return Err(Fault::Failed);
         }
         let reply = Span::new((returned >> 32) as i32, returned as i32);
-        guest.extend_reply(reply.of(memory)?)?;
+        guest.extend_reply(&[reply.of(memory)?])?;
         guest.returned = true;
         Ok(())
     }
@@ -211,10 +212,10 @@ impl<W: World> Warm<W> {
         };
         let place = Span::new(address, len as i32).of_mut(self.memory.data_mut(&mut self.store))?;
         let (head, mut rest) = place.split_at_mut(4 + 4 * args.len());
-        let (count, lengths) = head.split_at_mut(4);
-        count.copy_from_slice(&(args.len() as u32).to_le_bytes());
-        for (arg, length) in args.iter().zip(lengths.chunks_exact_mut(4)) {
-            length.copy_from_slice(&(arg.len() as u32).to_le_bytes());
+        let (words, _) = head.as_chunks_mut::<4>();
+        words[0] = (args.len() as u32).to_le_bytes();
+        for (arg, length) in args.iter().zip(&mut words[1..]) {
+            *length = (arg.len() as u32).to_le_bytes();
             let (bytes, after) = rest.split_at_mut(arg.len());
             bytes.copy_from_slice(arg);
             rest = after;

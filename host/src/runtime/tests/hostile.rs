@@ -64,6 +64,10 @@ fn pointers_outside_the_memory_trap() {
             import!(field_get, 0, "field", p.clone(), l.clone()),
             import!(field_put, 0, p.clone(), l.clone(), "value"),
             import!(field_put, 0, "field", p.clone(), l.clone()),
+            import!(field_update, 0, p.clone(), l.clone(), "value"),
+            import!(field_update, 0, "field", p.clone(), l.clone()),
+            import!(reply_field, 0, p.clone(), l.clone(), ""),
+            import!(reply_field, 0, "field", p.clone(), l.clone()),
             import!(field_delete, 0, p.clone(), l.clone()),
             import!(field_scan, 0, p.clone(), l.clone(), 0, Param::Out(8)),
             import!(field_scan, 0, "", 0, p.clone(), l.clone()),
@@ -278,6 +282,7 @@ fn what_the_host_hands_out_is_counted_too() {
     for step in [
         import!(value_get, 0, 0, ask()),
         import!(field_get, 0, "f", ask()),
+        import!(reply_field, 0, "f", ""),
         import!(field_scan, 0, "", 0, Param::Out(1000)),
         import!(item_get, "i"),
         import!(peer_get, "a question that comes back"),

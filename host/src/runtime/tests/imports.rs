@@ -110,6 +110,53 @@ fn fields_are_put_read_counted_and_cleared() {
 }
 
 #[test]
+fn fields_of_what_exists_are_updated() {
+    let mut driver = Driver::new(&[]);
+    let update = |value: &str| import!(field_update, 0, "a", value);
+    results(
+        &mut driver,
+        &[update("first"), import!(object_exists, 0)],
+        &[-1, 0],
+    );
+    let steps = [
+        import!(object_create, 0),
+        update("first"),
+        update("second"),
+        import!(field_get, 0, "a", Param::Out(8)),
+    ];
+    let output = ran(&mut driver, &steps);
+    assert_eq!(output.results, [1, 1, 0, 6]);
+    assert_eq!(output.out(6), b"second");
+}
+
+#[test]
+fn fields_are_answered_without_a_copy_in_the_guest() {
+    let mut driver = Driver::new(&["reply_bytes=2000"]);
+    let steps = [
+        import!(field_put, 0, "a", "value"),
+        import!(reply, "first, "),
+        import!(reply_field, 0, "nosuch", "no"),
+        import!(reply_field, 0, "a", "a is "),
+        import!(reply_field, 0, "a", ""),
+    ];
+    let output = ran(&mut driver, &steps);
+    assert_eq!(output.results, [1, 0, -1, 5, 5]);
+    assert_eq!(output.streamed, b"first, a is valuevalue");
+    let long = "x".repeat(1500);
+    let steps = [
+        import!(field_put, 0, "a", long.as_str()),
+        import!(reply_field, 0, "a", ""),
+        import!(reply_field, 0, "a", ""),
+    ];
+    assert_eq!(
+        driver.run(&steps),
+        Err(CallError::Limit(
+            "limit of 2000 reply bytes reached".to_owned()
+        ))
+    );
+}
+
+#[test]
 fn fields_are_scanned_in_batches() {
     let mut driver = Driver::new(&[]);
     let put = |name: &str| import!(field_put, 0, name, "v");
@@ -289,6 +336,7 @@ fn a_read_only_function_cannot_write() {
         import!(object_ttl_set, 0, TTL_NEVER),
         import!(value_set, 0, "v"),
         import!(field_put, 0, "f", "v"),
+        import!(field_update, 0, "f", "v"),
         import!(field_delete, 0, "f"),
         import!(field_clear, 0),
         import!(item_put, "k", 0, TTL_NEVER, "v"),
@@ -309,6 +357,7 @@ fn a_read_only_function_cannot_write() {
         import!(object_ttl, 0),
         import!(value_get, 0, 0, Param::Out(1)),
         import!(field_get, 0, "f", Param::Out(1)),
+        import!(reply_field, 0, "f", ""),
         import!(field_count, 0),
         import!(field_scan, 0, "", 0, Param::Out(1)),
         import!(object_open, "set", "a"),

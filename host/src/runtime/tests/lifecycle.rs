@@ -216,7 +216,15 @@ fn a_function_keeps_its_reference_over_reloads() {
         source("t.wasm", &module("t", &functions.join(","), &bodies))
     };
     assert!(registry.load(&[of(&["a", "b"])]).is_empty());
-    let find = |name: &str| registry.types().find(format!("t:{name}").as_bytes());
+    // A reader, which remembers, says what the types say.
+    let mut reader = registry.reader();
+    let mut find = |name: &str| {
+        let call = format!("t:{name}").into_bytes();
+        let found = reader.find(&call).1;
+        assert_eq!(found, registry.types().find(&call));
+        assert_eq!(found, reader.find(&call).1);
+        found
+    };
     let (a, b) = (find("a").unwrap(), find("b").unwrap());
     let mut instances = Instances::new(&registry, Arc::new(NoLog));
     let mut call = |function| {

@@ -128,17 +128,14 @@ impl World for PlainWorld {
         self.object_made(h)?.value = Some(value.to_vec());
         Ok(())
     }
-    fn field_get(
+    fn field<R>(
         &mut self,
         h: Handle,
         field: &[u8],
-        out: &mut [u8],
-    ) -> Result<Option<usize>, Stop> {
-        let Some(value) = self.object(h)?.and_then(|object| object.fields.get(field)) else {
-            return Ok(None);
-        };
-        copy(value, out);
-        Ok(Some(value.len()))
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, Stop> {
+        let value = self.object(h)?.and_then(|object| object.fields.get(field));
+        Ok(value.map(|value| read(value)))
     }
     fn field_put(&mut self, h: Handle, field: &[u8], value: &[u8]) -> Result<bool, Stop> {
         let fields = &mut self.object_made(h)?.fields;

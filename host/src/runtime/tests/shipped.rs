@@ -20,7 +20,7 @@ impl Shipped {
         limits.iter().for_each(|limit| table.set(limit).unwrap());
         let registry = Registry::new(engine(), table);
         let prebuilt = Path::new(env!("CARGO_MANIFEST_DIR")).join("../objects/prebuilt");
-        let names = ["set", "map", "quota", "swcounter", "consistent"];
+        let names = ["set", "map", "quota", "counter", "swcounter", "consistent"];
         let sources =
             names.map(|name| Source::file(&prebuilt.join(format!("{name}.wasm"))).unwrap());
         let refused = registry.load(&sources);
@@ -123,5 +123,5 @@ fn usage_and_help_come_from_the_metadata() {
         help.contains("set:put:<set>:<member>\n    Adds a member."),
         "{help}"
     );
-    assert_eq!(help::objects(&types, |_| false).lines().count(), 6);
+    assert_eq!(help::objects(&types, |_| false).lines().count(), 7);
 }

@@ -37,6 +37,8 @@ pub enum Eviction {
     version,
     help_template = HELP,
     args_override_self = true,
+    // So that `-c -1` is a bad number and not an unknown option.
+    allow_negative_numbers = true,
     disable_help_flag = true,
     disable_version_flag = true,
     term_width = 100
@@ -62,14 +64,14 @@ pub(super) struct Arguments {
     pub(super) check_config: bool,
 
     /// TCP port; -1, or 0 without -s and -U, picks a free one; 0 with -s or -U turns TCP off
-    #[arg(short, long, value_name = "NUM", default_value = "11211", allow_negative_numbers = true,
+    #[arg(short, long, value_name = "NUM", default_value = "11211",
           value_parser = values::port, help_heading = "Network")]
     pub(super) port: i32,
     /// Addresses to listen on: host, host:port or v6 in brackets, with notls: or mtls: before; lists, repeatable
     #[arg(short, long, value_name = "ADDR", action = ArgAction::Append, help_heading = "Network")]
     pub(super) listen: Vec<String>,
     /// UDP port; 0 is off, -1 picks a free one
-    #[arg(short = 'U', long, value_name = "NUM", default_value = "0", allow_negative_numbers = true,
+    #[arg(short = 'U', long, value_name = "NUM", default_value = "0",
           value_parser = values::port, help_heading = "Network")]
     pub(super) udp_port: i32,
     /// Unix socket to listen on; turns TCP off unless -p or -l is given

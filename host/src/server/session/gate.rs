@@ -1,16 +1,15 @@
 //! What stands between a new connection and the service: its protocol, and its password.
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::{Gate, Session, Turn};
 use crate::server::auth::{self, Verdict};
 use crate::server::options::WireProtocol;
 use crate::server::service::Service;
+use crate::server::socket::Socket;
 
 /// First byte of a binary request. Passwords of binary clients are SASL's business, behind the gate.
 const BINARY_MAGIC: u8 = 0x80;
 
-impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
+impl<S: Service, T: Socket> Session<S, T> {
     /// Asks the gate. Without a turn it is open, and so many bytes are used up.
     pub(super) fn pass_gate(
         &mut self,

@@ -5,14 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use super::{Session, poll_read};
+use super::Session;
+use super::input::poll_read;
 use crate::server::link::Wish;
 use crate::server::service::Service;
+use crate::server::socket::Socket;
 use crate::stats::{ConnectionState, WatchError, Watcher};
 
-impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
+impl<S: Service, T: Socket> Session<S, T> {
     /// Sends log lines until the client leaves. False when there is no such stream: the connection goes on.
     pub(super) async fn watch(&mut self, streams: &[u8]) -> io::Result<bool> {
         let hub = Arc::clone(&self.shard.process.hub);
@@ -70,7 +70,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Session<S, T> {
             if !more {
                 return Ok(());
             }
-            self.write(&lines).await?;
+            self.write(lines.as_slice()).await?;
             lines.clear();
         }
     }

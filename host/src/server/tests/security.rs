@@ -141,6 +141,10 @@ fn encrypted_connections_are_served_and_certificates_renewed() {
     client.write_all(b"big 1000000\r\n").expect("sent");
     let mut big = vec![0; 1_000_000];
     client.read_exact(&mut big).expect("all of it");
+    client.write_all(b"send 1000000\r\n").expect("sent");
+    let mut value = vec![0; 1_000_004];
+    client.read_exact(&mut value).expect("all of it");
+    assert!(value == sent(1_000_000));
 
     // A certificate of another authority after a reload: old connections go on, new ones see it.
     let other = Authority::new();

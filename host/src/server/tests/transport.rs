@@ -56,6 +56,31 @@ fn a_deep_pipeline_is_answered_in_order() {
 }
 
 #[test]
+fn a_crowd_of_clients_is_answered_each_its_own() {
+    let server = Server::start("-t 1");
+    let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
+    for round in 0..100 {
+        // Some send whole lines, some several, some the beginning of one, and some much.
+        for (n, client) in clients.iter_mut().enumerate() {
+            client.send(match n % 4 {
+                0 => format!("echo {n}\r\n"),
+                1 => format!("echo {n}\r\nlane {round}\r\necho {n}\r\n"),
+                2 => "ec".to_owned(),
+                _ => format!("data 300\r\n{:300}echo {n}\r\n", ""),
+            });
+        }
+        for (n, client) in clients.iter_mut().enumerate() {
+            match n % 4 {
+                0 => client.expect(&format!("{n}\r\n")),
+                1 => client.expect(&format!("{n}\r\nlane {round}\r\n{n}\r\n")),
+                2 => client.send("ho\r\n").expect("\r\n"),
+                _ => client.expect(&format!("9600\r\n{n}\r\n")),
+            };
+        }
+    }
+}
+
+#[test]
 fn a_big_value_arrives_whole() {
     let server = Server::start("-m 256 -I 64m");
     let mut client = server.connect();
@@ -67,6 +92,28 @@ fn a_big_value_arrives_whole() {
         client.expect(&format!("{len}\r\nnext\r\n"));
     }
 }
+
+#[test]
+fn values_that_are_sent_stand_in_their_places() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let server = Server::start(&format!("-t 1 -s {}", path.display()));
+    let mut tcp = server.connect().stream;
+    let mut unix = UnixStream::connect(&path).expect("listens");
+    for len in [0, 1, 100, 3_000_000, 20_000_000] {
+        let requests = format!("echo a\r\nsend {len}\r\nsend 5\r\necho b\r\n");
+        let whole = [b"a\r\n".to_vec(), sent(len), sent(5), b"b\r\n".to_vec()].concat();
+        for stream in [&mut tcp as &mut dyn ReadWrite, &mut unix] {
+            stream.write_all(requests.as_bytes()).expect("sent");
+            let mut answer = vec![0; whole.len()];
+            stream.read_exact(&mut answer).expect("all of it");
+            assert!(answer == whole, "{len}");
+        }
+    }
+}
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
 
 #[test]
 fn a_client_that_does_not_read_gets_everything_later_and_holds_nobody_up() {

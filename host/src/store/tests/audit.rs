@@ -82,18 +82,26 @@ impl Store {
             }
             assert_eq!(indexed, listed.iter().copied().collect());
             for addr in listed {
-                let chain = Item::at(&self.arena, addr).chain();
-                let (mut piece, mut next) = (chain.head, chain.next);
-                loop {
-                    assert!(owned.insert(piece), "owned twice");
-                    if next == 0 || next == chain.head {
-                        break;
-                    }
-                    piece = next;
-                    next = (self.arena.word0(piece).load(Relaxed) >> 32) as Addr;
-                }
+                self.audit_pieces(addr, &mut owned);
             }
         }
+        for addr in self.pins.left() {
+            self.audit_pieces(addr, &mut owned);
+        }
         owned
+    }
+
+    /// Adds the extents of an item.
+    fn audit_pieces(&self, addr: Addr, owned: &mut HashSet<Addr>) {
+        let chain = Item::at(&self.arena, addr).chain();
+        let (mut piece, mut next) = (chain.head, chain.next);
+        loop {
+            assert!(owned.insert(piece), "owned twice");
+            if next == 0 || next == chain.head {
+                break;
+            }
+            piece = next;
+            next = (self.arena.word0(piece).load(Relaxed) >> 32) as Addr;
+        }
     }
 }

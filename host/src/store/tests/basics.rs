@@ -334,6 +334,16 @@ fn the_one_who_may_recache_is_one() {
 }
 
 #[test]
+fn a_store_is_large_when_its_items_are_many() {
+    let store = Store::new(&config(8 << 20, 4));
+    let set = |n: u32| assert_eq!(store.put(n.to_string().as_bytes(), b""), stored(0));
+    (0..1000).for_each(set);
+    assert!(!store.is_large());
+    (1000..40_000).for_each(set);
+    assert!(store.is_large());
+}
+
+#[test]
 fn a_scan_meets_everybody() {
     let store = store();
     for i in 0..3000u32 {

@@ -17,6 +17,7 @@ fn commit<'a>(
     Commit {
         key: store.key(key),
         expected,
+        place: None,
         blind: false,
         change,
         expiry: NEVER,

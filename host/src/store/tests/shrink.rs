@@ -22,6 +22,7 @@ fn grow_object(store: &Store, key: &[u8], from: u32, fields: u32) {
     let commit = Commit {
         key: store.key(key),
         expected: None,
+        place: None,
         blind: true,
         change,
         expiry: NEVER,

@@ -15,8 +15,8 @@ const SCRIPT: &str = "local n = tonumber(redis.call('HGET', KEYS[1], 'count')) +
 /// SHA-1 of the script; redis refuses every call when it is wrong.
 const SCRIPT_SHA1: &str = "d854295a94eb0885430da6f8b3bfd092d04d11b0";
 
-/// A counter in an object, beside redis' built-in one and redis' script of the same.
-pub(super) fn counter(depth: usize) -> Workload {
+/// A counter with a limit, beside a script of the same.
+pub(super) fn quota(depth: usize) -> Workload {
     let fill: fn(u64, &mut Vec<u8>) = |n, out| {
         resp(
             &[
@@ -45,12 +45,6 @@ pub(super) fn counter(depth: usize) -> Workload {
                 resp(&["EVALSHA", SCRIPT_SHA1, "1", &key, "1"], out);
             },
         ),
-        redis("redis HINCRBY", fill, |random, out| {
-            resp(
-                &["HINCRBY", &format!("q{}", random % OBJECTS), "count", "1"],
-                out,
-            );
-        }),
         calls(
             |n, out| line(out, format_args!("get quota:new:q{n}:1000000000:month")),
             |random, out| {
@@ -63,6 +57,31 @@ pub(super) fn counter(depth: usize) -> Workload {
     ];
     Workload {
         name: format!("counter with a limit, depth {depth}"),
+        depth,
+        entries,
+    }
+}
+
+/// A counter without one, beside redis' built-in one.
+pub(super) fn counter(depth: usize) -> Workload {
+    let entries = vec![
+        redis(
+            "redis HINCRBY",
+            |n, out| resp(&["HSET", &format!("c{n}"), "count", "0"], out),
+            |random, out| {
+                resp(
+                    &["HINCRBY", &format!("c{}", random % OBJECTS), "count", "1"],
+                    out,
+                );
+            },
+        ),
+        calls(
+            |n, out| line(out, format_args!("get counter:new:c{n}")),
+            |random, out| line(out, format_args!("get counter:add:c{}:1", random % OBJECTS)),
+        ),
+    ];
+    Workload {
+        name: format!("counter, depth {depth}"),
         depth,
         entries,
     }

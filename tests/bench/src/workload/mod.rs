@@ -39,6 +39,7 @@ pub(crate) fn all() -> Vec<Workload> {
     all.extend([plain::big(), plain::multi_get()]);
     for depth in depths {
         all.extend([
+            calls::quota(depth),
             calls::counter(depth),
             calls::set_put(depth),
             calls::map_put(depth),

@@ -1,0 +1,145 @@
+//! Where input goes: to the worker's read buffer, to the connection's own, or straight to where it will stay.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::{Gate, Session};
+use crate::server::buffers::{Place, Rest};
+use crate::server::link::Wish;
+use crate::server::service::Service;
+use crate::server::shard::Shard;
+use crate::server::socket::Socket;
+
+/// Longer input asks for the memory of its own commands together, and does not wait for others.
+const GATHERED_BYTES_MAX: usize = 256;
+
+/// Where the input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In the worker's read buffer.
+    Shared,
+    /// In the connection's own.
+    Rest,
+    /// With that of others.
+    Gathered(Place),
+    /// The service has it already.
+    Placed,
+}
+
+impl<S: Service, T: Socket> Session<S, T> {
+    /// Waits for input. 0 bytes are the end.
+    ///
+    /// A short rest is put in front of it in the worker's buffer; a long one gets it appended, so that the bytes
+    /// of a big value are copied once, if the service has no place for them from the start.
+    pub(super) async fn receive(&mut self, needed: usize) -> io::Result<(usize, Source)> {
+        let Session {
+            shard,
+            stream,
+            link,
+            state,
+            rest,
+            ..
+        } = self;
+        let (received, source) = poll_fn(|context| {
+            if link.wish() == Wish::Leave {
+                return Poll::Ready(Ok((0, Source::Rest)));
+            }
+            let filling = rest.is_empty() && S::is_filling(state);
+            let placed = match filling {
+                true => stream.poll_file(context, &mut |file| S::fill_from(state, file)),
+                false => None,
+            };
+            let polled = match placed {
+                None | Some(Poll::Ready(Ok(None))) => {
+                    let source = source_for(shard, rest, needed);
+                    let polled = match source {
+                        Source::Rest => poll_read(stream, context, rest.room(needed)),
+                        _ => {
+                            let mut input = shard.fresh_input();
+                            input.extend_from_slice(rest.bytes());
+                            poll_read(stream, context, &mut input)
+                        }
+                    };
+                    polled.map_ok(|read| (read, source))
+                }
+                Some(Poll::Ready(Ok(Some(read)))) => Poll::Ready(Ok((read, Source::Placed))),
+                Some(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+                Some(Poll::Pending) => Poll::Pending,
+            };
+            match polled {
+                Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok((0, Source::Rest))),
+                Poll::Pending => {
+                    link.sleeps(context);
+                    Poll::Pending
+                }
+                ready => ready,
+            }
+        })
+        .await?;
+        if source == Source::Shared && received > 0 {
+            rest.consume(rest.len(), &mut shard.spares.borrow_mut());
+        }
+        Ok((received, source))
+    }
+
+    /// Whether it makes no sense yet to execute what has come; it is kept then.
+    pub(super) fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
+        match source {
+            Source::Placed | Source::Gathered(_) => Ok(false),
+            Source::Rest if self.rest.len() > self.shard.input_bytes_max => {
+                Err(io::ErrorKind::InvalidData.into())
+            }
+            Source::Rest => Ok(self.rest.len() < needed),
+            Source::Shared => {
+                let input = self.shard.input.borrow();
+                let short = input.len() < needed;
+                if short {
+                    self.rest
+                        .keep(&input, needed, &mut self.shard.spares.borrow_mut());
+                }
+                Ok(short)
+            }
+        }
+    }
+
+    /// Lets others read before this executes, where there are others and that helps.
+    pub(super) async fn gather(&self, source: Source) -> Source {
+        let shard = &self.shard;
+        if source != Source::Shared || !shard.turns.is_crowd() || self.gate != Gate::Open {
+            return source;
+        }
+        let place = {
+            let input = shard.input.borrow();
+            if input.len() > GATHERED_BYTES_MAX
+                || !shard.service.borrow_mut().look_ahead(&self.state, &input)
+            {
+                return source;
+            }
+            shard.gathered.borrow_mut().put(&input)
+        };
+        shard.turns.after_others().await;
+        Source::Gathered(place)
+    }
+}
+
+/// The buffer for the next read.
+fn source_for<S: Service>(shard: &Shard<S>, rest: &Rest, needed: usize) -> Source {
+    match rest.len() {
+        0 => Source::Shared,
+        len if len.max(needed) <= shard.turn_bytes / 2 => Source::Shared,
+        _ => Source::Rest,
+    }
+}
+
+/// Reads into the spare capacity of `buffer`.
+pub(super) fn poll_read<T: AsyncRead + Unpin>(
+    stream: &mut T,
+    context: &mut Context<'_>,
+    buffer: &mut Vec<u8>,
+) -> Poll<io::Result<usize>> {
+    pin!(stream.read_buf(buffer)).poll(context)
+}

@@ -1,0 +1,108 @@
+//! What a connection writes: the worker's output buffer, with values in it that nobody copied.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use tokio::io::AsyncWrite;
+
+use super::Session;
+use crate::server::link::Wish;
+use crate::server::service::Service;
+use crate::server::socket::Socket;
+use crate::stats::ConnectionState;
+
+/// Answers of so many bytes wait for those of other connections: more than one small value, less than a socket takes.
+const DEFERRED_BYTES: std::ops::Range<usize> = 512..64 << 10;
+/// Parts of a value written at once.
+const SLICES_MAX: usize = 64;
+
+impl<S: Service, T: Socket> Session<S, T> {
+    /// Writes the worker's output buffer; answers to a pipeline together with those of all connections that have input
+    /// now. A client on another core is woken once then and finds work for long, not anew by each write.
+    pub(super) async fn flush_with_others(&mut self) -> io::Result<()> {
+        if !DEFERRED_BYTES.contains(&self.shard.output().len()) {
+            return self.flush().await;
+        }
+        let out = self.shard.take_output();
+        tokio::task::yield_now().await;
+        self.write_buffer(out).await
+    }
+
+    /// Writes the worker's output buffer.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        if self.shard.output().is_empty() {
+            return Ok(());
+        }
+        let out = self.shard.take_output();
+        self.write_buffer(out).await
+    }
+
+    async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
+        let result = self.write(out.as_slice()).await;
+        self.shard.return_output(out);
+        result
+    }
+
+    /// Writes the worker's output buffer with a value after its first `at` bytes.
+    pub(super) async fn flush_around(&mut self, at: usize, value: Box<dyn Buf>) -> io::Result<()> {
+        let out = self.shard.take_output();
+        let (before, after) = out.split_at(at);
+        let result = self.write(before.chain(value).chain(after)).await;
+        self.shard.return_output(out);
+        result
+    }
+
+    pub(super) async fn write(&mut self, mut bytes: impl Buf) -> io::Result<()> {
+        let Session {
+            shard,
+            stream,
+            link,
+            ..
+        } = self;
+        let mut written = 0;
+        let result = poll_fn(|context| {
+            while bytes.has_remaining() {
+                match poll_write(stream, context, &bytes) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(n)) => {
+                        bytes.advance(n);
+                        written += n;
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending if link.wish() == Wish::Leave => {
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                    Poll::Pending => {
+                        link.entry.set_state(ConnectionState::Writing);
+                        link.sleeps(context);
+                        return Poll::Pending;
+                    }
+                }
+            }
+            Pin::new(&mut *stream).poll_flush(context)
+        })
+        .await;
+        shard.counters.wrote(written);
+        link.entry.set_state(ConnectionState::Waiting);
+        result
+    }
+}
+
+/// Writes some of `bytes`, all parts of it together.
+fn poll_write<T: AsyncWrite + Unpin>(
+    stream: &mut T,
+    context: &mut Context<'_>,
+    bytes: &impl Buf,
+) -> Poll<io::Result<usize>> {
+    let stream = Pin::new(stream);
+    let first = bytes.chunk();
+    if first.len() == bytes.remaining() {
+        return stream.poll_write(context, first);
+    }
+    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    let count = bytes.chunks_vectored(&mut slices);
+    stream.poll_write_vectored(context, &slices[..count])
+}

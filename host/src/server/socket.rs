@@ -1,0 +1,56 @@
+//! What a connection needs of its stream.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
+
+/// A stream of bytes, perhaps with a file behind it from which they can be read as they are.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin {
+    /// Has `read` read from the file when there is something to read. `None` when there is no such file: what comes is
+    /// encrypted.
+    fn poll_file<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        read: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> Option<Poll<io::Result<R>>>;
+}
+
+macro_rules! plain {
+    ($($stream:ty),*) => {
+        $(impl Socket for $stream {
+            fn poll_file<R>(
+                &mut self,
+                context: &mut Context<'_>,
+                read: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+            ) -> Option<Poll<io::Result<R>>> {
+                let mut poll = || loop {
+                    ready!(self.poll_read_ready(context))?;
+                    match self.try_io(Interest::READABLE, || read(self.as_fd())) {
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        done => return Poll::Ready(done),
+                    }
+                };
+                Some(poll())
+            }
+        })*
+    };
+}
+
+plain!(TcpStream, UnixStream);
+
+impl<T> Socket for Box<TlsStream<T>>
+where
+    TlsStream<T>: AsyncRead + AsyncWrite + Unpin,
+{
+    fn poll_file<R>(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> Option<Poll<io::Result<R>>> {
+        None
+    }
+}

@@ -1,0 +1,212 @@
+//! The connections of a worker, polled in turns: all that have input read it, then they execute.
+//!
+//! A turn is what one look at the sockets brought. A connection that has read little may let others read first
+//! ([`Turns::after_others`]); meanwhile the memory of what all of them ask for is on its way. Being one task of
+//! tokio's for all connections, this costs a connection half of what a task of its own does, and its second poll
+//! next to nothing.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use parking_lot::Mutex;
+
+/// Connections that wait for each other: so much memory is asked for at a time, and what the first of them waits
+/// longer is what so many reads take.
+const GROUP: usize = 16;
+/// Fewer connections in a turn don't wait for each other.
+const CROWD: usize = 4;
+
+/// All connections of a worker.
+#[derive(Default)]
+pub(super) struct Turns {
+    tasks: RefCell<Tasks>,
+    bells: Arc<Bells>,
+    /// There are so many in this turn that they had better wait for each other.
+    crowd: Cell<bool>,
+    /// The connection just polled asks to be polled again after others.
+    again: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    /// Empty while its task is polled, and when it ended.
+    slots: Vec<Option<Task>>,
+    free: Vec<usize>,
+}
+
+struct Task {
+    future: Pin<Box<dyn Future<Output = ()>>>,
+    waker: Waker,
+}
+
+impl Turns {
+    /// Takes a connection in. Its first turn comes soon.
+    pub(super) fn add(&self, connection: impl Future<Output = ()> + 'static) {
+        let mut tasks = self.tasks.borrow_mut();
+        let slot = tasks.free.pop().unwrap_or(tasks.slots.len());
+        if slot == tasks.slots.len() {
+            tasks.slots.push(None);
+            self.bells.rings.lock().add();
+        }
+        let bell = Arc::new(Bell {
+            slot,
+            bells: Arc::clone(&self.bells),
+        });
+        bell.wake_by_ref();
+        tasks.slots[slot] = Some(Task {
+            future: Box::pin(connection),
+            waker: bell.into(),
+        });
+    }
+
+    /// Polls connections for ever. `before_second` is told whenever some have read, before the first of them goes on.
+    pub(super) async fn run(&self, before_second: impl Fn()) {
+        let mut called = Vec::new();
+        let mut group = Vec::with_capacity(GROUP);
+        let second = |group: &mut Vec<usize>| {
+            before_second();
+            let crowd = self.crowd.replace(false);
+            group.drain(..).for_each(|slot| self.poll(slot));
+            self.crowd.set(crowd);
+        };
+        let turn = poll_fn(|context| {
+            self.bells.take(&mut called);
+            self.crowd.set(called.len() >= CROWD);
+            for slot in called.drain(..) {
+                self.poll(slot);
+                if self.again.take() {
+                    group.push(slot);
+                }
+                if group.len() == GROUP {
+                    second(&mut group);
+                }
+            }
+            if !group.is_empty() {
+                second(&mut group);
+            }
+            self.bells.sleep(context);
+            Poll::Pending
+        });
+        // Sessions give way by themselves; tokio's budget is meant for one of them, not for all.
+        tokio::task::unconstrained(turn).await
+    }
+
+    /// Whether others read in this turn before it is this connection's again, if it waits for them.
+    pub(super) fn is_crowd(&self) -> bool {
+        self.crowd.get()
+    }
+
+    /// Lets other connections read first, when [there are some](Turns::is_crowd). It may end early, so nothing but
+    /// speed may depend on it.
+    pub(super) async fn after_others(&self) {
+        let mut asked = false;
+        poll_fn(|_| {
+            if asked || !self.is_crowd() {
+                return Poll::Ready(());
+            }
+            asked = true;
+            self.again.set(true);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn poll(&self, slot: usize) {
+        // Its slot may have been rung by a waker kept from a connection that ended.
+        let Some(mut task) = self.tasks.borrow_mut().slots[slot].take() else {
+            return;
+        };
+        let mut context = Context::from_waker(&task.waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| task.future.as_mut().poll(&mut context)));
+        match polled {
+            Ok(Poll::Pending) => self.tasks.borrow_mut().slots[slot] = Some(task),
+            // A connection that panicked ends, and others don't notice. The hook has written why.
+            Ok(Poll::Ready(())) | Err(_) => {
+                drop(task);
+                self.tasks.borrow_mut().free.push(slot);
+            }
+        }
+    }
+}
+
+/// Wakes one connection.
+struct Bell {
+    slot: usize,
+    bells: Arc<Bells>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.bells.ring(self.slot);
+    }
+}
+
+/// Who was woken since the last turn. Any thread may ring.
+#[derive(Default)]
+struct Bells {
+    rings: Mutex<Rings>,
+}
+
+#[derive(Default)]
+struct Rings {
+    slots: Vec<usize>,
+    /// Which slots are in the list.
+    rung: Vec<bool>,
+    /// Of the task that polls the connections.
+    waker: Option<Waker>,
+    asleep: bool,
+}
+
+impl Rings {
+    fn add(&mut self) {
+        self.rung.push(false);
+    }
+}
+
+impl Bells {
+    fn ring(&self, slot: usize) {
+        let mut rings = self.rings.lock();
+        if std::mem::replace(&mut rings.rung[slot], true) {
+            return;
+        }
+        rings.slots.push(slot);
+        if std::mem::take(&mut rings.asleep)
+            && let Some(waker) = &rings.waker
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Gives all that were rung for; whoever is rung for from now on has another turn.
+    fn take(&self, called: &mut Vec<usize>) {
+        let mut rings = self.rings.lock();
+        std::mem::swap(&mut rings.slots, called);
+        for slot in called {
+            rings.rung[*slot] = false;
+        }
+    }
+
+    /// Has `context` woken by the next ring, at once when there was one already.
+    fn sleep(&self, context: &Context<'_>) {
+        let mut rings = self.rings.lock();
+        match &rings.waker {
+            Some(waker) if waker.will_wake(context.waker()) => {}
+            _ => rings.waker = Some(context.waker().clone()),
+        }
+        rings.asleep = rings.slots.is_empty();
+        if !rings.asleep {
+            context.waker().wake_by_ref();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
