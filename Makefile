@@ -77,17 +77,15 @@ fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 	done
 
 # The rooms store and protocol build by themselves in fuzz/, without the wasm compiler.
-miri: ## Tests of the store in an interpreter that finds undefined behaviour; T="store::arena" selects some
+miri: ## The arena's tests in an interpreter that finds undefined behaviour; T="store::tests" for others, which take very long
 	@tests/install-tools miri
-	cd fuzz && MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=2 $(CARGO) +nightly miri test --lib -- $(or $(T),$(MIRI_TESTS))
+	cd fuzz && MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-tree-borrows" PROPTEST_CASES=2 $(CARGO) +nightly miri test --lib -- \
+		$(or $(T),store::os store::arena)
 
-# Those that share memory between threads and move it, in as few steps as that takes.
-MIRI_TESTS := store::os store::arena store::tests::concurrent store::tests::model::short store::tests::basics::modes
-
-tsan: ## Tests of the store's threads under ThreadSanitizer, which finds data races; with the standard library
+tsan: ## Tests of the store's threads under ThreadSanitizer, which finds data races; T="name" for others
 	@tests/install-tools tsan
 	cd fuzz && RUSTFLAGS=-Zsanitizer=thread $(CARGO) +nightly test -Z build-std --target $$(rustc -vV | sed -n 's/^host: //p') \
-		--target-dir target/tsan --lib -- store::tests::concurrent store::tests::objects::transfers store::tests::order::a_million
+		--target-dir target/tsan --lib -- $(or $(T),store::tests::concurrent store::tests::objects::transfers)
 
 soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory, 40 million operations in order, CACHEISMO_SOAK_SECONDS=30 of churn in the store
 	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests

@@ -21,11 +21,6 @@ pub(super) const NOW: Now = Now {
 };
 pub(super) const NEVER: Expiry = Expiry(None);
 
-/// So many steps; few in the interpreter that looks for undefined behaviour, a thousand times slower.
-pub(super) fn steps(full: u64) -> u64 {
-    if cfg!(miri) { full / 200 } else { full }
-}
-
 pub(super) fn config(memory_bytes_max: usize, shards: usize) -> Config {
     Config {
         memory_bytes_max,

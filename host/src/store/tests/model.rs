@@ -176,7 +176,7 @@ fn large_values_among_small_ones_agree_with_the_twin() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 24 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn short_lives_agree_with_the_twin(
         seed in any::<u64>(),
@@ -186,6 +186,6 @@ proptest! {
         memory in (256usize << 10)..(1 << 20),
     ) {
         let store = Store::new(&config(memory, 1 << shards_log));
-        live(&store, steps(5000), keys, 1 << size_log, seed);
+        live(&store, 5000, keys, 1 << size_log, seed);
     }
 }
