@@ -131,20 +131,27 @@ impl FromArg<'_> for bool {
 macro_rules! numbers {
     ($($kind:ty: $expected:literal),*) => {$(
         impl FromArg<'_> for $kind {
-            #[inline]
+            #[inline(always)]
             fn from_arg(bytes: &[u8]) -> Result<Self, &'static str> {
-                if let Some(small) = small_integer(bytes) {
-                    return Self::try_from(small).map_err(|_| $expected);
+                match small_integer(bytes) {
+                    Some(small) => Self::try_from(small).map_err(|_| $expected),
+                    None => integer(bytes).ok_or($expected),
                 }
-                std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or($expected)
             }
         }
     )*};
 }
 
+/// Any integer, as the standard library reads it.
+#[cold]
+#[inline(never)]
+fn integer<T: std::str::FromStr>(bytes: &[u8]) -> Option<T> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
 /// An integer of at most 18 digits without `+`, which cannot overflow: most are, and reading them so is
 /// some ten times cheaper than by the standard library, which has to look for everything.
-#[inline]
+#[inline(always)]
 fn small_integer(bytes: &[u8]) -> Option<i64> {
     const DIGITS_MAX: usize = 18;
     let (negative, digits) = match bytes {

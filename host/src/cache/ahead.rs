@@ -18,7 +18,7 @@ pub(super) type Ahead = ArrayVec<u64, KEYS_MAX>;
 
 impl Worker {
     /// Looks at input that is executed a little later, after [`Worker::fetch_ahead`]. False when waiting would not
-    /// help: it has no key, or so little is stored that it is in the processor's cache.
+    /// help: it has no key, or so little is stored that it is near the processor anyway.
     pub fn look_ahead(&mut self, connection: &Connection, input: &[u8]) -> bool {
         if !self.shared.store.is_large() || connection.binary != Some(false) {
             return false;

@@ -127,7 +127,7 @@ impl Arena {
     }
 
     /// Stores a half word; the caller owns the whole word.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_half(&self, addr: Addr, i: usize, value: u32) {
         let word = self.at(addr) + i / 2;
         let shift = 32 * (i % 2);
@@ -138,33 +138,22 @@ impl Arena {
     /// Writes `src` at `byte` of the extent; the caller owns all words touched.
     #[inline]
     pub(super) fn write(&self, addr: Addr, byte: usize, src: &[u8]) {
-        let first = self.at(addr) + byte / 8;
-        let skip = byte % 8;
-        let words = self.words(first, (skip + src.len()).div_ceil(8));
+        let (words, skip) = self.span(addr, byte, src.len());
         let (Some(start), Some(end)) = (src.first_chunk(), src.last_chunk()) else {
             return write_short(words, skip, src);
         };
         // The eight bytes at either end, of which the word there takes some.
         let (start, end) = (u64::from_le_bytes(*start), u64::from_le_bytes(*end));
-        let (words, whole) = match skip {
-            0 => (words, src),
-            _ => {
-                merge(&words[0], start << (8 * skip), !0 << (8 * skip));
-                (&words[1..], &src[8 - skip..])
-            }
-        };
-        let (whole, _) = whole.as_chunks::<8>();
-        for (chunk, word) in whole.iter().zip(words) {
+        merge(&words[0], start << (8 * skip), !0 << (8 * skip));
+        let (lead, whole) = whole_words(words, skip);
+        for (chunk, word) in src[lead..].as_chunks().0.iter().zip(whole) {
             word.store(u64::from_le_bytes(*chunk), Relaxed);
         }
-        let last = (skip + src.len()) % 8;
-        if last != 0 {
-            let unused = 64 - 8 * last;
-            merge(&words[whole.len()], end >> unused, !0 >> unused);
-        }
+        let unused = (words.len() * 8 - skip - src.len()) * 8;
+        merge(&words[words.len() - 1], end >> unused, !0 >> unused);
     }
 
-    /// `len` bytes from `byte` of the extent, to be read into.
+    /// `len` bytes from `byte` of the extent.
     pub(super) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
         let skip = byte % 8;
         let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
@@ -197,49 +186,52 @@ impl Arena {
         }
     }
 
-    /// The eight bytes from `byte` of the words on; what lies beyond them is 0.
-    #[inline]
-    fn eight(words: &[AtomicU64], byte: usize) -> u64 {
-        let word = |i: usize| words.get(i).map_or(0, |word| word.load(Relaxed));
-        straddling(word(byte / 8), word(byte / 8 + 1), byte % 8)
-    }
-
     /// Copies from `byte` of the extent on into `to`.
     #[inline]
     pub(super) fn copy(&self, addr: Addr, byte: usize, to: &mut [u8]) {
-        let skip = byte % 8;
         let len = to.len();
-        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
-        for (i, chunk) in to.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            *chunk = Self::eight(words, skip + 8 * i).to_le_bytes();
+        let (words, skip) = self.span(addr, byte, len);
+        let Some(start) = to.first_chunk_mut() else {
+            let bytes = eight(words, skip).to_le_bytes();
+            to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
+            return;
+        };
+        *start = eight(words, skip).to_le_bytes();
+        let (lead, whole) = whole_words(words, skip);
+        for (chunk, word) in to[lead..].as_chunks_mut().0.iter_mut().zip(whole) {
+            *chunk = word.load(Relaxed).to_le_bytes();
         }
-        match to.last_chunk_mut() {
-            Some(end) => *end = Self::eight(words, skip + len - 8).to_le_bytes(),
-            None => to.copy_from_slice(&Self::eight(words, skip).to_le_bytes()[..len]),
+        if let Some(end) = to.last_chunk_mut() {
+            *end = eight(words, skip + len - 8).to_le_bytes();
         }
     }
 
     /// True when the extent holds `bytes` at `byte`.
     #[inline]
     pub(super) fn equals(&self, addr: Addr, byte: usize, bytes: &[u8]) -> bool {
-        let skip = byte % 8;
         let len = bytes.len();
-        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
-        let Some(end) = bytes.last_chunk() else {
-            let mut wanted = [0; 8];
-            wanted[..len].copy_from_slice(bytes);
+        let (words, skip) = self.span(addr, byte, len);
+        let (Some(start), Some(end)) = (bytes.first_chunk(), bytes.last_chunk()) else {
+            let wanted = bytes
+                .iter()
+                .rev()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte));
             let mask = (1 << (8 * len)) - 1;
-            return (Self::eight(words, skip) ^ u64::from_le_bytes(wanted)) & mask == 0;
+            return (eight(words, skip) ^ wanted) & mask == 0;
         };
-        let same = |at: usize, chunk: &[u8; 8]| {
-            Self::eight(words, skip + at) == u64::from_le_bytes(*chunk)
-        };
-        let (whole, _) = bytes.as_chunks::<8>();
-        whole
-            .iter()
-            .enumerate()
-            .all(|(i, chunk)| same(8 * i, chunk))
-            && same(len - 8, end)
+        let (lead, whole) = whole_words(words, skip);
+        let mut pairs = bytes[lead..].as_chunks().0.iter().zip(whole);
+        eight(words, skip) == u64::from_le_bytes(*start)
+            && pairs.all(|(chunk, word)| word.load(Relaxed) == u64::from_le_bytes(*chunk))
+            && eight(words, skip + len - 8) == u64::from_le_bytes(*end)
+    }
+
+    /// The words that hold `len` bytes from `byte` of the extent on, and the byte of the first word they begin at.
+    #[inline]
+    fn span(&self, addr: Addr, byte: usize, len: usize) -> (&[AtomicU64], usize) {
+        let skip = byte % 8;
+        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
+        (words, skip)
     }
 
     /// Asks for a word by its absolute index, which may lie beyond the end.
@@ -275,6 +267,22 @@ const RUN_WORDS: usize = 32;
 fn straddling(word: u64, after: u64, skip: usize) -> u64 {
     // Shifted in two steps, as by 64 in one would be an overflow.
     word >> (8 * skip) | after << 8 << (56 - 8 * skip)
+}
+
+/// Of bytes that begin `skip` bytes into `words`: how many come before the first whole word, and the words from it on.
+#[inline]
+fn whole_words(words: &[AtomicU64], skip: usize) -> (usize, &[AtomicU64]) {
+    match skip {
+        0 => (0, words),
+        _ => (8 - skip, &words[1..]),
+    }
+}
+
+/// The eight bytes from `byte` of the words on; what lies beyond them is 0.
+#[inline]
+fn eight(words: &[AtomicU64], byte: usize) -> u64 {
+    let word = |i: usize| words.get(i).map_or(0, |word| word.load(Relaxed));
+    straddling(word(byte / 8), word(byte / 8 + 1), byte % 8)
 }
 
 /// Replaces the bits in `mask`.

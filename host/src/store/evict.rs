@@ -1,7 +1,8 @@
 //! Who leaves when memory is needed.
 //!
 //! Expired items first, as far as they are known to be due, then the policy's choice. Each item that leaves frees its
-//! extents at once, and room is tried for again as soon as enough may be free: nothing leaves that need not.
+//! extents at once, and room is tried for again as soon as enough may be free. Sets keep one grain in a hundred free, one
+//! or two evictions each, so that the next find room at once; beyond that nothing leaves that need not.
 
 use std::sync::atomic::Ordering::Relaxed;
 

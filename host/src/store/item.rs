@@ -99,13 +99,13 @@ pub(super) fn stream_len(word0: u64, value_len: usize) -> usize {
 }
 
 /// Changes the neighbour of the item at `addr` that was used more recently.
-#[inline]
+#[inline(always)]
 pub(super) fn set_newer(arena: &Arena, addr: Addr, newer: Addr) {
     arena.set_half(addr, NEWER, newer);
 }
 
 /// Changes the neighbour of the item at `addr` that was used less recently.
-#[inline]
+#[inline(always)]
 pub(super) fn set_older(arena: &Arena, addr: Addr, older: Addr) {
     arena.set_half(addr, OLDER, older);
 }
@@ -255,7 +255,7 @@ impl<'m> Item<'m> {
         self.arena.half(self.addr, TICK)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_tick(&self, tick: u32) {
         self.arena.set_half(self.addr, TICK, tick);
     }
@@ -277,7 +277,7 @@ impl<'m> Item<'m> {
         (links as Addr, (links >> 32) as Addr)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_links(&self, newer: Addr, older: Addr) {
         links(self.arena, self.addr).store(u64::from(newer) | u64::from(older) << 32, Relaxed);
     }

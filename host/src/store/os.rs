@@ -199,6 +199,7 @@ pub(super) fn prefetch<T: Words>(word: &T) {
 ///   shard, under which it is pinned as well; fields and list links of an item lie in other words;
 /// - the allocator changes the tags and links at the front of extents in use, and any word of free ones: this extent
 ///   is in use until the pin ends, and its first word, like the word in which a field ends, is not among `words`;
+/// - uploads are read into items that nobody can find yet, and so nobody can pin;
 /// - regions are released or given to the index when no extent in them is in use.
 ///
 /// What the value's writer wrote happened before, by the lock of the shard. The next writer comes after the pin: it saw

@@ -226,12 +226,10 @@ impl Pinned {
     /// The next run of at most `left` bytes, which `stream` steps over.
     fn run<'a>(&'a self, stream: &mut Stream<'a>, left: usize) -> &'a [u8] {
         stream.settle();
-        let run = left.min(stream.end - stream.byte);
-        let first = stream.arena.at(stream.piece) + stream.byte / 8;
-        let skip = stream.byte % 8;
-        let words = stream.arena.words(first, (skip + run).div_ceil(8));
-        stream.byte += run;
-        &os::still(words, &self.pin)[skip..skip + run]
+        let len = left.min(stream.end - stream.byte);
+        let run = stream.arena.run(stream.piece, stream.byte, len);
+        stream.byte += len;
+        &os::still(run.words, &self.pin)[run.skip..][..len]
     }
 }
 

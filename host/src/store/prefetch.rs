@@ -26,8 +26,8 @@ const ITEM_LINES_MAX: usize = 8;
 /// Nodes of a bucket that are looked into; more are rare.
 const NODES_DEEP: usize = 2;
 
-/// Buckets of a large store: about 20,000 items.
-const LARGE_BUCKETS: usize = 2048;
+/// Buckets of a large store: about 2,500 items. With fewer it makes no difference.
+const LARGE_BUCKETS: usize = 256;
 
 /// Items that may be the ones asked for, mostly one a key.
 type Candidates = ArrayVec<Addr, { 2 * BATCH }>;
@@ -58,7 +58,7 @@ impl Store {
         }
     }
 
-    /// Whether there is so much that most of it is not in the processor's cache.
+    /// Whether there is so much that most of it is not in the processor's nearest cache.
     pub fn is_large(&self) -> bool {
         let buckets = self.bucket_counts[0].load(Relaxed) as usize;
         buckets * self.bucket_counts.len() >= LARGE_BUCKETS

@@ -143,7 +143,7 @@ fn full(system: System) -> anyhow::Result<String> {
     let server = Running::start_with_memory(system, FULL_MB)?;
     let mut client = Client::connect(&server)?;
     let redis = system == System::Redis;
-    let value = "v".repeat(VALUE_BYTES.end as usize);
+    let value = "v".repeat(VALUE_BYTES.end);
     let batches = || (0..FULL_ITEMS / BATCH).map(|batch| batch * BATCH..(batch + 1) * BATCH);
     for batch in batches() {
         let sets = batch.map(|n| {

@@ -22,6 +22,8 @@ impl Hold {
             let (mut lead, mut whole) = (Vec::new(), Vec::new());
             value.append_to(&mut whole);
             let pinned = store.pin(&value, &mut lead)?;
+            let first = pinned.chunk().as_ptr().addr();
+            assert!(first.is_multiple_of(8), "no word is shared with a field");
             Some(Hold {
                 lead,
                 pinned,
