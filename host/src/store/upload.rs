@@ -29,6 +29,8 @@ const PIECE_BYTES_MIN: usize = 64;
 const PIECES_PER_LOCK: usize = 64;
 /// Bytes that get a place before they come, to be read by one call: as many as have come, within these bounds.
 const AHEAD_BYTES: std::ops::Range<usize> = 16 << 10..256 << 10;
+/// Bytes read before others have their turn: as much as is sent in one turn.
+const READ_BYTES_MAX: usize = 1 << 20;
 
 /// A `set` whose value comes later.
 #[derive(Clone, Copy, Debug)]
@@ -176,19 +178,41 @@ impl Upload {
         Ok(())
     }
 
-    /// Reads the next bytes from a file, straight to where they will stay. Returns how many came; 0 are the end of
-    /// the file, unless nothing is left to come.
+    /// Reads bytes that are there from a file, straight to where they will stay, about `READ_BYTES_MAX` at most. Returns how
+    /// many came; 0 are the end of the file, unless nothing is left to come.
     ///
     /// # Errors
     /// When no memory can be made for any: the upload is of no use then. Inside of that, those of the file.
     pub fn read_from(&mut self, file: BorrowedFd<'_>) -> Result<io::Result<usize>, NoRoom> {
-        let came = self.announced.len - self.left;
-        self.make_room(came.clamp(AHEAD_BYTES.start, AHEAD_BYTES.end))?;
-        let read = os::read(file, &self.runs());
-        if let Ok(count) = read {
-            self.advance(count);
+        let mut read = 0;
+        while read < READ_BYTES_MAX {
+            let came = self.announced.len - self.left;
+            match self.make_room(came.clamp(AHEAD_BYTES.start, AHEAD_BYTES.end)) {
+                Err(_) if read > 0 => break,
+                made => made?,
+            }
+            let (result, room) = self.read_once(file);
+            match result {
+                Ok(count) => {
+                    self.advance(count);
+                    read += count;
+                    // A short read has taken all there is.
+                    if count < room || room == 0 {
+                        break;
+                    }
+                }
+                // What has come counts first; the error comes again, as does that of no room.
+                Err(_) if read > 0 => break,
+                Err(error) => return Ok(Err(error)),
+            }
         }
-        Ok(read)
+        Ok(Ok(read))
+    }
+
+    /// One read into the room there is. With how much that was.
+    fn read_once(&self, file: BorrowedFd<'_>) -> (io::Result<usize>, usize) {
+        let runs = self.runs();
+        (os::read(file, &runs), runs.iter().map(|run| run.len).sum())
     }
 
     /// Where the next bytes will be.
