@@ -63,10 +63,11 @@ impl Pins {
             held.pins += 1;
             return true;
         }
-        let more = item.footprint();
-        if *bytes + more > bytes_max {
+        // By its value, so that one of half of the limit can be pinned.
+        if *bytes + item.value_len() > bytes_max {
             return false;
         }
+        let more = item.footprint();
         *bytes += more;
         let new = Held {
             pins: 1,

@@ -286,6 +286,16 @@ fn pins_take_at_most_half_of_the_limit() {
 }
 
 #[test]
+fn a_value_of_half_the_limit_can_be_pinned() {
+    let store = Arc::new(Store::new(&Config {
+        item_bytes_max: 6 << 20,
+        ..config(12 << 20, 1)
+    }));
+    store.put(b"k", &vec![7; 6 << 20]);
+    assert!(Hold::plain(&store, b"k").is_some());
+}
+
+#[test]
 fn small_values_are_copied() {
     let store = Arc::new(Store::new(&config(1 << 20, 1)));
     store.put(b"k", &[7; PINNED_BYTES_MIN - 1]);
