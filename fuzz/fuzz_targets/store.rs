@@ -163,6 +163,7 @@ impl Life {
         let commit = Commit {
             key: self.store.key(&key),
             expected: None,
+            place: None,
             blind: true,
             change: Change::Fields { fields: &fields, clear: len == 0, fresh: false, value: None },
             expiry: Expiry(None),
