@@ -155,22 +155,17 @@ impl Arena {
 
     /// `len` bytes from `byte` of the extent.
     pub(super) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
-        let skip = byte % 8;
-        let words = self.words(self.at(addr) + byte / 8, (skip + len).div_ceil(8));
+        let (words, skip) = self.span(addr, byte, len);
         Run { words, skip, len }
     }
 
     /// Hands `len` bytes from `byte` of the extent to `sink`, in runs.
     #[inline]
     pub(super) fn read(&self, addr: Addr, byte: usize, len: usize, sink: &mut impl FnMut(&[u8])) {
-        let first = self.at(addr) + byte / 8;
-        let mut skip = byte % 8;
+        let (words, mut skip) = self.span(addr, byte, len);
         let mut left = len;
         let mut run = [[0u8; 8]; RUN_WORDS];
-        for words in self
-            .words(first, (skip + len).div_ceil(8))
-            .chunks(RUN_WORDS)
-        {
+        for words in words.chunks(RUN_WORDS) {
             let (fours, tail) = words.as_chunks::<4>();
             let (to_fours, to_tail) = run.split_at_mut(4 * fours.len());
             for (to, from) in to_fours.as_chunks_mut::<4>().0.iter_mut().zip(fours) {

@@ -5,7 +5,7 @@ use wasmtime::Linker;
 
 use super::{Host, Result, handle, length, length_or_absent, with_memory, without_memory};
 use crate::runtime::guest_memory::{Span, input_output};
-use crate::runtime::state::CallState;
+use crate::runtime::state::{CallState, Guest};
 use crate::runtime::world::{Scan, Stop, World};
 
 pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
@@ -49,10 +49,7 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
         "field_put",
         |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
             with_memory(&mut host, |memory, world, guest| {
-                let field = Span::new(k, kl).of(memory)?;
-                let value = Span::new(v, vl).of(memory)?;
-                guest.spend_write(field.len() + value.len())?;
-                guest.spend_bytes(field.len() + value.len())?;
+                let (field, value) = paid_write(memory, guest, Span::new(k, kl), Span::new(v, vl))?;
                 Ok(i32::from(world.field_put(handle(h), field, value)?))
             })
         },
@@ -62,10 +59,7 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
         "field_update",
         |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
             with_memory(&mut host, |memory, world, guest| {
-                let field = Span::new(k, kl).of(memory)?;
-                let value = Span::new(v, vl).of(memory)?;
-                guest.spend_write(field.len() + value.len())?;
-                guest.spend_bytes(field.len() + value.len())?;
+                let (field, value) = paid_write(memory, guest, Span::new(k, kl), Span::new(v, vl))?;
                 if !world.exists(handle(h))? {
                     return Ok(ABSENT);
                 }
@@ -116,4 +110,18 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
         })
     })?;
     Ok(())
+}
+
+/// The field and the value of a write, counted against the call's limits.
+#[inline(always)]
+fn paid_write<'m>(
+    memory: &'m [u8],
+    guest: &mut Guest,
+    field: Span,
+    value: Span,
+) -> std::result::Result<(&'m [u8], &'m [u8]), Stop> {
+    let (field, value) = (field.of(memory)?, value.of(memory)?);
+    guest.spend_write(field.len() + value.len())?;
+    guest.spend_bytes(field.len() + value.len())?;
+    Ok((field, value))
 }
