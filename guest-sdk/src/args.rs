@@ -161,11 +161,7 @@ fn small_integer(bytes: &[u8]) -> Option<i64> {
     if !matches!(digits.len(), 1..=DIGITS_MAX) {
         return None;
     }
-    let magnitude = digits.iter().try_fold(0, |value: i64, &digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| value * 10 + i64::from(digit - b'0'))
-    })?;
+    let magnitude = crate::number::digits(digits)? as i64;
     match (negative, magnitude) {
         (false, magnitude) => Some(magnitude),
         // `-0` is no unsigned number.

@@ -29,12 +29,17 @@ fn whole(text: &[u8]) -> Option<f64> {
     if !matches!(text.len(), 1..=EXACT_DIGITS) {
         return None;
     }
-    let digits = text.iter().try_fold(0, |value: u64, &digit| {
+    digits(text).map(|digits| digits as f64)
+}
+
+/// What decimal digits write, at most 19 of them; `None` when there is another byte among them.
+#[inline(always)]
+pub(crate) fn digits(text: &[u8]) -> Option<u64> {
+    text.iter().try_fold(0, |value: u64, &digit| {
         digit
             .is_ascii_digit()
             .then(|| value * 10 + u64::from(digit - b'0'))
-    });
-    digits.map(|digits| digits as f64)
+    })
 }
 
 /// Any other number.
