@@ -26,7 +26,7 @@ impl<'a> Locked<'a> {
 
     /// Puts an item not in the list at its front, with a new tick.
     pub(super) fn push_front(&mut self, item: &Item<'a>) {
-        let tick = self.store.tick.fetch_add(1, Relaxed);
+        let tick = self.take_tick();
         self.place_first(item, tick);
     }
 
@@ -45,10 +45,10 @@ impl<'a> Locked<'a> {
         let newest = self
             .shard
             .epochs
-            .back()
+            .last()
             .map_or(self.tail_epoch(), |(_, epoch)| *epoch);
         if epoch != newest {
-            self.shard.epochs.push_back((item.addr(), epoch));
+            self.shard.epochs.push((item.addr(), epoch));
         }
     }
 
@@ -67,11 +67,11 @@ impl<'a> Locked<'a> {
         if older == 0 {
             self.shard.oldest = newer;
             let mut tail_epoch = self.tail_epoch();
-            if let Some((first, epoch)) = self.shard.epochs.front().copied()
+            if let Some((first, epoch)) = self.shard.epochs.first().copied()
                 && first == newer
             {
                 tail_epoch = epoch;
-                self.shard.epochs.pop_front();
+                self.shard.epochs.remove(0);
             }
             self.publish_tail(tail_epoch);
         } else {
@@ -96,7 +96,7 @@ impl<'a> Locked<'a> {
     #[inline(always)]
     pub(super) fn bump(&mut self, item: &Item<'a>) {
         let arena = &self.store.arena;
-        let tick = self.store.tick.fetch_add(1, Relaxed);
+        let tick = self.take_tick();
         let (newer, older) = item.links();
         // Nearly all: neither the oldest, which is published, nor where ticks run over 32 bits.
         if older != 0 && self.shard.epochs.is_empty() && tick >> 32 == self.tail_epoch() {

@@ -47,6 +47,7 @@ mod stats;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod upload;
 mod uses;
 mod write;
@@ -82,7 +83,7 @@ pub struct Store {
     tails: Box<[AtomicU64]>,
     /// Buckets of each shard, for prefetching without its lock.
     bucket_counts: Box<[AtomicU32]>,
-    /// Accesses so far.
+    /// The published clock: no tick is as high, but of turns under way. See `turn.rs`.
     tick: Padded<AtomicU64>,
     /// Last CAS token given.
     cas: Padded<AtomicU64>,
@@ -279,7 +280,7 @@ impl Store {
 
     #[cold]
     fn note_second(&self, now: Now) {
-        if self.clock.note(now, self.tick.load(Relaxed))
+        if self.clock.note(now, self.clock_now())
             && self.flush_at_s.load(Relaxed) <= now.unix_s
         {
             self.flush_at_s.store(u32::MAX, Relaxed);

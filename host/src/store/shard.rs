@@ -4,7 +4,6 @@
 //! by tick and the oldest of all items is the oldest of the tails. Items keep the low 32 bits; a shard remembers
 //! where in its list the upper bits change (`epochs`, nearly always empty), so its tail's tick is known in full.
 
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::MutexGuard;
@@ -30,8 +29,10 @@ pub(super) struct Shard {
     pub buckets: u32,
     /// The tail's tick, as it was published.
     pub tail_tick: u64,
-    /// Oldest item of each later epoch in the list, with the upper bits of its tick.
-    pub epochs: VecDeque<(Addr, u64)>,
+    /// Above all ticks taken here, and not below the last flush.
+    pub next_tick: u64,
+    /// Oldest item of each later epoch in the list, with the upper bits of its tick; the earliest first.
+    pub epochs: Vec<(Addr, u64)>,
     /// Who may leave next by size and idle time.
     pub candidates: Candidates,
     pub counters: Counters,
@@ -45,7 +46,8 @@ impl Default for Shard {
             oldest: 0,
             buckets: 0,
             tail_tick: EMPTY,
-            epochs: VecDeque::new(),
+            next_tick: 0,
+            epochs: Vec::new(),
             candidates: Candidates::default(),
             counters: Counters::default(),
             scratch: Vec::new(),
@@ -168,7 +170,7 @@ impl<'a> Locked<'a> {
             return false;
         }
         // `flush_now` left none so old that 32 bits could not tell its age.
-        let now = self.store.tick.load(Relaxed).max(flushed);
+        let now = self.shard.next_tick;
         u64::from((now as u32).wrapping_sub(item.tick())) > now - flushed
     }
 
@@ -301,6 +303,7 @@ impl<'a> Locked<'a> {
     /// Removes the least recently used item, for `plan` as `remove_for`.
     pub(super) fn remove_tail(&mut self, why: Leave, plan: Option<&Plan>) -> Option<Chain> {
         let item = Item::at(&self.store.arena, self.shard.oldest);
+        self.store.publish(self.shard.tail_tick + 1);
         let hash = self.hash_of(&item);
         let slot = self
             .slot_of(hash, item.addr())
