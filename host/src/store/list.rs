@@ -19,6 +19,17 @@ impl<'a> Locked<'a> {
         self.store.tails[self.id].store(tick, Relaxed);
     }
 
+    /// The newest item, or 0.
+    #[inline]
+    pub(super) fn newest(&self) -> Addr {
+        self.store.shards[self.id].newest.load(Relaxed)
+    }
+
+    #[inline]
+    fn set_newest(&self, addr: Addr) {
+        self.store.shards[self.id].newest.store(addr, Relaxed);
+    }
+
     /// Upper bits of the tail's tick.
     fn tail_epoch(&self) -> u64 {
         self.shard.tail_tick >> 32
@@ -32,9 +43,9 @@ impl<'a> Locked<'a> {
 
     fn place_first(&mut self, item: &Item<'a>, tick: u64) {
         item.set_tick(tick as u32);
-        let front = self.shard.newest;
+        let front = self.newest();
         item.set_links(0, front);
-        self.shard.newest = item.addr();
+        self.set_newest(item.addr());
         let epoch = tick >> 32;
         if front == 0 {
             self.shard.oldest = item.addr();
@@ -60,7 +71,7 @@ impl<'a> Locked<'a> {
             self.leave_epoch(item.addr(), newer);
         }
         if newer == 0 {
-            self.shard.newest = older;
+            self.set_newest(older);
         } else {
             item::set_older(arena, newer, older);
         }
@@ -104,10 +115,10 @@ impl<'a> Locked<'a> {
             if newer != 0 {
                 item::set_older(arena, newer, older);
                 item::set_newer(arena, older, newer);
-                let front = self.shard.newest;
+                let front = self.newest();
                 item::set_newer(arena, front, item.addr());
                 item.set_links(0, front);
-                self.shard.newest = item.addr();
+                self.set_newest(item.addr());
             }
             return;
         }
@@ -122,7 +133,7 @@ impl<'a> Locked<'a> {
         item.set_tick(old.tick());
         item.set_links(newer, older);
         match newer {
-            0 => self.shard.newest = item.addr(),
+            0 => self.set_newest(item.addr()),
             newer => item::set_older(arena, newer, item.addr()),
         }
         match older {

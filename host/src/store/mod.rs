@@ -70,7 +70,7 @@ use arena::{Addr, Arena};
 use clock::Clock;
 use expire::Due;
 use index::Index;
-use shard::{EMPTY, Locked, Shard};
+use shard::{EMPTY, Guarded, Locked, Shard};
 
 /// The store. Shared by all workers.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ pub struct Store {
     arena: Arena,
     alloc: Padded<Mutex<Allocator>>,
     index: Index,
-    shards: Box<[Padded<Mutex<Shard>>]>,
+    shards: Box<[Padded<Guarded>]>,
     /// Tick of each shard's oldest item: who is the oldest of all.
     tails: Box<[AtomicU64]>,
     /// Buckets of each shard, for prefetching without its lock.
@@ -189,7 +189,7 @@ impl Store {
         store.set_memory_limit(limit);
         store.open_index();
         for shard in &store.shards {
-            shard.0.lock().buckets = 1;
+            shard.lock.lock().buckets = 1;
         }
         store
     }
@@ -222,12 +222,15 @@ impl Store {
 
     #[inline]
     fn lock(&self, hash: u64) -> Locked<'_> {
-        self.lock_shard(self.shard_of(hash))
+        let locked = self.lock_shard(self.shard_of(hash));
+        self.arena
+            .prefetch_for_writing(self.arena.at(locked.newest()) + 1);
+        locked
     }
 
     #[inline]
     fn lock_shard(&self, id: usize) -> Locked<'_> {
-        let shard = &self.shards[id].0;
+        let shard = &self.shards[id].lock;
         Locked {
             store: self,
             id,

@@ -38,6 +38,7 @@ impl Store {
         for hashes in hashes.chunks(BATCH) {
             let mut lines = [0; BATCH];
             for (hash, line) in hashes.iter().zip(&mut lines) {
+                super::os::prefetch_for_writing(&*self.shards[self.shard_of(*hash)]);
                 *line = self.racy_line(*hash);
                 self.arena.prefetch(*line);
             }
@@ -54,6 +55,10 @@ impl Store {
             self.prefetch_overflow(nodes, &mut items);
             for addr in items {
                 self.prefetch_around(addr);
+            }
+            for hash in hashes {
+                let newest = self.shards[self.shard_of(*hash)].newest.load(Relaxed);
+                self.arena.prefetch_for_writing(self.arena.at(newest) + 1);
             }
         }
     }

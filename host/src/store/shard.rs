@@ -4,9 +4,9 @@
 //! by tick and the oldest of all items is the oldest of the tails. Items keep the low 32 bits; a shard remembers
 //! where in its list the upper bits change (`epochs`, nearly always empty), so its tail's tick is known in full.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use parking_lot::MutexGuard;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::alloc::{Chain, Plan};
 use super::arena::Addr;
@@ -19,12 +19,20 @@ use super::{Key, Now, Store};
 /// The tail's tick of an empty shard.
 pub(super) const EMPTY: u64 = u64::MAX;
 
+/// A shard and its lock.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Guarded {
+    /// Newest item, changed under the lock. Outside of it others look which memory they will need.
+    pub newest: AtomicU32,
+    pub lock: Mutex<Shard>,
+}
+
 /// What the lock guards, beside the buckets and the items. In the order of use: all that a get needs is on the cache
 /// line of the lock.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Shard {
-    pub newest: Addr,
     pub oldest: Addr,
     pub buckets: u32,
     /// The tail's tick, as it was published.
@@ -42,7 +50,6 @@ pub(super) struct Shard {
 impl Default for Shard {
     fn default() -> Shard {
         Shard {
-            newest: 0,
             oldest: 0,
             buckets: 0,
             tail_tick: EMPTY,

@@ -88,7 +88,7 @@ impl Locked<'_> {
                 return self.take_single_tick();
             }
             let mut tick = turn.next.get().max(self.shard.next_tick);
-            if self.shard.newest == 0 {
+            if self.newest() == 0 {
                 tick = tick.max(store.clock_now());
             }
             turn.next.set(tick + 1);

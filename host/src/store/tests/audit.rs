@@ -65,7 +65,7 @@ impl Store {
                 older = addr;
                 addr = item.newer();
             }
-            assert_eq!(locked.shard.newest, older);
+            assert_eq!(locked.newest(), older);
             assert_eq!(locked.shard.counters.items as usize, listed.len());
             assert_eq!(locked.shard.counters.payload, payload);
             let mut indexed = HashSet::new();
