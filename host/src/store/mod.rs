@@ -139,7 +139,7 @@ pub struct PlainItem {
 }
 
 /// Most shards there are; more would not share a region of the index.
-const SHARDS_MAX: usize = 256;
+const SHARDS_MAX: usize = 1 << shard::ID_BITS;
 /// Memory under a shard, below which fewer shards are made.
 const SHARD_BYTES_MIN: usize = 64 << 10;
 
@@ -222,9 +222,10 @@ impl Store {
 
     #[inline]
     fn lock(&self, hash: u64) -> Locked<'_> {
-        let locked = self.lock_shard(self.shard_of(hash));
-        self.arena
-            .prefetch_for_writing(self.arena.at(locked.newest()) + 1);
+        let id = self.shard_of(hash);
+        let locked = self.lock_shard(id);
+        // It comes while the item is looked up.
+        self.prefetch_newest(id);
         locked
     }
 
@@ -283,9 +284,7 @@ impl Store {
 
     #[cold]
     fn note_second(&self, now: Now) {
-        if self.clock.note(now, self.clock_now())
-            && self.flush_at_s.load(Relaxed) <= now.unix_s
-        {
+        if self.clock.note(now, self.clock_now()) && self.flush_at_s.load(Relaxed) <= now.unix_s {
             self.flush_at_s.store(u32::MAX, Relaxed);
             self.flush_now();
         }

@@ -16,8 +16,10 @@ use super::item::{Item, KEY_BYTES_MAX};
 use super::size_idle::Candidates;
 use super::{Key, Now, Store};
 
-/// The tail's tick of an empty shard.
-pub(super) const EMPTY: u64 = u64::MAX;
+/// Bits of a shard's number.
+pub(super) const ID_BITS: u32 = 8;
+/// The tail's tick of an empty shard. Ticks leave room for a number beside them.
+pub(super) const EMPTY: u64 = u64::MAX >> ID_BITS;
 
 /// A shard and its lock.
 #[derive(Debug, Default)]
@@ -26,6 +28,14 @@ pub(super) struct Guarded {
     /// Newest item, changed under the lock. Outside of it others look which memory they will need.
     pub newest: AtomicU32,
     pub lock: Mutex<Shard>,
+}
+
+impl Guarded {
+    /// Asks for the line that whoever takes the lock writes.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        super::os::prefetch_for_writing(&self.newest);
+    }
 }
 
 /// What the lock guards, beside the buckets and the items. In the order of use: all that a get needs is on the cache
@@ -46,6 +56,9 @@ pub(super) struct Shard {
     pub counters: Counters,
     pub scratch: Vec<(u8, Addr)>,
 }
+
+/// A line, but for what stands before the shard in `Guarded`.
+const _: () = assert!(std::mem::offset_of!(Shard, candidates) + 16 <= 64);
 
 impl Default for Shard {
     fn default() -> Shard {
