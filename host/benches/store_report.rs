@@ -201,51 +201,93 @@ fn digits(mut rest: u64, name: &mut [u8; 10]) -> &[u8] {
     name
 }
 
+/// Keys of a turn, as of a pipelining client.
+const TURN: usize = 32;
+const TURNS: u64 = 62_500;
+
+/// How threads work on the store.
+#[derive(Clone, Copy, PartialEq)]
+enum Style {
+    /// One operation after the other.
+    Single,
+    /// In turns.
+    Turns,
+    /// In turns whose memory is asked for at their beginning.
+    Prefetched,
+}
+
 /// Gets and sets of one of several threads; returns the processor time of each operation in nanoseconds.
-fn ninety_gets_ten_sets(store: &Store, thread: u64) -> f64 {
-    const OPERATIONS: u64 = 2_000_000;
+fn ninety_gets_ten_sets(store: &Store, thread: u64, style: Style) -> f64 {
     let mut random = Random(thread << 40);
     let mut out = Vec::new();
     let before = schedule()[0];
-    for i in 0..OPERATIONS {
-        let mut name = [0; 10];
-        let name = digits(random.next() % 1_000_000, &mut name);
-        if i % 10 == 0 {
-            put(store, name, 100);
-        } else {
-            hit(store, name, &mut out);
+    let mut operation = 0;
+    for _ in 0..TURNS {
+        let mut names = [[0; 10]; TURN];
+        for name in &mut names {
+            digits(random.next() % 1_000_000, name);
+        }
+        if style != Style::Single {
+            store.begin_turn();
+        }
+        if style == Style::Prefetched {
+            store.prefetch(&names.map(|name| store.hash(&name)));
+        }
+        for name in &names {
+            operation += 1;
+            if operation % 10 == 0 {
+                put(store, name, 100);
+            } else {
+                hit(store, name, &mut out);
+            }
+        }
+        if style != Style::Single {
+            store.end_turn();
         }
     }
-    (schedule()[0] - before) as f64 / OPERATIONS as f64
+    (schedule()[0] - before) as f64 / operation as f64
+}
+
+/// Processor time of an operation when threads work at once, each on one of `stores` in turn.
+fn time_with(threads: usize, stores: &[Store], style: Style) -> f64 {
+    let times = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads)
+            .map(|thread| {
+                let store = &stores[thread % stores.len()];
+                scope.spawn(move || ninety_gets_ten_sets(store, thread as u64, style))
+            })
+            .collect();
+        let all = all.into_iter().map(|one| one.join().expect("it ends"));
+        all.sum::<f64>()
+    });
+    times / threads as f64
 }
 
 /// What two threads do in the time of one, by processor time: a thread that has none because of others on the machine
 /// is not slow. (One that waits for a lock spins first, and is.)
 fn threads() {
-    let store = store(256 << 20, Eviction::Lru);
-    for i in 0..1_000_000 {
-        put(&store, digits(i, &mut [0; 10]), 100);
+    let stores = [(); 2].map(|()| store(256 << 20, Eviction::Lru));
+    for store in &stores {
+        for i in 0..1_000_000 {
+            put(store, digits(i, &mut [0; 10]), 100);
+        }
     }
-    let run = |threads: u64| {
-        std::thread::scope(|scope| {
-            let all: Vec<_> = (0..threads)
-                .map(|thread| {
-                    scope.spawn({
-                        let store = &store;
-                        move || ninety_gets_ten_sets(store, thread)
-                    })
-                })
-                .collect();
-            let all = all.into_iter().map(|one| one.join().expect("it ends"));
-            all.sum::<f64>() / threads as f64
-        })
-    };
     for _ in 0..5 {
-        let (one, two) = (run(1), run(2));
-        println!(
-            "threads: 90/10 uniform: {one:.0} ns with one, {two:.0} ns with two: {:.2}x",
-            2.0 * one / two
-        );
+        for (style, what) in [
+            (Style::Single, "one by one"),
+            (Style::Turns, "in turns of 32"),
+            (Style::Prefetched, "in turns, prefetched"),
+        ] {
+            let one = time_with(1, &stores[..1], style);
+            let shared = time_with(2, &stores[..1], style);
+            let own = time_with(2, &stores, style);
+            println!(
+                "threads: 90/10 uniform, {what}: {one:.0} ns with one, {shared:.0} ns with two: {:.2}x; \
+                 with a store each {own:.0} ns: {:.2}x",
+                2.0 * one / shared,
+                2.0 * one / own
+            );
+        }
     }
 }
 

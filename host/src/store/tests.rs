@@ -11,6 +11,7 @@ mod pins;
 mod places;
 mod shrink;
 mod soak;
+mod turns;
 mod upload;
 
 use super::*;
