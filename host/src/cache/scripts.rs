@@ -211,7 +211,7 @@ impl Shared {
         let mut instances = Instances::new(&self.registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
         transaction.begin(self.clock.now(), (b"", b"", None), false, true);
-        let (_, prepared) = instances.prepare(load, transaction);
+        let prepared = instances.prepare(load, &mut Some(transaction));
         prepared.map_err(|error| format!("scripts: {error}"))
     }
 
@@ -251,7 +251,8 @@ impl Shared {
         transaction.begin(self.clock.now(), (b"", b"", None), false, true);
         let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let mut json = Vec::new();
-        let (_, result) = instances.call(load, &args, transaction, Budget::Full, &mut json);
+        let mut transaction = Some(transaction);
+        let result = instances.call(load, &args, &mut transaction, Budget::Full, &mut json);
         result.map_err(|error| format!("scripts: {error}"))?;
         let loaded: Loaded =
             serde_json::from_slice(&json).map_err(|error| format!("interpreter: {error}"))?;

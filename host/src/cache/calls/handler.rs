@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::worker::Worker;
-use super::{Args, Failure, LaneJob, run};
+use super::{Args, Failure, LaneJob, run, there};
 use crate::protocol::VirtualKey;
 use crate::runtime::FunctionRef;
 
@@ -66,19 +66,18 @@ impl Worker {
         args.extend(job.data);
         let object = self.types.types().of(job.function);
         if !object.wants_lane(job.function) {
-            let mut transaction = self.transaction.take().expect("put back after every call");
+            let transaction = there(&mut self.transaction);
             transaction.begin(self.now, (b"", job.key, None), true, false);
             transaction.want(&wanted);
-            let (transaction, result) = run(
+            let result = run(
                 &mut self.instances,
-                transaction,
+                &mut self.transaction,
                 job.function,
                 &args,
                 None,
                 self.shared.inline_budget,
                 &mut self.reply,
             );
-            self.transaction = Some(transaction);
             match result {
                 Ok(()) => return Ok(Run::Done),
                 Err(Failure::Text(text)) => return Err(format!("{}: {text}", job.name())),
