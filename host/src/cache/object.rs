@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use super::overlay;
 use crate::runtime::{Scan, Stop};
 use crate::store::fields::small::{self, Put, SmallRef};
-use crate::store::{Change, Commit, Expiry, Gone, Key, Now, ObjectInfo, SMALL_BYTES_MAX, Store};
+use crate::store::{
+    Change, Commit, Expiry, Gone, Key, Now, Place, SMALL_BYTES_MAX, Store, Version,
+};
 
 impl From<Gone> for Stop {
     fn from(Gone: Gone) -> Stop {
@@ -44,7 +46,8 @@ pub(super) struct Object {
     pub(super) name: Vec<u8>,
     pub(super) hash: u64,
     opened: bool,
-    base: Option<ObjectInfo>,
+    /// What the store had, and where.
+    base: Option<(Version, Place)>,
     present: bool,
     expiry: Expiry,
     touched: Touched,
@@ -96,11 +99,8 @@ impl Object {
         }
     }
 
-    /// Reads it from the store at its first use.
+    /// Reads it from the store.
     pub(super) fn open(&mut self, store: &Store, now: Now) -> Result<(), Stop> {
-        if self.opened {
-            return Ok(());
-        }
         let key = Key {
             bytes: &self.name,
             hash: self.hash,
@@ -109,18 +109,15 @@ impl Object {
             .object_open(key, now, &mut self.small)
             .map_err(|_plain| Stop::Misuse("a plain item has the name of this object"))?;
         self.opened = true;
-        self.base = found;
-        match found {
-            None => self.small.clear(),
-            Some(info) => {
-                self.present = true;
-                self.expiry = info.expiry;
-                if !info.loaded {
-                    self.large = Some(Box::new(Changes {
-                        count: info.fields,
-                        ..Changes::default()
-                    }));
-                }
+        if let Some(info) = found {
+            self.base = Some((info.version, info.place));
+            self.present = true;
+            self.expiry = info.expiry;
+            if !info.loaded {
+                self.large = Some(Box::new(Changes {
+                    count: info.fields,
+                    ..Changes::default()
+                }));
             }
         }
         Ok(())
@@ -179,10 +176,11 @@ impl Object {
         }
     }
 
-    fn version(&self) -> crate::store::Version {
-        self.base
-            .expect("only an object of the store is large and not cleared")
-            .version
+    fn version(&self) -> Version {
+        let (version, _) = self
+            .base
+            .expect("only an object of the store is large and not cleared");
+        version
     }
 
     /// Calls `read` with the field's value; `scratch` is used when it comes from the store.
@@ -213,11 +211,11 @@ impl Object {
         if let Some(own) = &changes.value {
             return Ok(Some(read(own)));
         }
-        let Some(base) = self.base.filter(|_| !changes.fresh) else {
+        let Some((version, _)) = self.base.filter(|_| !changes.fresh) else {
             return Ok(None);
         };
         scratch.clear();
-        let found = store.object_value(self.key(), base.version, scratch)?;
+        let found = store.object_value(self.key(), version, scratch)?;
         Ok(found.map(|_| read(scratch)))
     }
 
@@ -389,8 +387,8 @@ impl Object {
         };
         Some(Commit {
             key: self.key(),
-            expected: self.base.map(|base| base.version),
-            place: self.base.map(|base| base.place),
+            expected: self.base.map(|(version, _)| version),
+            place: self.base.map(|(_, place)| place),
             blind: false,
             change,
             expiry: self.expiry,

@@ -78,9 +78,8 @@ impl Transaction {
         self.lane = lane;
         self.restartable = true;
         self.used = 0;
-        self.locks.begin(writes);
         let own = self.add(type_name, key, hash);
-        self.locks.want(self.objects[own].hash);
+        self.locks.begin(writes, self.objects[own].hash);
         self.lockless = !writes;
         self.forget_items();
     }
@@ -211,20 +210,30 @@ impl Transaction {
         self.used - 1
     }
 
+    /// The object, read from the store at its first use.
+    #[inline(always)]
     fn opened(&mut self, h: Handle) -> Result<&mut Object, Stop> {
-        let object = self.objects[..self.used]
-            .get_mut(h.0 as usize)
-            .ok_or(Stop::Misuse("unknown object handle"))?;
-        object.open(&self.shared.store, self.now)?;
-        if self.lockless && object.is_large() {
-            // It is read piece by piece, which writers would disturb.
+        let index = h.0 as usize;
+        match self.objects[..self.used].get(index) {
+            Some(object) if object.is_opened() => {}
+            Some(_) => self.open_now(index)?,
+            None => return Err(Stop::Misuse("unknown object handle")),
+        }
+        Ok(&mut self.objects[index])
+    }
+
+    #[inline(never)]
+    fn open_now(&mut self, index: usize) -> Result<(), Stop> {
+        loop {
+            let object = &mut self.objects[index];
+            object.open(&self.shared.store, self.now)?;
+            if !(self.lockless && object.is_large()) {
+                return Ok(());
+            }
+            // It is read piece by piece, which writers would disturb: once more, with locks.
             object.forget();
             self.lock_late()?;
-            let object = &mut self.objects[h.0 as usize];
-            object.open(&self.shared.store, self.now)?;
-            return Ok(object);
         }
-        Ok(&mut self.objects[h.0 as usize])
     }
 
     /// An opened object with the store and the scratch buffer, borrowed apart.
