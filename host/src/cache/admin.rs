@@ -108,10 +108,10 @@ impl Worker {
                 out.extend_from_slice(reply::MGDUMP_NOT_ALLOWED.as_bytes());
             }
             LruCrawler::Metadump(classes) if classes.has_items() => {
-                return Flow::Dump(Dump::keys(true));
+                return Flow::Dump(Box::new(Dump::keys(true)));
             }
             LruCrawler::Mgdump(classes) if classes.has_items() => {
-                return Flow::Dump(Dump::keys(false));
+                return Flow::Dump(Box::new(Dump::keys(false)));
             }
             LruCrawler::Metadump(_) => out.extend_from_slice(reply::END.as_bytes()),
             LruCrawler::Mgdump(_) => out.extend_from_slice(reply::EN.as_bytes()),
@@ -126,7 +126,7 @@ impl Worker {
         if !self.shared.dump {
             out.extend_from_slice(reply::CACHEDUMP_NOT_ALLOWED.as_bytes());
         } else if class == Classes::OURS {
-            return Flow::Dump(Dump::cachedump(keys_max));
+            return Flow::Dump(Box::new(Dump::cachedump(keys_max)));
         } else {
             out.extend_from_slice(reply::END.as_bytes());
         }
@@ -140,7 +140,7 @@ impl Worker {
                 out.extend_from_slice(reply::RESET.as_bytes());
             }
             b"detail" => self.detail(args.next().unwrap_or(b""), out),
-            b"sizes" => return Flow::Dump(Dump::sizes(None)),
+            b"sizes" => return Flow::Dump(Box::new(Dump::sizes(None))),
             group => {
                 let mut line = |name: &str, value: &dyn Display| {
                     reply::stat(out, name, value);

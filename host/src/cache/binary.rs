@@ -56,7 +56,7 @@ impl Worker {
                     let raw = &input[at..at + consumed];
                     at += consumed;
                     let flow = self.request(connection, &request, out);
-                    if let Some(progress) = connection.stop((flow, None), raw, at) {
+                    if let Some(progress) = connection.stop(flow, raw, at) {
                         return progress;
                     }
                 }
@@ -138,7 +138,9 @@ impl Worker {
             }
             Command::Noop => echo.ok(out, 0),
             Command::Version => echo.text(out, super::MEMCACHED_VERSION.as_bytes()),
-            Command::Stat { key: b"sizes" } => return Flow::Dump(Dump::sizes(Some(echo))),
+            Command::Stat { key: b"sizes" } => {
+                return Flow::Dump(Box::new(Dump::sizes(Some(echo))));
+            }
             Command::Stat { key } => self.binary_stat(echo, key, out),
             Command::Verbosity { level } => {
                 self.shared.host.set_verbosity(level);

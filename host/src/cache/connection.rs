@@ -32,7 +32,7 @@ pub(super) struct Pending {
 #[derive(Debug)]
 pub(super) enum Unfinished {
     Get(RestOfGet),
-    Dump(Dump),
+    Dump(Box<Dump>),
     /// The whole command, to be executed again with the result at hand.
     Command(Vec<u8>),
 }
@@ -80,19 +80,32 @@ pub enum Progress {
     },
 }
 
-/// What to do after a command.
+/// What to do after a command. Nearly always the next one, so everything else is boxed: it comes back in registers.
 #[derive(Debug)]
 pub(super) enum Flow {
     Next,
     /// The reply of this command ended early; go on with the next.
     Abort,
     Write,
-    Send(Sent),
+    Send(Box<Sent>),
     Lane(Box<LaneJob>),
     Close,
-    Watch(Vec<u8>),
+    Watch(Box<Streams>),
     /// A list that is written in pieces.
-    Dump(Dump),
+    Dump(Box<Dump>),
+    /// A `get` stops before it is through.
+    Get(Box<Stopped>),
+}
+
+/// Names of streams as a client gave them.
+#[derive(Debug)]
+pub(super) struct Streams(pub(super) Vec<u8>);
+
+/// What stops a `get`, and what is left of it.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub(super) flow: Flow,
+    pub(super) rest: RestOfGet,
 }
 
 /// How a call ended.
@@ -110,44 +123,27 @@ pub(super) enum CallOutcome {
 impl Connection {
     /// Turns what a command left into where the connection stands; `None`: go on.
     #[inline]
-    pub(super) fn stop(
-        &mut self,
-        ended: (Flow, Option<RestOfGet>),
-        raw: &[u8],
-        consumed: usize,
-    ) -> Option<Progress> {
-        match ended {
-            (Flow::Next | Flow::Abort, _) => None,
-            (flow, rest) => Some(self.stand(flow, rest, raw, consumed)),
+    pub(super) fn stop(&mut self, flow: Flow, raw: &[u8], consumed: usize) -> Option<Progress> {
+        match flow {
+            Flow::Next | Flow::Abort => None,
+            flow => Some(self.stand(flow, raw, consumed)),
         }
     }
 
-    fn stand(
-        &mut self,
-        flow: Flow,
-        rest: Option<RestOfGet>,
-        raw: &[u8],
-        consumed: usize,
-    ) -> Progress {
-        let what = match rest {
-            Some(rest) => Unfinished::Get(rest),
-            None if matches!(flow, Flow::Lane(_)) => Unfinished::Command(raw.to_vec()),
-            None => Unfinished::Command(Vec::new()),
-        };
+    #[cold]
+    fn stand(&mut self, flow: Flow, raw: &[u8], consumed: usize) -> Progress {
         let mut wait = |what| self.pending = Some(Pending { what, result: None });
         match flow {
             Flow::Next | Flow::Abort | Flow::Write => {
-                wait(what);
+                wait(Unfinished::Command(Vec::new()));
                 Progress::Write { consumed }
             }
-            Flow::Send(sent) => {
-                if let Unfinished::Get(_) = what {
-                    wait(what);
-                }
-                Progress::Send { consumed, sent }
-            }
+            Flow::Send(sent) => Progress::Send {
+                consumed,
+                sent: *sent,
+            },
             Flow::Lane(job) => {
-                wait(what);
+                wait(Unfinished::Command(raw.to_vec()));
                 Progress::Lane { consumed, job }
             }
             Flow::Dump(dump) => {
@@ -155,7 +151,16 @@ impl Connection {
                 Progress::Write { consumed }
             }
             Flow::Close => Progress::Close { consumed },
-            Flow::Watch(streams) => Progress::Watch { consumed, streams },
+            Flow::Watch(streams) => Progress::Watch {
+                consumed,
+                streams: streams.0,
+            },
+            Flow::Get(stopped) => {
+                let progress = self.stand(stopped.flow, &[], consumed);
+                let what = Unfinished::Get(stopped.rest);
+                self.pending = Some(Pending { what, result: None });
+                progress
+            }
         }
     }
 

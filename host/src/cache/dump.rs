@@ -150,7 +150,7 @@ fn stat(out: &mut Vec<u8>, echo: Option<Echo>, name: &str, value: &dyn Display) 
 
 impl Worker {
     /// The next piece of `dump`.
-    pub(super) fn dump(&mut self, mut dump: Dump, out: &mut Vec<u8>) -> Flow {
+    pub(super) fn dump(&mut self, mut dump: Box<Dump>, out: &mut Vec<u8>) -> Flow {
         let now = self.now;
         for _ in 0..SCANS_PER_PIECE {
             let Some(cursor) = dump.cursor.filter(|_| !dump.is_full()) else {

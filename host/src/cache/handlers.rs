@@ -71,20 +71,16 @@ struct About<'a> {
 
 impl Worker {
     /// `get` and its kin. Keys that are the server's business are answered in their places among the others.
-    pub(super) fn get_by_scripts(
-        &mut self,
-        get: &Get<'_>,
-        out: &mut Vec<u8>,
-    ) -> (Flow, Option<RestOfGet>) {
+    pub(super) fn get_by_scripts(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> Flow {
         let mut keys = get.keys;
         loop {
             let here = keys.rest();
             let Some(first) = keys.next() else {
                 out.extend_from_slice(reply::END.as_bytes());
-                return (Flow::Next, None);
+                return Flow::Next;
             };
             if out.len() > OUT_BYTES_MAX {
-                return (Flow::Write, Some(RestOfGet::new(get, here)));
+                return RestOfGet::stopped(get, here, Flow::Write, out);
             }
             let mut count = 1;
             let native = self.resumes_own() || self.is_own(first);
@@ -93,13 +89,13 @@ impl Worker {
                 match self.handle_get(get, Tokens::new(here), count, out) {
                     Handled::Native => {}
                     Handled::Lane(job) => {
-                        return (Flow::Lane(job), Some(RestOfGet::new(get, here)));
+                        return RestOfGet::stopped(get, here, Flow::Lane(job), out);
                     }
-                    Handled::Close => return (Flow::Close, None),
+                    Handled::Close => return Flow::Close,
                     // The reply is complete only when the script has ended it.
-                    Handled::Error(_) => return (Flow::Next, None),
+                    Handled::Error(_) => return Flow::Next,
                     Handled::Reply if !self.reply.ends_with(reply::END.as_bytes()) => {
-                        return (Flow::Next, None);
+                        return Flow::Next;
                     }
                     Handled::Reply => {
                         keys = Tokens::new(here);

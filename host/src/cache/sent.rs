@@ -49,5 +49,5 @@ pub(super) fn after_value(value: Option<Box<Pinned>>, out: &[u8], end: &str) -> 
 #[cold]
 fn send(value: Box<Pinned>, out: &[u8], end: &str) -> Flow {
     let at = out.len() - end.len();
-    Flow::Send(Sent { at, value })
+    Flow::Send(Box::new(Sent { at, value }))
 }

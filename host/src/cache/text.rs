@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::calls::{Call, Target};
 use super::clock::expiry;
-use super::connection::{CallOutcome, Flow};
+use super::connection::{CallOutcome, Flow, Stopped};
 use super::detail::Event;
 use super::sent::after_value;
 use super::worker::Worker;
@@ -36,23 +36,20 @@ impl RestOfGet {
         }
     }
 
-    /// Where `get` stands when `flow` stops it at the first of the keys `here`.
-    pub(super) fn stopped(
-        get: &Get<'_>,
-        here: &[u8],
-        flow: Flow,
-        out: &mut Vec<u8>,
-    ) -> (Flow, Option<RestOfGet>) {
+    /// What `get` comes to when `flow` stops it at the first of the keys `here`.
+    #[cold]
+    pub(super) fn stopped(get: &Get<'_>, here: &[u8], flow: Flow, out: &mut Vec<u8>) -> Flow {
         let mut keys = Tokens::new(here);
         // A value to be sent answers its key; a call is made again with its result at hand.
         if matches!(flow, Flow::Send(_)) {
             keys.next();
             if keys.rest().is_empty() {
                 out.extend_from_slice(reply::END.as_bytes());
-                return (flow, None);
+                return flow;
             }
         }
-        (flow, Some(RestOfGet::new(get, keys.rest())))
+        let rest = RestOfGet::new(get, keys.rest());
+        Flow::Get(Box::new(Stopped { flow, rest }))
     }
 
     pub(super) fn get(&self) -> Get<'_> {
@@ -67,7 +64,7 @@ impl RestOfGet {
 
 impl Worker {
     /// `get`, `gets`, `gat`, `gats`: a block for each hit, then END.
-    pub(super) fn get(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> (Flow, Option<RestOfGet>) {
+    pub(super) fn get(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> Flow {
         self.tell_get(get);
         let mut keys = get.keys;
         let touch = get.touch.map(|exptime| expiry(exptime, self.now));
@@ -85,16 +82,16 @@ impl Worker {
             }
             if batch.is_empty() {
                 out.extend_from_slice(reply::END.as_bytes());
-                return (Flow::Next, None);
+                return Flow::Next;
             }
             for (key, target, here) in &batch {
                 if out.len() > OUT_BYTES_MAX {
-                    return (Flow::Write, Some(RestOfGet::new(get, here)));
+                    return RestOfGet::stopped(get, here, Flow::Write, out);
                 }
                 match self.value(key, target, get.cas, touch, out) {
                     Flow::Next => {}
                     // A call failed: its error line ends the reply.
-                    Flow::Abort => return (Flow::Next, None),
+                    Flow::Abort => return Flow::Next,
                     flow => return RestOfGet::stopped(get, here, flow, out),
                 }
             }
@@ -108,7 +105,7 @@ impl Worker {
         keys: &mut Tokens<'_>,
         count: usize,
         out: &mut Vec<u8>,
-    ) -> Option<(Flow, Option<RestOfGet>)> {
+    ) -> Option<Flow> {
         let touch = get.touch.map(|exptime| expiry(exptime, self.now));
         for _ in 0..count {
             let here = keys.rest();
@@ -116,7 +113,7 @@ impl Worker {
             let target = self.target(key);
             match self.value(key, &target, get.cas, touch, out) {
                 Flow::Next => {}
-                Flow::Abort => return Some((Flow::Next, None)),
+                Flow::Abort => return Some(Flow::Next),
                 flow => return Some(RestOfGet::stopped(get, here, flow, out)),
             }
         }
@@ -130,20 +127,21 @@ impl Worker {
         key: &[u8],
         target: &Target<'_>,
         out: &mut Vec<u8>,
-    ) -> (Flow, Option<RestOfGet>) {
+    ) -> Flow {
         self.tell_get(get);
         let touch = get.touch.map(|exptime| expiry(exptime, self.now));
         match self.value(key, target, get.cas, touch, out) {
             Flow::Next => {
                 out.extend_from_slice(reply::END.as_bytes());
-                (Flow::Next, None)
+                Flow::Next
             }
-            Flow::Abort => (Flow::Next, None),
+            Flow::Abort => Flow::Next,
             flow => RestOfGet::stopped(get, get.keys.rest(), flow, out),
         }
     }
 
     /// Notes the command for scripts.
+    #[inline]
     fn tell_get(&mut self, get: &Get<'_>) {
         if self.scripts.load().is_none() {
             return;
