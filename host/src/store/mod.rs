@@ -49,6 +49,7 @@ mod stream;
 mod tests;
 mod upload;
 mod uses;
+mod word;
 mod write;
 
 use std::ops::Deref;
