@@ -393,6 +393,13 @@ impl<'m> Item<'m> {
         }
     }
 
+    /// Byte at which the value begins; `None` when the item has more than one piece.
+    #[inline(always)]
+    pub(super) fn value_at(&self) -> Option<usize> {
+        let byte = stream_at(self.word0) + self.key_len().saturating_sub(2);
+        (!self.has(flag::CHAINED)).then_some(byte)
+    }
+
     /// A cursor at the value.
     #[inline(always)]
     pub(super) fn value(&self) -> Stream<'m> {

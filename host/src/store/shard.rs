@@ -119,9 +119,11 @@ impl<'a> Locked<'a> {
     fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
         let arena = &self.store.arena;
         self.bucket(key.hash)
-            .find(tag_of(key.hash), |addr| {
-                Item::at(arena, addr).key_is(key.bytes)
-            })
+            .find(
+                tag_of(key.hash),
+                #[inline(always)]
+                |addr| Item::at(arena, addr).key_is(key.bytes),
+            )
             .map(|(slot, addr)| Found {
                 slot,
                 item: Item::at(arena, addr),
@@ -350,8 +352,11 @@ impl<'a> ValueRef<'a> {
     pub fn append_to(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.resize(start + self.len, 0);
-        let mut stream = self.item.value();
-        stream.read_into(&mut out[start..]);
+        let out = &mut out[start..];
+        match self.item.value_at() {
+            Some(byte) => self.item.arena.copy(self.item.addr(), byte, out),
+            None => self.item.value().read_into(out),
+        }
     }
 
     /// Hands the value to `sink`, in runs.

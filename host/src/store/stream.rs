@@ -65,11 +65,6 @@ impl Stream<'_> {
     #[inline]
     pub(super) fn read_into(&mut self, to: &mut [u8]) {
         let arena = self.arena;
-        if to.len() <= self.end - self.byte {
-            arena.copy(self.piece, self.byte, to);
-            self.byte += to.len();
-            return;
-        }
         let mut at = 0;
         self.advance(to.len(), |piece, byte, run| {
             arena.copy(piece, byte, &mut to[at..at + run]);
