@@ -115,14 +115,14 @@ impl Worker {
         data: &[&[u8]],
         touch: Option<Expiry>,
     ) -> Result<Option<Box<LaneJob>>, String> {
-        let hash = call.hash.ok_or("object key is too long")?;
+        let own = call.object.ok_or("object key is too long")?;
         let mut args = Args::new();
         call.args(data, &self.told, &mut args)?;
         if call.on_lane {
             return Ok(Some(self.job(call, function, &args, touch)));
         }
-        let own = (call.virtual_key.type_name(), args[0], Some(hash));
-        there(&mut self.transaction).begin(self.now, own, call.writes, false);
+        let key = own.of(&self.names);
+        there(&mut self.transaction).begin(self.now, key, call.writes, false);
         let result = run(
             &mut self.instances,
             &mut self.transaction,
@@ -150,8 +150,7 @@ impl Worker {
             shared: Arc::clone(&self.shared),
             function,
             writes: call.writes,
-            type_name: call.virtual_key.type_name().to_vec(),
-            key: args[0].to_vec(),
+            object: [call.virtual_key.type_name(), b"$", args[0]].concat(),
             name: call.name(),
             args: args.iter().map(|argument| argument.to_vec()).collect(),
             touch,
@@ -209,10 +208,8 @@ impl Worker {
 
     /// The state of an object as text, into `self.reply`: a client's `get type$key`. `None` when it is gone.
     pub(super) fn export(&mut self, key: Key<'_>) -> Option<()> {
-        let dollar = memchr::memchr(b'$', key.bytes)?;
-        let (type_name, object) = (&key.bytes[..dollar], &key.bytes[dollar + 1..]);
         let transaction = there(&mut self.transaction);
-        transaction.begin(self.now, (type_name, object, Some(key.hash)), false, true);
+        transaction.begin(self.now, key, false, true);
         self.reply.clear();
         let found = loop {
             transaction.lock();

@@ -80,32 +80,34 @@ pub enum Progress {
     },
 }
 
-/// What to do after a command. Nearly always the next one, so everything else is boxed: it comes back in registers.
+/// What to do after a command: nearly always the next one. Everything else is boxed, so that this comes back in registers.
 #[derive(Debug)]
 pub(super) enum Flow {
     Next,
     /// The reply of this command ended early; go on with the next.
     Abort,
-    Write,
-    Send(Box<Sent>),
-    Lane(Box<LaneJob>),
-    Close,
-    Watch(Box<Streams>),
-    /// A list that is written in pieces.
-    Dump(Box<Dump>),
-    /// A `get` stops before it is through.
-    Get(Box<Stopped>),
+    Halt(Box<Halt>),
 }
 
-/// Names of streams as a client gave them.
+/// Why the next command has to wait.
 #[derive(Debug)]
-pub(super) struct Streams(pub(super) Vec<u8>);
+pub(super) enum Halt {
+    Write,
+    Send(Sent),
+    Lane(Box<LaneJob>),
+    Close,
+    Watch(Vec<u8>),
+    /// A list that is written in pieces.
+    Dump(Box<Dump>),
+    /// A `get` is halted, and this is left of it.
+    Get(Box<Halt>, RestOfGet),
+}
 
-/// What stops a `get`, and what is left of it.
-#[derive(Debug)]
-pub(super) struct Stopped {
-    pub(super) flow: Flow,
-    pub(super) rest: RestOfGet,
+impl From<Halt> for Flow {
+    #[cold]
+    fn from(halt: Halt) -> Flow {
+        Flow::Halt(Box::new(halt))
+    }
 }
 
 /// How a call ended.
@@ -126,38 +128,32 @@ impl Connection {
     pub(super) fn stop(&mut self, flow: Flow, raw: &[u8], consumed: usize) -> Option<Progress> {
         match flow {
             Flow::Next | Flow::Abort => None,
-            flow => Some(self.stand(flow, raw, consumed)),
+            Flow::Halt(halt) => Some(self.halt(*halt, raw, consumed)),
         }
     }
 
     #[cold]
-    fn stand(&mut self, flow: Flow, raw: &[u8], consumed: usize) -> Progress {
+    fn halt(&mut self, halt: Halt, raw: &[u8], consumed: usize) -> Progress {
         let mut wait = |what| self.pending = Some(Pending { what, result: None });
-        match flow {
-            Flow::Next | Flow::Abort | Flow::Write => {
+        match halt {
+            Halt::Write => {
                 wait(Unfinished::Command(Vec::new()));
                 Progress::Write { consumed }
             }
-            Flow::Send(sent) => Progress::Send {
-                consumed,
-                sent: *sent,
-            },
-            Flow::Lane(job) => {
+            Halt::Send(sent) => Progress::Send { consumed, sent },
+            Halt::Lane(job) => {
                 wait(Unfinished::Command(raw.to_vec()));
                 Progress::Lane { consumed, job }
             }
-            Flow::Dump(dump) => {
+            Halt::Dump(dump) => {
                 wait(Unfinished::Dump(dump));
                 Progress::Write { consumed }
             }
-            Flow::Close => Progress::Close { consumed },
-            Flow::Watch(streams) => Progress::Watch {
-                consumed,
-                streams: streams.0,
-            },
-            Flow::Get(stopped) => {
-                let progress = self.stand(stopped.flow, &[], consumed);
-                let what = Unfinished::Get(stopped.rest);
+            Halt::Close => Progress::Close { consumed },
+            Halt::Watch(streams) => Progress::Watch { consumed, streams },
+            Halt::Get(halt, rest) => {
+                let progress = self.halt(*halt, &[], consumed);
+                let what = Unfinished::Get(rest);
                 self.pending = Some(Pending { what, result: None });
                 progress
             }

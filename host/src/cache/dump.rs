@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::connection::Flow;
+use super::connection::{Flow, Halt};
 use super::text::OUT_BYTES_MAX;
 use super::worker::Worker;
 use crate::protocol::binary::Echo;
@@ -156,7 +156,7 @@ impl Worker {
             let Some(cursor) = dump.cursor.filter(|_| !dump.is_full()) else {
                 return match dump.conclude(out) {
                     true => Flow::Next,
-                    false => Flow::Dump(dump),
+                    false => Halt::Dump(dump).into(),
                 };
             };
             let next = self
@@ -170,6 +170,6 @@ impl Worker {
                 break;
             }
         }
-        Flow::Dump(dump)
+        Halt::Dump(dump).into()
     }
 }

@@ -3,7 +3,7 @@
 
 use super::calls::handler::{HandlerJob, Run};
 use super::calls::{LaneJob, Target};
-use super::connection::Flow;
+use super::connection::{Flow, Halt};
 use super::text::{OUT_BYTES_MAX, RestOfGet};
 use super::worker::Worker;
 use crate::protocol::{Command, Get, KeyBuffer, Tokens, VirtualKey, reply};
@@ -80,7 +80,7 @@ impl Worker {
                 return Flow::Next;
             };
             if out.len() > OUT_BYTES_MAX {
-                return RestOfGet::stopped(get, here, Flow::Write, out);
+                return RestOfGet::stopped(get, here, Box::new(Halt::Write), out);
             }
             let mut count = 1;
             let native = self.resumes_own() || self.is_own(first);
@@ -89,9 +89,10 @@ impl Worker {
                 match self.handle_get(get, Tokens::new(here), count, out) {
                     Handled::Native => {}
                     Handled::Lane(job) => {
-                        return RestOfGet::stopped(get, here, Flow::Lane(job), out);
+                        let halt = Box::new(Halt::Lane(job));
+                        return RestOfGet::stopped(get, here, halt, out);
                     }
-                    Handled::Close => return Flow::Close,
+                    Handled::Close => return Halt::Close.into(),
                     // The reply is complete only when the script has ended it.
                     Handled::Error(_) => return Flow::Next,
                     Handled::Reply if !self.reply.ends_with(reply::END.as_bytes()) => {
@@ -155,13 +156,13 @@ impl Worker {
         let handled = self.handle(&about, about.key.into_iter());
         let flow = match handled {
             Handled::Native => return None,
-            Handled::Lane(job) => return Some(Flow::Lane(job)),
+            Handled::Lane(job) => return Some(Halt::Lane(job).into()),
             Handled::Error(text) => {
                 reply::server_error(out, &text);
                 return Some(Flow::Next);
             }
             Handled::Reply => Flow::Next,
-            Handled::Close => Flow::Close,
+            Handled::Close => Halt::Close.into(),
         };
         if !about.noreply {
             out.extend_from_slice(&self.reply);

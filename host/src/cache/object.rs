@@ -71,14 +71,12 @@ impl Object {
         }
     }
 
-    /// Makes it stand for another object, keeping the buffers. Returns the key for hashing.
-    pub(super) fn rename(&mut self, type_name: &[u8], key: &[u8]) -> &[u8] {
+    /// Makes it stand for another object, keeping the buffers.
+    pub(super) fn rename(&mut self, key: Key<'_>) {
         self.name.clear();
-        self.name.extend_from_slice(type_name);
-        self.name.push(b'$');
-        self.name.extend_from_slice(key);
+        self.name.extend_from_slice(key.bytes);
+        self.hash = key.hash;
         self.forget();
-        &self.name
     }
 
     /// Back to "not read yet": for the next run of the same call.
@@ -165,6 +163,7 @@ impl Object {
     }
 
     /// The call's own version of a field, if it wrote it or the store's is hidden. `None`: ask the store.
+    #[inline(always)]
     fn own(&self, field: &[u8]) -> Option<Option<&[u8]>> {
         match &self.large {
             None => Some(SmallRef::trusted(&self.small).get(field)),

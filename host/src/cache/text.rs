@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::calls::{Call, Target};
 use super::clock::expiry;
-use super::connection::{CallOutcome, Flow, Stopped};
+use super::connection::{CallOutcome, Flow, Halt};
 use super::detail::Event;
 use super::sent::after_value;
 use super::worker::Worker;
@@ -36,20 +36,19 @@ impl RestOfGet {
         }
     }
 
-    /// What `get` comes to when `flow` stops it at the first of the keys `here`.
+    /// What `get` comes to when it is halted at the first of the keys `here`.
     #[cold]
-    pub(super) fn stopped(get: &Get<'_>, here: &[u8], flow: Flow, out: &mut Vec<u8>) -> Flow {
+    pub(super) fn stopped(get: &Get<'_>, here: &[u8], halt: Box<Halt>, out: &mut Vec<u8>) -> Flow {
         let mut keys = Tokens::new(here);
         // A value to be sent answers its key; a call is made again with its result at hand.
-        if matches!(flow, Flow::Send(_)) {
+        if matches!(*halt, Halt::Send(_)) {
             keys.next();
             if keys.rest().is_empty() {
                 out.extend_from_slice(reply::END.as_bytes());
-                return flow;
+                return Flow::Halt(halt);
             }
         }
-        let rest = RestOfGet::new(get, keys.rest());
-        Flow::Get(Box::new(Stopped { flow, rest }))
+        Halt::Get(halt, RestOfGet::new(get, keys.rest())).into()
     }
 
     pub(super) fn get(&self) -> Get<'_> {
@@ -86,13 +85,13 @@ impl Worker {
             }
             for (key, target, here) in &batch {
                 if out.len() > OUT_BYTES_MAX {
-                    return RestOfGet::stopped(get, here, Flow::Write, out);
+                    return RestOfGet::stopped(get, here, Box::new(Halt::Write), out);
                 }
                 match self.value(key, target, get.cas, touch, out) {
                     Flow::Next => {}
                     // A call failed: its error line ends the reply.
                     Flow::Abort => return Flow::Next,
-                    flow => return RestOfGet::stopped(get, here, flow, out),
+                    Flow::Halt(halt) => return RestOfGet::stopped(get, here, halt, out),
                 }
             }
         }
@@ -114,7 +113,7 @@ impl Worker {
             match self.value(key, &target, get.cas, touch, out) {
                 Flow::Next => {}
                 Flow::Abort => return Some(Flow::Next),
-                flow => return Some(RestOfGet::stopped(get, here, flow, out)),
+                Flow::Halt(halt) => return Some(RestOfGet::stopped(get, here, halt, out)),
             }
         }
         None
@@ -136,17 +135,16 @@ impl Worker {
                 Flow::Next
             }
             Flow::Abort => Flow::Next,
-            flow => RestOfGet::stopped(get, get.keys.rest(), flow, out),
+            Flow::Halt(halt) => RestOfGet::stopped(get, get.keys.rest(), halt, out),
         }
     }
 
     /// Notes the command for scripts.
-    #[inline]
+    #[inline(always)]
     fn tell_get(&mut self, get: &Get<'_>) {
-        if self.scripts.load().is_none() {
-            return;
+        if self.scripts.load().is_some() {
+            self.told.command(get.name(), get.keys);
         }
-        self.told.command(get.name(), get.keys);
     }
 
     /// One key of a `get`.
@@ -187,7 +185,7 @@ impl Worker {
                 reply::server_error(out, &text);
                 Flow::Abort
             }
-            CallOutcome::Lane(job) => Flow::Lane(job),
+            CallOutcome::Lane(job) => Halt::Lane(job).into(),
         }
     }
 
@@ -280,7 +278,7 @@ impl Worker {
             match self.call(call, &[store.value], None) {
                 CallOutcome::Reply | CallOutcome::Raw => say(reply::STORED),
                 CallOutcome::Error(text) => reply::server_error(out, &text),
-                CallOutcome::Lane(job) => return Flow::Lane(job),
+                CallOutcome::Lane(job) => return Halt::Lane(job).into(),
             }
             return Flow::Next;
         }

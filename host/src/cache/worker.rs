@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 
 use super::ahead::Ahead;
 use super::calls::{LaneResult, Target, Told};
-use super::connection::{Connection, Flow, Pending, Progress, Streams, Unfinished};
+use super::connection::{Connection, Flow, Halt, Pending, Progress, Unfinished};
 use super::counters::Counters;
 use super::scripts::Scripts;
 use super::shared::Shared;
@@ -40,6 +40,8 @@ pub struct Worker {
     pub(super) watched: Watched,
     /// Number of the connection the batch came from.
     pub(super) client: u64,
+    /// Names of the objects that the calls of the batch are about.
+    pub(super) names: Vec<u8>,
     /// Reply of the call just made.
     pub(super) reply: Vec<u8>,
     /// What scripts are told of the command being executed.
@@ -72,6 +74,7 @@ impl Worker {
             now: shared.clock.now(),
             watched: Watched::default(),
             client: 0,
+            names: Vec::new(),
             reply: Vec::new(),
             told: Told::default(),
             ready: None,
@@ -92,6 +95,7 @@ impl Worker {
         self.now = self.shared.clock.now();
         self.watched = self.shared.hub.watched();
         self.client = connection.id;
+        self.names.clear();
         if let Some(pending) = connection.pending.take()
             && let Some(progress) = self.finish(connection, pending, out)
         {
@@ -140,6 +144,7 @@ impl Worker {
     ) -> Progress {
         loop {
             let mut batch = ArrayVec::<Ready<'_>, COMMAND_BATCH>::new();
+            self.names.clear();
             let mut end = at;
             let limits = self.shared.protocol_limits;
             let stop = loop {
@@ -321,8 +326,8 @@ impl Worker {
             Command::Get(get) => self.get(get, out),
             Command::MetaGet(meta) => self.meta_get(meta, target, out),
             Command::MetaSet { meta, value } => self.meta_set(meta, value, target, out),
-            Command::Quit => Flow::Close,
-            Command::Watch { args } => Flow::Watch(Box::new(Streams(args.rest().to_vec()))),
+            Command::Quit => Halt::Close.into(),
+            Command::Watch { args } => Halt::Watch(args.rest().to_vec()).into(),
             other => self.simple(other, out),
         }
     }

@@ -173,6 +173,7 @@ impl<W: World> Instances<W> {
 const LASTING_TICKS_MS: u64 = 2;
 
 /// Reasons to refuse a call before anything runs.
+#[inline(always)]
 fn refuse(
     object: &ObjectType,
     callable: &Callable,

@@ -57,17 +57,18 @@ impl Worker {
         let wanted: Vec<u64> = keys
             .take(LOCKS_MAX)
             .map(|key| match VirtualKey::parse(key) {
-                Some(call) => self.object_hash(&call).unwrap_or_default(),
+                Some(call) => self.object_name(&call).map_or(0, |object| object.hash),
                 None => self.shared.store.hash(key),
             })
             .collect();
         let told = &self.told;
         let mut args = Args::from_iter([b"", MAIN, told.command, &told.numbers, &told.keys]);
         args.extend(job.data);
+        let own = [b"$", job.key].concat();
         let object = self.types.types().of(job.function);
         if !object.wants_lane(job.function) {
             let transaction = there(&mut self.transaction);
-            transaction.begin(self.now, (b"", job.key, None), true, false);
+            transaction.begin(self.now, self.shared.store.key(&own), true, false);
             transaction.want(&wanted);
             let result = run(
                 &mut self.instances,
@@ -88,8 +89,7 @@ impl Worker {
             shared: Arc::clone(&self.shared),
             function: job.function,
             writes: true,
-            type_name: Vec::new(),
-            key: job.key.to_vec(),
+            object: own,
             name: job.name(),
             args: args.iter().map(|argument| argument.to_vec()).collect(),
             touch: None,

@@ -13,8 +13,8 @@ pub struct LaneJob {
     pub(super) shared: Arc<Shared>,
     pub(super) function: FunctionRef,
     pub(super) writes: bool,
-    pub(super) type_name: Vec<u8>,
-    pub(super) key: Vec<u8>,
+    /// `type$key`.
+    pub(super) object: Vec<u8>,
     pub(super) name: String,
     pub(super) args: Vec<Vec<u8>>,
     pub(super) touch: Option<Expiry>,
@@ -36,7 +36,7 @@ impl LaneJob {
     pub fn run(self) -> LaneResult {
         let (mut instances, transaction) = self.shared.lanes.take(&self.shared);
         let mut transaction = Some(transaction);
-        let own = (&self.type_name[..], &self.key[..], None);
+        let own = self.shared.store.key(&self.object);
         let begun = there(&mut transaction);
         begun.begin(self.shared.clock.now(), own, self.writes, true);
         begun.want(&self.wanted);

@@ -1,7 +1,5 @@
 //! Where a key leads: to the item of that name, or to a function of an object.
 
-use arrayvec::ArrayVec;
-
 use crate::cache::scripts::ScriptFunction;
 use crate::cache::transaction::OBJECT_NAME_BYTES_MAX;
 use crate::cache::worker::Worker;
@@ -26,7 +24,7 @@ impl Target<'_> {
     pub(in crate::cache) fn hash(&self) -> u64 {
         match self {
             Target::Item(key) => key.hash,
-            Target::Call(call) => call.hash.unwrap_or_default(),
+            Target::Call(call) => call.object.map_or(0, |object| object.hash),
         }
     }
 }
@@ -35,8 +33,8 @@ impl Target<'_> {
 #[derive(Clone, Debug)]
 pub(in crate::cache) struct Call<'a> {
     pub(super) virtual_key: VirtualKey<'a>,
-    /// Of the object's name; `None` when that is too long for any object.
-    pub(super) hash: Option<u64>,
+    /// `None` when its name is too long for any object.
+    pub(super) object: Option<ObjectName>,
     /// `None` is the host's own help.
     pub(super) function: Option<FunctionRef>,
     /// It may write.
@@ -45,6 +43,23 @@ pub(in crate::cache) struct Call<'a> {
     pub(super) on_lane: bool,
     /// The function is a script's.
     pub(super) script: bool,
+}
+
+/// The name of an object, `type$key`, among [`Worker::names`].
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cache) struct ObjectName {
+    start: usize,
+    len: usize,
+    pub(super) hash: u64,
+}
+
+impl ObjectName {
+    pub(super) fn of<'n>(&self, names: &'n [u8]) -> Key<'n> {
+        Key {
+            bytes: &names[self.start..][..self.len],
+            hash: self.hash,
+        }
+    }
 }
 
 impl Worker {
@@ -61,7 +76,7 @@ impl Worker {
     fn virtual_key<'a>(&mut self, virtual_key: VirtualKey<'a>) -> Option<Call<'a>> {
         let mut call = Call {
             virtual_key,
-            hash: None,
+            object: None,
             function: None,
             writes: false,
             on_lane: false,
@@ -87,16 +102,22 @@ impl Worker {
             call.writes = object.function(function).is_some_and(|f| f.writes);
             call.on_lane = object.wants_lane(function);
         }
-        call.hash = self.object_hash(&virtual_key);
+        call.object = self.object_name(&virtual_key);
         Some(call)
     }
 
-    /// Hash of the object's name; `None` when that is too long for any object.
-    pub(super) fn object_hash(&self, key: &VirtualKey<'_>) -> Option<u64> {
-        let mut name = ArrayVec::<u8, OBJECT_NAME_BYTES_MAX>::new();
-        for part in [key.type_name(), b"$", key.object()] {
-            name.try_extend_from_slice(part).ok()?;
+    /// Puts down the name of the object; `None` when that is too long for any object.
+    pub(super) fn object_name(&mut self, key: &VirtualKey<'_>) -> Option<ObjectName> {
+        let (type_name, object) = (key.type_name(), key.object());
+        let len = type_name.len() + 1 + object.len();
+        if len > OBJECT_NAME_BYTES_MAX {
+            return None;
         }
-        Some(self.shared.store.hash(&name))
+        let start = self.names.len();
+        self.names.extend_from_slice(type_name);
+        self.names.push(b'$');
+        self.names.extend_from_slice(object);
+        let hash = self.shared.store.hash(&self.names[start..]);
+        Some(ObjectName { start, len, hash })
     }
 }

@@ -186,6 +186,7 @@ impl<W: World> Warm<W> {
     }
 
     /// From the arguments to the reply, both inside the guest's memory.
+    #[inline(always)]
     fn enter(&mut self, call: &Call<'_>) -> Result<(), Fault> {
         let len = self.put_arguments(call.args)?;
         let function = self.functions[call.function]
@@ -205,6 +206,7 @@ impl<W: World> Warm<W> {
     }
 
     /// Writes count, lengths and bytes of the arguments where the guest expects them; returns its parameter.
+    #[inline(always)]
     fn put_arguments(&mut self, args: &[&[u8]]) -> Result<i32, Fault> {
         let bytes: usize = args.iter().map(|arg| arg.len()).sum();
         let len = 4 + 4 * args.len() + bytes;
