@@ -119,11 +119,9 @@ impl<'a> Locked<'a> {
     fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
         let arena = &self.store.arena;
         self.bucket(key.hash)
-            .find(
-                tag_of(key.hash),
-                #[inline(always)]
-                |addr| Item::at(arena, addr).key_is(key.bytes),
-            )
+            .find(tag_of(key.hash), |addr| {
+                Item::at(arena, addr).key_is(key.bytes)
+            })
             .map(|(slot, addr)| Found {
                 slot,
                 item: Item::at(arena, addr),
