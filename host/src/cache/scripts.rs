@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::handlers::COMMANDS;
 use super::shared::Shared;
 use super::transaction::Transaction;
+use crate::protocol::VirtualKey;
 use crate::runtime::{
     Budget, FunctionRef, Instances, Limits, LimitsTable, Registry, SETUP, SETUP_MS_MAX, Scripted,
     Source, Types,
@@ -132,6 +133,12 @@ struct LoadedError {
 }
 
 impl Scripts {
+    /// The function a key names: `None` when its type is no script's, `Some(None)` when the script has no such function.
+    pub(super) fn find(&self, key: &VirtualKey<'_>) -> Option<Option<ScriptFunction>> {
+        let of = self.types.get(key.type_name())?;
+        Some(of.functions.get(key.function()).copied())
+    }
+
     /// A line for each type, for the help.
     pub(super) fn list(&self) -> String {
         let mut names: Vec<_> = self.types.keys().collect();

@@ -78,6 +78,13 @@ impl Types {
         &self.slots[function.slot as usize]
     }
 
+    /// Whether a function may write; a reload may have dropped it.
+    #[inline]
+    pub fn writes(&self, function: FunctionRef) -> bool {
+        let known = self.of(function).function(function);
+        known.is_some_and(|function| function.writes)
+    }
+
     /// All types, in the order they were loaded, interpreters included.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<ObjectType>> {
         self.slots.iter()

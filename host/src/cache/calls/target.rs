@@ -73,40 +73,37 @@ impl Worker {
     }
 
     /// What the key calls; `None` when it is an ordinary key.
+    // Always, as what is found is long.
+    #[inline(always)]
     fn virtual_key<'a>(&mut self, virtual_key: VirtualKey<'a>) -> Option<Call<'a>> {
-        let mut call = Call {
-            virtual_key,
-            object: None,
-            function: None,
-            writes: false,
-            on_lane: false,
-            script: false,
+        let scripts = self.scripts.load().as_deref();
+        let (function, writes, script) = match scripts.and_then(|s| s.find(&virtual_key)) {
+            Some(found) => {
+                let ScriptFunction { function, writes } = found?;
+                (Some(function), writes, true)
+            }
+            None => {
+                let (types, function) = self.types.find(virtual_key.call());
+                let helps = || virtual_key.type_name() == HELP && types.iter().next().is_some();
+                if function.is_none() && !helps() {
+                    return None;
+                }
+                let writes = function.is_some_and(|f| types.writes(f));
+                (function, writes, false)
+            }
         };
-        if let Some(scripts) = self.scripts.load()
-            && let Some(script_type) = scripts.types.get(virtual_key.type_name())
-        {
-            call.script = true;
-            let &ScriptFunction { function, writes } =
-                script_type.functions.get(virtual_key.function())?;
-            call.writes = writes;
-            call.function = Some(function);
-            call.on_lane = self.types.types().of(function).wants_lane(function);
-        } else {
-            let (types, function) = self.types.find(virtual_key.call());
-            let Some(function) = function else {
-                let help = virtual_key.type_name() == HELP && types.iter().next().is_some();
-                return help.then_some(call);
-            };
-            let object = types.of(function);
-            call.function = Some(function);
-            call.writes = object.function(function).is_some_and(|f| f.writes);
-            call.on_lane = object.wants_lane(function);
-        }
-        call.object = self.object_name(&virtual_key);
-        Some(call)
+        Some(Call {
+            virtual_key,
+            object: self.object_name(&virtual_key),
+            function,
+            writes,
+            on_lane: function.is_some_and(|f| self.types.types().of(f).wants_lane(f)),
+            script,
+        })
     }
 
     /// Puts down the name of the object; `None` when that is too long for any object.
+    #[inline(always)]
     pub(super) fn object_name(&mut self, key: &VirtualKey<'_>) -> Option<ObjectName> {
         let (type_name, object) = (key.type_name(), key.object());
         let len = type_name.len() + 1 + object.len();
