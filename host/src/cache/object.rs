@@ -367,6 +367,7 @@ impl Object {
     }
 
     /// What the commit has to do for it; `None` when the store need not hear of it.
+    #[inline(always)]
     pub(super) fn commit(&self) -> Option<Commit<'_>> {
         if !self.opened {
             return None;

@@ -143,17 +143,15 @@ impl Transaction {
     fn apply(&mut self) -> Result<(), CommitError> {
         let objects = &self.objects[..self.used];
         if self.items.is_empty() {
-            match objects {
-                _ if !objects.iter().any(Object::written) => return Ok(()),
-                // The common call: one object, no list to build.
-                [own] => {
-                    let commit = own.commit().expect("a written object was opened");
-                    return self
-                        .shared
-                        .store
-                        .commit(self.now, std::slice::from_ref(&commit));
-                }
-                _ => {}
+            if !objects.iter().any(Object::written) {
+                return Ok(());
+            }
+            // The common call: one object, no list to build. What is to be done for it is not moved, as it is long.
+            if let [own] = objects
+                && let Some(commit) = &own.commit()
+            {
+                let commits = std::slice::from_ref(commit);
+                return self.shared.store.commit(self.now, commits);
             }
         }
         let mut commits: Vec<Commit<'_>> = objects.iter().filter_map(Object::commit).collect();

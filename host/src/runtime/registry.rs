@@ -78,13 +78,6 @@ impl Types {
         &self.slots[function.slot as usize]
     }
 
-    /// Whether a function may write; a reload may have dropped it.
-    #[inline]
-    pub fn writes(&self, function: FunctionRef) -> bool {
-        let known = self.of(function).function(function);
-        known.is_some_and(|function| function.writes)
-    }
-
     /// All types, in the order they were loaded, interpreters included.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<ObjectType>> {
         self.slots.iter()
@@ -279,6 +272,7 @@ impl TypesReader {
     }
 
     /// The types of this moment.
+    #[inline]
     pub fn types(&mut self) -> &Arc<Types> {
         self.types.load()
     }

@@ -77,19 +77,21 @@ impl Worker {
     #[inline(always)]
     fn virtual_key<'a>(&mut self, virtual_key: VirtualKey<'a>) -> Option<Call<'a>> {
         let scripts = self.scripts.load().as_deref();
-        let (function, writes, script) = match scripts.and_then(|s| s.find(&virtual_key)) {
-            Some(found) => {
-                let ScriptFunction { function, writes } = found?;
-                (Some(function), writes, true)
-            }
-            None => {
-                let (types, function) = self.types.find(virtual_key.call());
-                let helps = || virtual_key.type_name() == HELP && types.iter().next().is_some();
-                if function.is_none() && !helps() {
-                    return None;
-                }
-                let writes = function.is_some_and(|f| types.writes(f));
-                (function, writes, false)
+        let script = scripts.and_then(|scripts| scripts.find(&virtual_key));
+        let (function, writes, on_lane) = if let Some(found) = script {
+            let ScriptFunction { function, writes } = found?;
+            let object = self.types.types().of(function);
+            (Some(function), writes, object.wants_lane(function))
+        } else {
+            let (types, function) = self.types.find(virtual_key.call());
+            if let Some(function) = function {
+                let object = types.of(function);
+                let writes = object.function(function).is_some_and(|f| f.writes);
+                (Some(function), writes, object.wants_lane(function))
+            } else if virtual_key.type_name() == HELP && types.iter().next().is_some() {
+                (None, false, false)
+            } else {
+                return None;
             }
         };
         Some(Call {
@@ -97,8 +99,8 @@ impl Worker {
             object: self.object_name(&virtual_key),
             function,
             writes,
-            on_lane: function.is_some_and(|f| self.types.types().of(f).wants_lane(f)),
-            script,
+            on_lane,
+            script: script.is_some(),
         })
     }
 
