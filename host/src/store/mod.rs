@@ -50,6 +50,7 @@ mod tests;
 mod turn;
 mod upload;
 mod uses;
+mod word;
 mod write;
 
 use std::ops::Deref;
