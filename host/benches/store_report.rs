@@ -250,7 +250,9 @@ fn pause(what: &str, mut prepare: impl FnMut(&Arc<Store>), mut end: impl FnMut(&
 
 /// How long one thread has all others wait when a value of a gibibyte is no more, or moves.
 fn pauses() {
-    let publish = |store: &Arc<Store>| drop(huge_upload(store, 0).publish(NOW));
+    let publish = |store: &Arc<Store>| {
+        huge_upload(store, 0).publish(NOW);
+    };
     let delete = |store: &Store| {
         store.delete(store.key(b"huge"), NOW, &DeleteOptions::default());
     };
@@ -276,6 +278,27 @@ fn pauses() {
         "an upload ends early",
         |store| upload.set(Some(huge_upload(store, 1))),
         |_| drop(upload.take()),
+    );
+    let whole = Cell::new(None);
+    pause(
+        "its upload is published",
+        |store| whole.set(Some(huge_upload(store, 0))),
+        |_| drop(whole.take().map(|upload| upload.publish(NOW))),
+    );
+    let mut filled = false;
+    let among_small = |store: &Arc<Store>| {
+        for i in 0..if filled { 1_000_000 } else { 12_000_000 } {
+            put(store, digits(i, &mut [0; 10]), (mix(i) % 500) as usize);
+        }
+        filled = true;
+        publish(store);
+    };
+    pause(
+        "it is deleted, in the holes small ones left",
+        among_small,
+        |store| {
+            delete(store);
+        },
     );
     pause_of_moving();
 }
