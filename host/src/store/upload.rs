@@ -48,7 +48,7 @@ pub struct Announced {
 /// Why a value cannot be taken as it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoUpload {
-    /// Others are under way that announced much: gather the value and set it.
+    /// Others are under way that announced much, or there is nothing to wait for: gather the value and set it.
     Crowded,
     /// It can never be stored: [`Store::refuse_upload`].
     TooLarge,
@@ -87,6 +87,9 @@ impl Store {
             || !self.can_ever_hold(&draft(key.bytes, &announced).plan())
         {
             return Err(NoUpload::TooLarge);
+        }
+        if announced.len == 0 {
+            return Err(NoUpload::Crowded);
         }
         let len = announced.len as u64;
         let others = self.uploading.fetch_add(len, Relaxed);
