@@ -35,7 +35,11 @@ const RESERVE_SHARE: u64 = 100;
 /// it, one for one, where otherwise one set would wait for several to leave and others for none.
 const AHEAD_SHARE: u64 = 8;
 /// Values of more bytes are long: they are freed bit by bit, and nobody waits while they move.
-const LONG_BYTES: usize = if cfg!(any(test, fuzzing)) { 1 << 16 } else { 1 << 20 };
+const LONG_BYTES: usize = if cfg!(any(test, fuzzing)) {
+    1 << 16
+} else {
+    1 << 20
+};
 /// Mark of all pieces of a long value but the first.
 pub(super) const LONG: u64 = 1 << 16;
 /// Bytes of a continuation piece before its payload.
