@@ -66,8 +66,9 @@ impl Step {
     }
 }
 
-/// Lengths of values that are read to where they stay, and sent from there.
-const BIG: std::ops::Range<u64> = 32 << 10..1000 << 10;
+/// Lengths of values that are read to where they stay, and sent from there. Not so long that memcached keeps them in
+/// chunks: see `explained.rs`.
+const BIG: std::ops::Range<u64> = 32 << 10..200 << 10;
 
 /// A value: numbers often, for arithmetic; sometimes empty, long, or full of line ends; now and then big.
 fn value(rng: &mut Rng) -> String {
