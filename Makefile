@@ -79,11 +79,13 @@ profile: test-tools ## Record anew which paths of the host are hot
 	@tests/install-tools profile
 	tests/profile
 
+# The store has no memory but its arena, which no sanitizer looks into, and is five times faster without one.
 fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 	@tests/install-tools fuzz
 	for target in $$($(CARGO) +nightly fuzz list); do \
 		mkdir -p fuzz/corpus/$$target; \
-		$(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+		[ $$target = store ] && without="-s none" || without=; \
+		$(CARGO) +nightly fuzz run $$without $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
 			-max_total_time=$(SECONDS_EACH); \
 	done
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayVec;
 
-use super::alloc::{Kind, PIECE_HEAD, Plan, TAG_MASK, grains_of};
+use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, TAG_MASK, grains_of};
 use super::arena::Addr;
 use super::draft::Draft;
 use super::item::{Item, KEY_BYTES_MAX, OPTIONAL, flag};
@@ -25,8 +25,8 @@ use super::{Expiry, Key, NoRoom, Now, SetOutcome, Store};
 const SHARE: u64 = 4;
 /// Bytes of value in a piece at least, the last one excepted.
 const PIECE_BYTES_MIN: usize = 64;
-/// Pieces freed before others may have the allocator.
-const PIECES_PER_LOCK: usize = 64;
+/// Pieces let go before others may have the allocator.
+const PIECES_PER_LOCK: usize = 1024;
 /// Bytes that get a place before they come, to be read by one call: as many as have come, within these bounds.
 const AHEAD_BYTES: std::ops::Range<usize> = 16 << 10..256 << 10;
 /// Bytes read before others have their turn: as much as is sent in one turn.
@@ -48,7 +48,7 @@ pub struct Announced {
 /// Why a value cannot be taken as it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoUpload {
-    /// Others are under way that announced much: gather the value and set it.
+    /// Others are under way that announced much, or there is nothing to wait for: gather the value and set it.
     Crowded,
     /// It can never be stored: [`Store::refuse_upload`].
     TooLarge,
@@ -87,6 +87,9 @@ impl Store {
             || !self.can_ever_hold(&draft(key.bytes, &announced).plan())
         {
             return Err(NoUpload::TooLarge);
+        }
+        if announced.len == 0 {
+            return Err(NoUpload::Crowded);
         }
         let len = announced.len as u64;
         let others = self.uploading.fetch_add(len, Relaxed);
@@ -267,7 +270,7 @@ impl Upload {
                 let key = whole.stream - self.announced.len;
                 (Kind::Head, flag::CHAINED, whole.header + 4 + key)
             }
-            Some(head) => (Kind::Continuation, u64::from(*head) << 32, PIECE_HEAD),
+            Some(head) => (Kind::Continuation, whole.further(*head), PIECE_HEAD),
         };
         let missing = self.left - self.room;
         let least = missing.min(PIECE_BYTES_MIN);
@@ -343,12 +346,15 @@ impl Drop for Upload {
         store
             .uploading
             .fetch_sub(self.announced.len as u64, Relaxed);
+        let Some(head) = self.pieces.first() else {
+            return;
+        };
         for pieces in self.pieces.chunks(PIECES_PER_LOCK) {
-            let mut alloc = store.alloc.lock();
-            alloc.let_go(pieces);
-            for piece in pieces {
-                alloc.put(&store.arena, *piece);
-            }
+            store.alloc.lock().let_go(pieces);
         }
+        store.free(Chain {
+            head: *head,
+            next: self.pieces.get(1).copied().unwrap_or(0),
+        });
     }
 }
