@@ -17,6 +17,9 @@ use crate::server::socket::Socket;
 /// Longer input asks for the memory of its own commands together, and does not wait for others.
 const GATHERED_BYTES_MAX: usize = 256;
 
+/// Of what comes after a value in the same read: its end and perhaps a few commands.
+const AFTER_BYTES_MAX: usize = 512;
+
 /// Where the input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -49,27 +52,22 @@ impl<S: Service, T: Socket> Session<S, T> {
                 return Poll::Ready(Ok((0, Source::Rest)));
             }
             let filling = rest.is_empty() && S::is_filling(state);
-            let placed = match filling {
-                true => stream.poll_file(context, &mut |file| S::fill_from(state, file)),
+            let filled = match filling {
+                true => poll_fill(shard, stream, state, context),
                 false => None,
             };
-            let polled = match placed {
-                None | Some(Poll::Ready(Ok(None))) => {
-                    let source = source_for(shard, rest, needed);
-                    let polled = match source {
-                        Source::Rest => poll_read(stream, context, rest.room(needed)),
-                        _ => {
-                            let mut input = shard.fresh_input();
-                            input.extend_from_slice(rest.bytes());
-                            poll_read(stream, context, &mut input)
-                        }
-                    };
-                    polled.map_ok(|read| (read, source))
-                }
-                Some(Poll::Ready(Ok(Some(read)))) => Poll::Ready(Ok((read, Source::Placed))),
-                Some(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-                Some(Poll::Pending) => Poll::Pending,
-            };
+            let polled = filled.unwrap_or_else(|| {
+                let source = source_for(shard, rest, needed);
+                let polled = match source {
+                    Source::Rest => poll_read(stream, context, rest.room(needed)),
+                    _ => {
+                        let mut input = shard.fresh_input();
+                        input.extend_from_slice(rest.bytes());
+                        poll_read(stream, context, &mut input)
+                    }
+                };
+                polled.map_ok(|read| (read, source))
+            });
             match polled {
                 Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok((0, Source::Rest))),
                 Poll::Pending => {
@@ -123,6 +121,35 @@ impl<S: Service, T: Socket> Session<S, T> {
         };
         shard.turns.after_others().await;
         Source::Gathered(place)
+    }
+}
+
+/// Reads to where the service has a place for it, and what comes after it to the worker's buffer. `None`: read as always.
+fn poll_fill<S: Service, T: Socket>(
+    shard: &Shard<S>,
+    stream: &mut T,
+    state: &mut S::Connection,
+    context: &mut Context<'_>,
+) -> Option<Poll<io::Result<(usize, Source)>>> {
+    let mut after = [0; AFTER_BYTES_MAX];
+    let polled = stream.poll_file(context, &mut |file| {
+        let taken = S::fill_from(state, file, &mut after)?;
+        Ok((taken, taken.is_some_and(|taken| taken.drained)))
+    });
+    match polled? {
+        Poll::Ready(Ok(taken)) => {
+            let taken = taken?;
+            let source = match taken.after {
+                0 => Source::Placed,
+                more => {
+                    shard.fresh_input().extend_from_slice(&after[..more]);
+                    Source::Shared
+                }
+            };
+            Some(Poll::Ready(Ok((taken.placed + taken.after, source))))
+        }
+        Poll::Ready(Err(error)) => Some(Poll::Ready(Err(error))),
+        Poll::Pending => Some(Poll::Pending),
     }
 }
 
