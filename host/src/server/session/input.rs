@@ -5,9 +5,10 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
+use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Gate, Session};
+use super::{FRONT_BYTES, Gate, Session};
 use crate::server::buffers::{Place, Rest};
 use crate::server::link::Wish;
 use crate::server::service::Service;
@@ -45,6 +46,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             link,
             state,
             rest,
+            fronts,
             ..
         } = self;
         let (received, source) = poll_fn(|context| {
@@ -56,6 +58,10 @@ impl<S: Service, T: Socket> Session<S, T> {
                 true => poll_fill(shard, stream, state, context),
                 false => None,
             };
+            let bytes_max = match *fronts && !filling {
+                true => FRONT_BYTES,
+                false => shard.turn_bytes,
+            };
             let polled = filled.unwrap_or_else(|| {
                 let source = source_for(shard, rest, needed);
                 let polled = match source {
@@ -63,7 +69,7 @@ impl<S: Service, T: Socket> Session<S, T> {
                     _ => {
                         let mut input = shard.fresh_input();
                         input.extend_from_slice(rest.bytes());
-                        poll_read(stream, context, &mut input)
+                        poll_read(stream, context, &mut (&mut *input).limit(bytes_max))
                     }
                 };
                 polled.map_ok(|read| (read, source))
@@ -166,7 +172,7 @@ fn source_for<S: Service>(shard: &Shard<S>, rest: &Rest, needed: usize) -> Sourc
 pub(super) fn poll_read<T: AsyncRead + Unpin>(
     stream: &mut T,
     context: &mut Context<'_>,
-    buffer: &mut Vec<u8>,
+    buffer: &mut impl BufMut,
 ) -> Poll<io::Result<usize>> {
     pin!(stream.read_buf(buffer)).poll(context)
 }
