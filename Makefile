@@ -7,13 +7,18 @@ CARGO ?= cargo
 ARGS ?=
 SECONDS_EACH ?= 30
 
-.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench instructions fuzz miri tsan soak clean
+# A release build is laid out by what host/hot.profdata says is hot. `make profile` records that; what has changed since is
+# built as without. The host is built by itself: features of others' dependencies would give functions other names.
+RELEASE = RUSTFLAGS="-Cprofile-use=$(CURDIR)/host/hot.profdata -Cllvm-args=-no-pgo-warn-mismatch" \
+	$(CARGO) build --release --package cacheismo
+
+.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench instructions profile fuzz miri tsan soak clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## Build the server in release mode and serve on 127.0.0.1:11211; ARGS="-m 256" passes options on
-	$(CARGO) build --release --package cacheismo
+	$(RELEASE)
 	exec target/release/cacheismo -l 127.0.0.1 $(ARGS)
 
 check: ## Formatting, lints and documentation, warnings denied
@@ -60,13 +65,19 @@ objects-check: test-tools ## Fail when the prebuilt modules aren't what the sour
 
 bench: ## Compare with memcached and redis, interleaved and pinned, then time the store and calls by themselves; ARGS="--secs 2 --rounds 2" for a quick look at the former
 	@tests/install-tools bench
-	$(CARGO) build --release --package cacheismo --package cacheismo-bench
+	$(RELEASE)
+	$(CARGO) build --release --package cacheismo-bench
 	target/release/cacheismo-bench $(ARGS)
 	[ -n "$(ARGS)" ] || $(CARGO) bench --package cacheismo --bench store --bench call
 
 instructions: ## Instructions per request of the hot paths against tests/instructions.txt; fails at 5 % more
 	@tests/install-tools bench
 	tests/instructions $(ARGS)
+
+profile: test-tools ## Record anew which paths of the host are hot
+	@tests/install-tools bench
+	@tests/install-tools profile
+	tests/profile
 
 fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 	@tests/install-tools fuzz
