@@ -65,7 +65,7 @@ pub use api::*;
 pub use pins::{PINNED_BYTES_MIN, Pinned};
 pub use scan::Cursor;
 pub use shard::ValueRef;
-pub use upload::{Announced, NoUpload, Upload};
+pub use upload::{Announced, NoUpload, Taken, Upload};
 
 use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
