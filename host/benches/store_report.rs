@@ -1,12 +1,17 @@
-//! What the store holds and how steadily it works: bytes per item, stalls, threads, hit ratios, lifetimes.
+//! What the store holds and how steadily it works: bytes per item, stalls, pauses, threads, hit ratios, lifetimes.
 //!
-//! `cargo bench -p cacheismo --bench store_report [memory|stalls|threads|hits|lifetimes]`
+//! `cargo bench -p cacheismo --bench store_report [memory|stalls|pauses|moves|threads|hits|lifetimes]`
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Barrier;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
-use cacheismo::store::{Config, Eviction, Expiry, GetOptions, Now, SetMode, Store, Write};
+use cacheismo::store::{
+    Announced, Config, DeleteOptions, Eviction, Expiry, GetOptions, Now, SetMode, Store, Upload,
+    Write,
+};
 
 const NOW: Now = Now {
     unix_s: 1_000_000,
@@ -18,9 +23,11 @@ fn main() {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
-    let all: [(&str, fn()); 5] = [
+    let all: [(&str, fn()); 7] = [
         ("memory", memory),
         ("stalls", stalls),
+        ("pauses", pauses),
+        ("moves", moves),
         ("threads", threads),
         ("hits", hits),
         ("lifetimes", lifetimes),
@@ -196,6 +203,158 @@ fn stalls() {
         });
         print_times(&format!("a set that evicts, values of {what} bytes"), &sets);
     }
+}
+
+/// Bytes of the one value whose end others may notice.
+const HUGE: usize = 1 << 30;
+/// The least of so many times is that of the operation, the rest are others' on the machine.
+const TRIES: usize = 5;
+
+fn huge_store() -> Arc<Store> {
+    Arc::new(Store::new(&Config {
+        memory_bytes_max: 3 * HUGE,
+        item_bytes_max: HUGE,
+        shards: 1,
+        eviction: Eviction::Lru,
+        hash_seed: 1,
+    }))
+}
+
+/// A huge value that has come all but for `missing` bytes.
+fn huge_upload(store: &Arc<Store>, missing: usize) -> Upload {
+    let part = vec![7; 1 << 20];
+    let announced = Announced {
+        flags: 0,
+        expiry: Expiry(None),
+        len: HUGE,
+        want_cas: false,
+    };
+    let upload = store.upload(store.key(b"huge"), announced);
+    let mut upload = upload.expect("it has room");
+    while upload.left() > missing {
+        let now = part.len().min(upload.left() - missing);
+        upload.write(&part[..now]).expect("it has room");
+    }
+    upload
+}
+
+/// Prints how long something takes that ends a huge value.
+fn pause(what: &str, mut prepare: impl FnMut(&Arc<Store>), mut end: impl FnMut(&Arc<Store>)) {
+    let store = huge_store();
+    let times = (0..TRIES).map(|_| {
+        prepare(&store);
+        let start = Instant::now();
+        end(&store);
+        let time = start.elapsed();
+        while store.maintain(NOW, 1000) > 0 {}
+        time
+    });
+    let least = times.min().unwrap_or_default();
+    println!("pauses: {what}: {:.3} ms", least.as_secs_f64() * 1e3);
+}
+
+/// How long one thread has all others wait when a value of a gibibyte is no more.
+fn pauses() {
+    let publish = |store: &Arc<Store>| {
+        huge_upload(store, 0).publish(NOW);
+    };
+    let delete = |store: &Store| {
+        store.delete(store.key(b"huge"), NOW, &DeleteOptions::default());
+    };
+    pause("a value of 1 GiB is deleted", publish, |store| {
+        delete(store)
+    });
+    pause("it is overwritten", publish, |store| {
+        put(store, b"huge", 10);
+    });
+    pause("it is evicted", publish, |store| store.evict(1));
+    let pinned = Cell::new(None);
+    let pin = |store: &Arc<Store>| {
+        publish(store);
+        let key = store.key(b"huge");
+        pinned.set(store.get(key, NOW, &GetOptions::default(), |_, value| {
+            store.pin(&value, &mut Vec::new())
+        }));
+        delete(store);
+    };
+    pause("its last pin ends after that", pin, |_| drop(pinned.take()));
+    let upload = Cell::new(None);
+    pause(
+        "an upload ends early",
+        |store| upload.set(Some(huge_upload(store, 1))),
+        |_| drop(upload.take()),
+    );
+    let whole = Cell::new(None);
+    pause(
+        "its upload is published",
+        |store| whole.set(Some(huge_upload(store, 0))),
+        |_| drop(whole.take().map(|upload| upload.publish(NOW))),
+    );
+    let mut filled = false;
+    let among_small = |store: &Arc<Store>| {
+        for i in 0..if filled { 1_000_000 } else { 12_000_000 } {
+            put(store, digits(i, &mut [0; 10]), (mix(i) % 500) as usize);
+        }
+        filled = true;
+        publish(store);
+    };
+    pause(
+        "it is deleted, in the holes small ones left",
+        among_small,
+        |store| {
+            delete(store);
+        },
+    );
+}
+
+/// How long a get waits while a huge value moves out of memory that is given back.
+fn moves() {
+    let store = huge_store();
+    let filler: Vec<_> = (0..1500).map(|i: u32| i.to_le_bytes()).collect();
+    let fill = |name: &[u8]| {
+        let announced = Announced {
+            flags: 0,
+            expiry: Expiry(None),
+            len: 1 << 20,
+            want_cas: false,
+        };
+        let mut upload = store.upload(store.key(name), announced).expect("room");
+        upload.write(&vec![7; 1 << 20]).expect("room");
+        upload.publish(NOW);
+    };
+    filler.iter().for_each(|name| fill(name));
+    huge_upload(&store, 0).publish(NOW);
+    for name in &filler {
+        store.delete(store.key(name), NOW, &DeleteOptions::default());
+    }
+    put(&store, b"small", 10);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let (mut out, mut longest) = (Vec::new(), Duration::ZERO);
+            while !done.load(Relaxed) {
+                // The time it waited for a processor is others' on the machine.
+                let (before, start) = (schedule()[1], Instant::now());
+                hit(&store, b"small", &mut out);
+                let time = start.elapsed();
+                let processor = Duration::from_nanos(schedule()[1] - before);
+                longest = longest.max(time.saturating_sub(processor));
+            }
+            longest
+        });
+        let start = Instant::now();
+        store.set_memory_limit(HUGE + HUGE / 4);
+        while store.maintain(NOW, 1000) > 0 {}
+        let took = start.elapsed();
+        done.store(true, Relaxed);
+        println!(
+            "moves: a value of 1 GiB moves to other memory, {:.0} ms in all: a get waits {:.3} ms at most; resident {} MiB, evictions {}",
+            took.as_secs_f64() * 1e3,
+            waiting.join().expect("it ends").as_secs_f64() * 1e3,
+            store.stats().resident_bytes >> 20,
+            store.stats().evictions,
+        );
+    });
 }
 
 fn digits(mut rest: u64, name: &mut [u8; 10]) -> &[u8] {

@@ -11,8 +11,8 @@ use super::arena::Addr;
 use super::shard::{EMPTY, ID_BITS, Leave, Locked};
 use super::{Eviction, NoRoom, SHARDS_MAX, Store};
 
-/// Nodes of dead trees freed before anybody else leaves.
-const GARBAGE_AT_ONCE: usize = 64;
+/// Nodes of dead trees or pieces of dead values freed before anybody else leaves.
+pub(super) const GARBAGE_AT_ONCE: usize = 64;
 /// Bytes from which an item is likely to be gathered from several holes, so that their sum counts.
 const FROM_SEVERAL: usize = 4096;
 /// Tails compared at once; a single minimum would be waited for at each.

@@ -7,7 +7,7 @@
 //! - `item`: what an item looks like, `index`, `bucket`: where it is, `shard`: index and LRU list under one lock.
 //! - `pins`: values that stay while they are sent.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
-//! - `upload`, `held`: large values that come in parts.
+//! - `upload`, `held`: large values that come in parts. `garbage`: what is freed in parts.
 //! - `evict`, `size_idle`, `expire`: who leaves, and when. `scan`, `stats`: who is there.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
@@ -25,6 +25,7 @@ mod draft;
 mod evict;
 mod expire;
 pub mod fields;
+mod garbage;
 mod growth;
 mod held;
 mod index;
@@ -50,6 +51,7 @@ mod tests;
 mod turn;
 mod upload;
 mod uses;
+mod word;
 mod write;
 
 use std::ops::Deref;
@@ -63,7 +65,7 @@ pub use api::*;
 pub use pins::{PINNED_BYTES_MIN, Pinned};
 pub use scan::Cursor;
 pub use shard::ValueRef;
-pub use upload::{Announced, NoUpload, Upload};
+pub use upload::{Announced, NoUpload, Taken, Upload};
 
 use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
@@ -99,8 +101,8 @@ pub struct Store {
     regions: Mutex<regions::Mover>,
     /// Held by commits of several keys, the only ones to hold several shards.
     commit: Mutex<()>,
-    /// Trees of objects that left.
-    garbage: Mutex<fields::Retired>,
+    /// Trees of objects that left, and long values.
+    garbage: Mutex<garbage::Garbage>,
     has_garbage: AtomicBool,
     pins: pins::Pins,
     limit: AtomicU64,
@@ -245,8 +247,10 @@ impl Store {
     }
 
     fn free(&self, chain: Chain) {
-        self.prefetch_free(chain.head);
-        self.alloc.lock().put_chain(&self.arena, chain);
+        if let Some(chain) = self.retire_if_long(chain) {
+            self.prefetch_free(chain.head);
+            self.alloc.lock().put_chain(&self.arena, chain);
+        }
     }
 
     /// Frees extents, a node of the index with them, and takes others if a plan says which and there is room.
@@ -256,6 +260,7 @@ impl Store {
         node: Option<Addr>,
         plan: Option<&Plan>,
     ) -> Option<Chain> {
+        let chain = chain.and_then(|chain| self.retire_if_long(chain));
         if let Some(chain) = chain {
             self.prefetch_free(chain.head);
         }
@@ -371,7 +376,7 @@ fn wait_for(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 /// Turns of waiting for a shard: a few microseconds.
 const SPINS: usize = 200;
-/// Nodes of dead trees freed by each write.
+/// Nodes of dead trees or pieces of dead values freed by each write.
 const GARBAGE_PER_OPERATION: usize = 4;
 
 /// The memory cannot be made.

@@ -374,8 +374,11 @@ impl<'a> ValueRef<'a> {
     pub fn append_to(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.resize(start + self.len, 0);
-        let mut stream = self.item.value();
-        stream.read_into(&mut out[start..]);
+        let out = &mut out[start..];
+        match self.item.value_at() {
+            Some(byte) => self.item.arena.copy(self.item.addr(), byte, out),
+            None => self.item.value().read_into(out),
+        }
     }
 
     /// Hands the value to `sink`, in runs.

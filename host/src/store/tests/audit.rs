@@ -91,18 +91,24 @@ impl Store {
             }
             assert_eq!(indexed, listed.iter().copied().collect());
             for addr in listed {
-                self.audit_pieces(addr, &mut owned);
+                self.audit_item(addr, &mut owned);
             }
         }
         for addr in self.pins.left() {
-            self.audit_pieces(addr, &mut owned);
+            self.audit_item(addr, &mut owned);
+        }
+        for chain in self.dead_values() {
+            self.audit_pieces(chain, &mut owned);
         }
         owned
     }
 
+    fn audit_item(&self, addr: Addr, owned: &mut HashSet<Addr>) {
+        self.audit_pieces(Item::at(&self.arena, addr).chain(), owned);
+    }
+
     /// Adds the extents of an item.
-    fn audit_pieces(&self, addr: Addr, owned: &mut HashSet<Addr>) {
-        let chain = Item::at(&self.arena, addr).chain();
+    fn audit_pieces(&self, chain: Chain, owned: &mut HashSet<Addr>) {
         let (mut piece, mut next) = (chain.head, chain.next);
         loop {
             assert!(owned.insert(piece), "owned twice");
