@@ -288,7 +288,9 @@ fn pauses() {
     pause(
         "its upload is published",
         |store| whole.set(Some(huge_upload(store, 0))),
-        |_| drop(whole.take().map(|upload| upload.publish(NOW))),
+        |_| {
+            whole.take().map(|upload| upload.publish(NOW));
+        },
     );
     let mut filled = false;
     let among_small = |store: &Arc<Store>| {
