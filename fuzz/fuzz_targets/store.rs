@@ -1,49 +1,74 @@
-//! Any sequence of operations on a small store against a hash map: what is found is what was stored last, and without
-//! a reason to leave everything is found. What is pinned stays as it was.
+//! Any sequence of operations on a small store against a hash map: what is found is what was stored last, and everything
+//! is found that nothing was heard of leaving. What is pinned stays as it was, and what is uploaded comes as it was sent.
 
 #![no_main]
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Buf;
 use cacheismo_fuzz::store::{
-    Change, Commit, Config, DeleteOptions, DeleteOutcome, Eviction, Expiry, GetOptions, Now, Pinned, SetMode,
-    SetOutcome, Store, Write,
+    Announced, Change, Commit, Config, DeleteOptions, DeleteOutcome, Eviction, Expiry, GetOptions, ItemInfo, Now,
+    Observer, Pinned, SetMode, SetOutcome, Store, Upload, Write,
 };
 use libfuzzer_sys::fuzz_target;
 
 /// Memory limit: few regions, so that everything happens soon.
 const LIMIT: usize = 512 << 10;
+const VALUE_BYTES_MAX: usize = 100_000;
+/// Values up to this length find room, if limits, pins and uploads leave the memory alone.
+const FITS_BYTES: usize = 50_000;
+
+/// Names that left for room since it was looked at.
+#[derive(Clone, Debug, Default)]
+struct Evicted(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Observer for Evicted {
+    fn wants_evictions(&self) -> bool {
+        true
+    }
+
+    fn evicted(&self, name: &[u8], _: &ItemInfo, _: u32) {
+        self.0.lock().expect("one thread").push(name.to_vec());
+    }
+}
 
 /// The store and its naive twin.
 struct Life {
     store: Arc<Store>,
     now: Now,
+    /// Values, and the seconds they end at.
     twin: HashMap<u8, (Vec<u8>, Option<u32>)>,
-    /// Items may have left for room.
-    lossy: bool,
+    evicted: Evicted,
+    /// Values may find no room: the limit changed, or memory was pinned or uploaded.
+    tight: bool,
     /// Pinned values with the bytes they have.
     pinned: Vec<(Pinned, Vec<u8>)>,
+    /// Values on their way in, with what they will be.
+    uploads: Vec<(Upload, u8, Vec<u8>, Option<u32>)>,
 }
 
 fuzz_target!(|input: &[u8]| {
     let Some((first, steps)) = input.split_first() else {
         return;
     };
-    let store = Store::new(&Config {
+    let store = Arc::new(Store::new(&Config {
         memory_bytes_max: LIMIT,
         item_bytes_max: 1 << 17,
         shards: 1 << (first & 3),
         eviction: if first & 4 == 0 { Eviction::Lru } else { Eviction::SizeIdle },
         hash_seed: u64::from(first >> 3),
-    });
+    }));
+    let evicted = Evicted::default();
+    store.observe(Box::new(evicted.clone()));
     let mut life = Life {
-        store: Arc::new(store),
+        store,
         now: Now { unix_s: 1000, millis: 0 },
         twin: HashMap::new(),
-        lossy: false,
+        evicted,
+        tight: false,
         pinned: Vec::new(),
+        uploads: Vec::new(),
     };
     for step in steps.chunks_exact(4) {
         life.step(step[0], step[1], usize::from(step[2]) << (step[3] & 15), step[3]);
@@ -55,8 +80,8 @@ impl Life {
     fn step(&mut self, operation: u8, name: u8, len: usize, fill: u8) {
         let bytes = [name];
         let key = self.store.key(&bytes);
-        match operation % 11 {
-            0 | 1 => self.write(name, &vec![fill; len.min(100_000)], SetMode::Set, None),
+        match operation % 15 {
+            0 | 1 => self.write(name, &vec![fill; len.min(VALUE_BYTES_MAX)], SetMode::Set, None),
             2 => self.write(name, &vec![fill; len.min(100)], SetMode::Append, None),
             3 => self.write(name, &vec![fill; len.min(2000)], SetMode::Set, Some(1 + u32::from(fill & 7))),
             4 => {
@@ -69,14 +94,28 @@ impl Life {
             6 => while self.store.maintain(self.now, 100) >= 100 {},
             7 => {
                 self.store.set_memory_limit(LIMIT / 4 + len.min(LIMIT));
-                self.lossy = true;
+                self.tight = true;
             }
             8 => self.change_object(name, len, fill),
             9 => self.pin(name, fill),
+            10 => self.touch(name, 1 + u32::from(fill & 7)),
+            11 => self.begin(name, len.min(VALUE_BYTES_MAX), fill),
+            12 | 13 => self.go_on(usize::from(name), len, fill),
             _ => self.look(name),
         }
+        self.hear(name);
         self.look(name);
-        self.lossy |= self.store.stats().evictions > 0;
+    }
+
+    /// Forgets what left for room. `name` may have left before it was stored or after it: it may be there.
+    fn hear(&mut self, name: u8) {
+        for gone in self.evicted.0.lock().expect("one thread").drain(..) {
+            if gone.len() == 1 && gone != [name] {
+                self.twin.remove(&gone[0]);
+            } else if gone == [name] && self.read(name).is_none() {
+                self.twin.remove(&name);
+            }
+        }
     }
 
     fn alive(&self, name: u8) -> Option<&Vec<u8>> {
@@ -106,27 +145,38 @@ impl Life {
                 self.twin.insert(name, (whole, expiry));
             }
             SetOutcome::Stored { .. } => drop(self.twin.insert(name, (value.to_vec(), expiry))),
-            SetOutcome::NotStored => assert!(mode == SetMode::Append && (before.is_none() || self.lossy)),
+            SetOutcome::NotStored => assert!(mode == SetMode::Append && (before.is_none() || self.tight)),
             SetOutcome::TooLarge => {
-                assert!(self.lossy || value.len() + before.map_or(0, |v| v.len()) > 50_000);
+                assert!(self.tight || value.len() + before.map_or(0, |v| v.len()) > FITS_BYTES);
                 self.twin.remove(&name);
             }
             other => panic!("{other:?}"),
         }
     }
 
-    fn look(&mut self, name: u8) {
+    /// What the store has, without any effect.
+    fn read(&self, name: u8) -> Option<Vec<u8>> {
         let mut out = Vec::new();
-        let key = [name];
-        let found = self.store.get(self.store.key(&key), self.now, &GetOptions::default(), |_, value| {
+        let quiet = GetOptions { no_bump: true, ..GetOptions::default() };
+        let read = self.store.get(self.store.key(&[name]), self.now, &quiet, |_, value| {
             value.append_to(&mut out);
         });
-        match found {
-            Some(()) => assert_eq!(Some(&out), self.alive(name)),
-            None => {
-                assert!(self.lossy || self.store.stats().evictions > 0 || self.alive(name).is_none());
-                self.twin.remove(&name);
-            }
+        read.map(|()| out)
+    }
+
+    fn look(&mut self, name: u8) {
+        self.store.get(self.store.key(&[name]), self.now, &GetOptions::default(), |_, _| ());
+        assert!(self.read(name).as_ref() == self.alive(name), "{name} is not what it was");
+    }
+
+    fn touch(&mut self, name: u8, ttl_s: u32) {
+        let expiry = self.now.unix_s + ttl_s;
+        let ends = Expiry(Some(u64::from(expiry) * 1000));
+        let done = self.store.touch(self.store.key(&[name]), self.now, ends);
+        if done == DeleteOutcome::Done {
+            self.twin.get_mut(&name).expect("it was found").1 = Some(expiry);
+        } else {
+            assert!(self.tight || self.alive(name).is_none());
         }
     }
 
@@ -142,6 +192,7 @@ impl Life {
             assert_eq!(lead, whole[..lead.len()]);
             let rest = whole[lead.len()..].to_vec();
             self.pinned.push((pinned, rest));
+            self.tight = true;
         }
         if self.pinned.len() > usize::from(fill & 7) {
             self.unpin(usize::from(fill) % self.pinned.len());
@@ -150,8 +201,48 @@ impl Life {
 
     fn unpin(&mut self, i: usize) {
         let (mut pinned, whole) = self.pinned.swap_remove(i);
-        assert_eq!(pinned.copy_to_bytes(whole.len()), whole);
+        assert!(pinned.copy_to_bytes(whole.len()) == whole, "a pinned value changed");
         assert!(!pinned.has_remaining());
+    }
+
+    fn begin(&mut self, name: u8, len: usize, fill: u8) {
+        let expiry = (fill & 8 != 0).then(|| self.now.unix_s + u32::from(fill & 7));
+        let announced = Announced {
+            flags: u32::from(name & 1),
+            expiry: Expiry(expiry.map(|at| u64::from(at) * 1000)),
+            len,
+            want_cas: name & 2 != 0,
+        };
+        if let Ok(upload) = self.store.upload(self.store.key(&[name]), announced) {
+            let value = (0..len).map(|i| fill.wrapping_add((i / 8) as u8)).collect();
+            self.uploads.push((upload, name, value, expiry));
+            self.tight = true;
+        }
+    }
+
+    /// Sends more of an upload. What has come whole is published, some that has not is given up.
+    fn go_on(&mut self, which: usize, len: usize, fill: u8) {
+        if self.uploads.is_empty() {
+            return;
+        }
+        let i = which % self.uploads.len();
+        let (upload, _, value, _) = &mut self.uploads[i];
+        let from = value.len() - upload.left();
+        let wrote = upload.write(&value[from..(from + len).min(value.len())]).is_ok();
+        if wrote && upload.left() > 0 && fill & 0xf0 != 0 {
+            return;
+        }
+        let (upload, name, value, expiry) = self.uploads.swap_remove(i);
+        if !wrote || upload.left() > 0 {
+            return;
+        }
+        match upload.publish(self.now) {
+            SetOutcome::Stored { .. } => drop(self.twin.insert(name, (value, expiry))),
+            SetOutcome::TooLarge => drop(self.twin.remove(&name)),
+            other => panic!("{other:?}"),
+        }
+        self.hear(name);
+        self.look(name);
     }
 
     /// Objects have names of their own; what they hold is checked by the store's own tests.
@@ -169,16 +260,18 @@ impl Life {
             expiry: Expiry(None),
         };
         let _may_not_fit = self.store.commit(self.now, &[commit]);
-        self.lossy |= self.store.stats().evictions > 0;
     }
 
     fn end(mut self) {
         for name in 0..=u8::MAX {
-            self.look(name);
+            if self.twin.contains_key(&name) {
+                self.look(name);
+            }
         }
         while !self.pinned.is_empty() {
             self.unpin(0);
         }
+        self.uploads.clear();
         self.store.set_memory_limit(LIMIT);
         self.store.flush_all(self.now, self.now);
         while self.store.maintain(self.now, 1000) > 0 {}

@@ -1,11 +1,17 @@
-//! What the store holds and how steadily it works: bytes per item, stalls, threads, hit ratios, lifetimes.
+//! What the store holds and how steadily it works: bytes per item, stalls, pauses, threads, hit ratios, lifetimes.
 //!
-//! `cargo bench -p cacheismo --bench store_report [memory|stalls|threads|hits|lifetimes]`
+//! `cargo bench -p cacheismo --bench store_report [memory|stalls|pauses|moves|threads|hits|lifetimes]`
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
-use cacheismo::store::{Config, Eviction, Expiry, GetOptions, Now, SetMode, Store, Write};
+use cacheismo::store::{
+    Announced, Config, DeleteOptions, Eviction, Expiry, GetOptions, Now, SetMode, Store, Upload,
+    Write,
+};
 
 const NOW: Now = Now {
     unix_s: 1_000_000,
@@ -17,9 +23,11 @@ fn main() {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
-    let all: [(&str, fn()); 5] = [
+    let all: [(&str, fn()); 7] = [
         ("memory", memory),
         ("stalls", stalls),
+        ("pauses", pauses),
+        ("moves", moves),
         ("threads", threads),
         ("hits", hits),
         ("lifetimes", lifetimes),
@@ -32,10 +40,14 @@ fn main() {
 }
 
 fn store(memory_bytes_max: usize, eviction: Eviction) -> Store {
+    sharded(memory_bytes_max, eviction, 16)
+}
+
+fn sharded(memory_bytes_max: usize, eviction: Eviction, shards: usize) -> Store {
     Store::new(&Config {
         memory_bytes_max,
         item_bytes_max: 1 << 20,
-        shards: 16,
+        shards,
         eviction,
         hash_seed: 1,
     })
@@ -193,6 +205,160 @@ fn stalls() {
     }
 }
 
+/// Bytes of the one value whose end others may notice.
+const HUGE: usize = 1 << 30;
+/// The least of so many times is that of the operation, the rest are others' on the machine.
+const TRIES: usize = 5;
+
+fn huge_store() -> Arc<Store> {
+    Arc::new(Store::new(&Config {
+        memory_bytes_max: 3 * HUGE,
+        item_bytes_max: HUGE,
+        shards: 1,
+        eviction: Eviction::Lru,
+        hash_seed: 1,
+    }))
+}
+
+/// A huge value that has come all but for `missing` bytes.
+fn huge_upload(store: &Arc<Store>, missing: usize) -> Upload {
+    let part = vec![7; 1 << 20];
+    let announced = Announced {
+        flags: 0,
+        expiry: Expiry(None),
+        len: HUGE,
+        want_cas: false,
+    };
+    let upload = store.upload(store.key(b"huge"), announced);
+    let mut upload = upload.expect("it has room");
+    while upload.left() > missing {
+        let now = part.len().min(upload.left() - missing);
+        upload.write(&part[..now]).expect("it has room");
+    }
+    upload
+}
+
+/// Prints how long something takes that ends a huge value.
+fn pause(what: &str, mut prepare: impl FnMut(&Arc<Store>), mut end: impl FnMut(&Arc<Store>)) {
+    let store = huge_store();
+    let times = (0..TRIES).map(|_| {
+        prepare(&store);
+        let start = Instant::now();
+        end(&store);
+        let time = start.elapsed();
+        while store.maintain(NOW, 1000) > 0 {}
+        time
+    });
+    let least = times.min().unwrap_or_default();
+    println!("pauses: {what}: {:.3} ms", least.as_secs_f64() * 1e3);
+}
+
+/// How long one thread has all others wait when a value of a gibibyte is no more.
+fn pauses() {
+    let publish = |store: &Arc<Store>| {
+        huge_upload(store, 0).publish(NOW);
+    };
+    let delete = |store: &Store| {
+        store.delete(store.key(b"huge"), NOW, &DeleteOptions::default());
+    };
+    pause("a value of 1 GiB is deleted", publish, |store| {
+        delete(store)
+    });
+    pause("it is overwritten", publish, |store| {
+        put(store, b"huge", 10);
+    });
+    pause("it is evicted", publish, |store| store.evict(1));
+    let pinned = Cell::new(None);
+    let pin = |store: &Arc<Store>| {
+        publish(store);
+        let key = store.key(b"huge");
+        pinned.set(store.get(key, NOW, &GetOptions::default(), |_, value| {
+            store.pin(&value, &mut Vec::new())
+        }));
+        delete(store);
+    };
+    pause("its last pin ends after that", pin, |_| drop(pinned.take()));
+    let upload = Cell::new(None);
+    pause(
+        "an upload ends early",
+        |store| upload.set(Some(huge_upload(store, 1))),
+        |_| drop(upload.take()),
+    );
+    let whole = Cell::new(None);
+    pause(
+        "its upload is published",
+        |store| whole.set(Some(huge_upload(store, 0))),
+        |_| {
+            whole.take().map(|upload| upload.publish(NOW));
+        },
+    );
+    let mut filled = false;
+    let among_small = |store: &Arc<Store>| {
+        for i in 0..if filled { 1_000_000 } else { 12_000_000 } {
+            put(store, digits(i, &mut [0; 10]), (mix(i) % 500) as usize);
+        }
+        filled = true;
+        publish(store);
+    };
+    pause(
+        "it is deleted, in the holes small ones left",
+        among_small,
+        |store| {
+            delete(store);
+        },
+    );
+}
+
+/// How long a get waits while a huge value moves out of memory that is given back.
+fn moves() {
+    let store = huge_store();
+    let filler: Vec<_> = (0..1500).map(|i: u32| i.to_le_bytes()).collect();
+    let fill = |name: &[u8]| {
+        let announced = Announced {
+            flags: 0,
+            expiry: Expiry(None),
+            len: 1 << 20,
+            want_cas: false,
+        };
+        let mut upload = store.upload(store.key(name), announced).expect("room");
+        upload.write(&vec![7; 1 << 20]).expect("room");
+        upload.publish(NOW);
+    };
+    filler.iter().for_each(|name| fill(name));
+    huge_upload(&store, 0).publish(NOW);
+    for name in &filler {
+        store.delete(store.key(name), NOW, &DeleteOptions::default());
+    }
+    put(&store, b"small", 10);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let (mut out, mut longest) = (Vec::new(), Duration::ZERO);
+            while !done.load(Relaxed) {
+                // The time it waited for a processor is others' on the machine.
+                let (before, start) = (schedule()[1], Instant::now());
+                hit(&store, b"small", &mut out);
+                let time = start.elapsed();
+                let processor = Duration::from_nanos(schedule()[1] - before);
+                longest = longest.max(time.saturating_sub(processor));
+            }
+            longest
+        });
+        let start = Instant::now();
+        store.set_memory_limit(HUGE + HUGE / 4);
+        while store.maintain(NOW, 1000) > 0 {}
+        let took = start.elapsed();
+        done.store(true, Relaxed);
+        println!(
+            "moves: a value of 1 GiB moves to other memory, {:.0} ms in all: a get waits {:.3} ms at most; resident {} MiB, evictions {}",
+            took.as_secs_f64() * 1e3,
+            waiting.join().expect("it ends").as_secs_f64() * 1e3,
+            store.stats().resident_bytes >> 20,
+            store.stats().evictions,
+        );
+    });
+}
+
 fn digits(mut rest: u64, name: &mut [u8; 10]) -> &[u8] {
     for digit in name.iter_mut().rev() {
         *digit = b'0' + (rest % 10) as u8;
@@ -201,51 +367,110 @@ fn digits(mut rest: u64, name: &mut [u8; 10]) -> &[u8] {
     name
 }
 
-/// Gets and sets of one of several threads; returns the processor time of each operation in nanoseconds.
-fn ninety_gets_ten_sets(store: &Store, thread: u64) -> f64 {
-    const OPERATIONS: u64 = 2_000_000;
-    let mut random = Random(thread << 40);
-    let mut out = Vec::new();
-    let before = schedule()[0];
-    for i in 0..OPERATIONS {
-        let mut name = [0; 10];
-        let name = digits(random.next() % 1_000_000, &mut name);
-        if i % 10 == 0 {
-            put(store, name, 100);
-        } else {
-            hit(store, name, &mut out);
-        }
-    }
-    (schedule()[0] - before) as f64 / OPERATIONS as f64
+/// Keys of a turn, as of a pipelining client.
+const TURN: usize = 32;
+const TURNS: u64 = 62_500;
+
+/// How threads work on the store.
+#[derive(Clone, Copy, PartialEq)]
+enum Style {
+    /// One operation after the other.
+    Single,
+    /// In turns.
+    Turns,
+    /// In turns whose memory is asked for at their beginning.
+    Prefetched,
 }
 
-/// What two threads do in the time of one, by processor time: a thread that has none because of others on the machine
-/// is not slow. (One that waits for a lock spins first, and is.)
-fn threads() {
-    let store = store(256 << 20, Eviction::Lru);
-    for i in 0..1_000_000 {
-        put(&store, digits(i, &mut [0; 10]), 100);
+/// Gets and sets of one of several threads. Returns for how many nanoseconds it had a processor, and for how many it
+/// waited for one.
+fn ninety_gets_ten_sets(store: &Store, thread: u64, style: Style) -> [u64; 2] {
+    let mut random = Random(thread << 40);
+    let mut out = Vec::new();
+    let before = schedule();
+    let mut operation = 0;
+    for _ in 0..TURNS {
+        let mut names = [[0; 10]; TURN];
+        for name in &mut names {
+            digits(random.next() % 1_000_000, name);
+        }
+        if style != Style::Single {
+            store.begin_turn();
+        }
+        let hashes = names.each_ref().map(|name| store.hash(name));
+        for (at, name) in names.iter().enumerate() {
+            if style == Style::Prefetched {
+                store.prefetch_ahead(&hashes, at);
+            }
+            operation += 1;
+            if operation % 10 == 0 {
+                put(store, name, 100);
+            } else {
+                hit(store, name, &mut out);
+            }
+        }
+        if style != Style::Single {
+            store.end_turn();
+        }
     }
-    let run = |threads: u64| {
-        std::thread::scope(|scope| {
-            let all: Vec<_> = (0..threads)
-                .map(|thread| {
-                    scope.spawn({
-                        let store = &store;
-                        move || ninety_gets_ten_sets(store, thread)
-                    })
+    let after = schedule();
+    [after[0] - before[0], after[1] - before[1]]
+}
+
+/// Processor time of an operation when so many threads work at once, each on one of `stores`; and how much of the time
+/// they had a processor.
+fn time_with(threads: usize, stores: &[Store], style: Style) -> (f64, f64) {
+    let start = Barrier::new(threads);
+    let (mut ran, mut waited) = (0, 0);
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (store, start) = (&stores[thread % stores.len()], &start);
+                scope.spawn(move || {
+                    start.wait();
+                    ninety_gets_ten_sets(store, thread as u64, style)
                 })
-                .collect();
-            let all = all.into_iter().map(|one| one.join().expect("it ends"));
-            all.sum::<f64>() / threads as f64
-        })
-    };
-    for _ in 0..5 {
-        let (one, two) = (run(1), run(2));
-        println!(
-            "threads: 90/10 uniform: {one:.0} ns with one, {two:.0} ns with two: {:.2}x",
-            2.0 * one / two
-        );
+            })
+            .collect();
+        for one in all {
+            let times = one.join().expect("it ends");
+            ran += times[0];
+            waited += times[1];
+        }
+    });
+    let operations = threads as u64 * TURNS * TURN as u64;
+    (
+        ran as f64 / operations as f64,
+        100.0 * ran as f64 / (ran + waited) as f64,
+    )
+}
+
+/// What two threads do in the time of one, by processor time. Where they had to wait for a processor they were not at
+/// it at the same time, and did not disturb each other: such a row says nothing.
+fn threads() {
+    // As a server with two workers has.
+    let stores = [(); 2].map(|()| sharded(256 << 20, Eviction::Lru, 64));
+    for store in &stores {
+        for i in 0..1_000_000 {
+            put(store, digits(i, &mut [0; 10]), 100);
+        }
+    }
+    for _ in 0..3 {
+        for (style, what) in [
+            (Style::Single, "one by one"),
+            (Style::Turns, "in turns of 32"),
+            (Style::Prefetched, "in turns, prefetched"),
+        ] {
+            let (one, _) = time_with(1, &stores[..1], style);
+            let (shared, at_once) = time_with(2, &stores[..1], style);
+            let (own, _) = time_with(2, &stores, style);
+            println!(
+                "threads: 90/10, {what}: {one:.0} ns with one, {shared:.0} ns with two: {:.2}x ({at_once:.0} % at \
+                 once); with a store each {own:.0} ns: {:.2}x",
+                2.0 * one / shared,
+                2.0 * one / own
+            );
+        }
     }
 }
 

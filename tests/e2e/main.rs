@@ -9,6 +9,7 @@ mod golden;
 mod hostile;
 mod idle;
 mod lifecycle;
+mod limits;
 mod lua;
 mod lua_limits;
 mod lua_main;

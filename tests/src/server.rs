@@ -233,8 +233,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.is_running() {
-            // Tests that care how it stops have stopped it; the rest want the time.
-            let _ = self.child.kill();
+            // Tests that care how it stops have stopped it; the rest want the time, unless what it did is recorded.
+            let signal = match std::env::var_os("LLVM_PROFILE_FILE") {
+                Some(_) => Signal::TERM,
+                None => Signal::KILL,
+            };
+            self.signal(signal);
             let _ = self.child.wait();
         }
         if std::thread::panicking() {

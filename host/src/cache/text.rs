@@ -74,16 +74,14 @@ impl Worker {
                 let Some(key) = keys.next() else { break };
                 batch.push((key, self.target(key), here));
             }
-            if batch.len() > 1 {
-                let hashes: ArrayVec<u64, KEY_BATCH> =
-                    batch.iter().map(|(_, target, _)| target.hash()).collect();
-                self.shared.store.prefetch(&hashes);
-            }
+            let hashes: ArrayVec<u64, KEY_BATCH> =
+                batch.iter().map(|(_, target, _)| target.hash()).collect();
             if batch.is_empty() {
                 out.extend_from_slice(reply::END.as_bytes());
                 return Flow::Next;
             }
-            for (key, target, here) in &batch {
+            for (at, (key, target, here)) in batch.iter().enumerate() {
+                self.shared.store.prefetch_ahead(&hashes, at);
                 if out.len() > OUT_BYTES_MAX {
                     return RestOfGet::stopped(get, here, Box::new(Halt::Write), out);
                 }

@@ -62,6 +62,12 @@ struct Ready<'a> {
     aim: Option<(&'a [u8], Target<'a>)>,
 }
 
+/// Of the keys of a batch.
+fn hashes(batch: &[Ready<'_>]) -> ArrayVec<u64, COMMAND_BATCH> {
+    let aims = batch.iter().filter_map(|ready| ready.aim.as_ref());
+    aims.map(|(_, target)| target.hash()).collect()
+}
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>) -> Worker {
         let counters = Arc::new(Counters::default());
@@ -87,6 +93,19 @@ impl Worker {
 
     /// Executes every complete command of `input`, appending replies to `out`.
     pub fn execute(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Progress {
+        // Nobody sees an answer, and no lane gets a job, before this returns.
+        self.shared.store.begin_turn();
+        let progress = self.execute_turn(connection, input, out);
+        self.shared.store.end_turn();
+        progress
+    }
+
+    fn execute_turn(
         &mut self,
         connection: &mut Connection,
         input: &[u8],
@@ -160,8 +179,13 @@ impl Worker {
                     other => break Some(other),
                 }
             };
-            self.prefetch(&batch);
+            let hashes = hashes(&batch);
+            let mut keys = 0;
             for ready in &batch {
+                if ready.aim.is_some() {
+                    self.shared.store.prefetch_ahead(&hashes, keys);
+                    keys += 1;
+                }
                 let start = at;
                 at = ready.end;
                 let flow = self.command(&ready.command, ready.aim.as_ref(), out);
@@ -225,16 +249,6 @@ impl Worker {
                 };
             }
         }
-    }
-
-    /// Looks up the keys of a batch together, so that their memory arrives while others are waited for.
-    fn prefetch(&self, batch: &[Ready<'_>]) {
-        if batch.len() < 2 {
-            return;
-        }
-        let aims = batch.iter().filter_map(|ready| ready.aim.as_ref());
-        let hashes: ArrayVec<u64, COMMAND_BATCH> = aims.map(|(_, target)| target.hash()).collect();
-        self.shared.store.prefetch(&hashes);
     }
 
     /// The key of a command that has one, and where it leads.

@@ -9,7 +9,7 @@
 //! extent free     word 0   tag as above | bits 32..64 next in bin
 //!                 word 1   bits 0..32 previous in bin
 //!                 last     bits 48..64 length, so that the extent after it finds its start
-//! continuation    word 0   tag | bits 32..64 next piece, of the last one the item's head
+//! continuation    word 0   tag | 16 of a long value | bits 32..64 next piece, of the last one the item's head
 //! ```
 //!
 //! Everything here runs under the allocator's lock, which is a leaf: no other lock is taken inside. Every
@@ -34,6 +34,14 @@ const RESERVE_SHARE: u64 = 100;
 /// So much of the reserve may be taken between two evictions: then a set finds memory at once, and somebody leaves after
 /// it, one for one, where otherwise one set would wait for several to leave and others for none.
 const AHEAD_SHARE: u64 = 8;
+/// Values of more bytes are long: they are freed bit by bit, and nobody waits while they move.
+const LONG_BYTES: usize = if cfg!(any(test, fuzzing)) {
+    1 << 16
+} else {
+    1 << 20
+};
+/// Mark of all pieces of a long value but the first.
+pub(super) const LONG: u64 = 1 << 16;
 /// Bytes of a continuation piece before its payload.
 pub(super) const PIECE_HEAD: usize = 8;
 
@@ -95,6 +103,12 @@ impl Plan {
         // Nearly all are smaller: no division for them.
         let pieces = if bytes < piece { 0 } else { bytes / piece };
         u64::from(arena.grains(bytes + pieces * PIECE_HEAD))
+    }
+
+    /// First word of a further piece, linked to the first as the last one is.
+    pub(super) fn further(&self, head: Addr) -> u64 {
+        let long = self.kind == Kind::Head && self.stream > LONG_BYTES;
+        u64::from(head) << 32 | if long { LONG } else { 0 }
     }
 
     /// Pieces it may be cut into: enough that a large value fits among small holes.
@@ -232,12 +246,7 @@ impl Allocator {
                 self.seal(arena, piece, plan.kind, plan.word0 | plan.chained);
                 head = piece;
             } else {
-                self.seal(
-                    arena,
-                    piece,
-                    continuation_of(plan.kind),
-                    u64::from(head) << 32,
-                );
+                self.seal(arena, piece, continuation_of(plan.kind), plan.further(head));
                 if next == 0 {
                     next = piece;
                 } else {

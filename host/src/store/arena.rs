@@ -234,6 +234,14 @@ impl Arena {
         }
     }
 
+    /// Asks for a word that is going to be written.
+    #[inline]
+    pub(super) fn prefetch_for_writing(&self, word: usize) {
+        if let Some(word) = self.words.get(word) {
+            super::os::prefetch_for_writing(word);
+        }
+    }
+
     /// Gives the memory of a region back to the operating system.
     pub(super) fn release(&self, region: u32) {
         let words = self.region_bytes() / 8;

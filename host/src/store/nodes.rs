@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Store;
 use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, grains_of};
 use super::arena::{Addr, REGION_GRAINS};
-use super::fields::{NODE_BYTES_MAX, NoRoom, NodeId, Nodes, Retired, Tree};
+use super::fields::{NODE_BYTES_MAX, NoRoom, NodeId, Nodes};
 use super::item::flag;
 use super::shard::Locked;
 
@@ -55,39 +55,6 @@ fn plan(len: usize) -> Plan {
 }
 
 impl Store {
-    /// Gives up a tree; its nodes are freed bit by bit.
-    pub(super) fn retire(&self, tree: Tree) {
-        tree.retire(&mut self.garbage.lock());
-        self.has_garbage.store(true, Relaxed);
-    }
-
-    /// Gives up parts of a tree that a batch took out of it.
-    pub(super) fn retire_all(&self, retired: Retired) {
-        if !retired.is_empty() {
-            self.garbage.lock().append(retired);
-            self.has_garbage.store(true, Relaxed);
-        }
-    }
-
-    /// Frees some nodes of dead trees; returns how many.
-    pub(super) fn free_garbage(&self, budget: usize) -> usize {
-        if !self.has_garbage.load(Relaxed) {
-            return 0;
-        }
-        let mut garbage = self.garbage.lock();
-        let mut nodes = Writer {
-            store: self,
-            evicts: false,
-            held: &mut [],
-            spared: &[],
-        };
-        let freed = garbage.free_some(&mut nodes, budget);
-        if garbage.is_empty() {
-            self.has_garbage.store(false, Relaxed);
-        }
-        freed
-    }
-
     fn blob_chain(&self, addr: Addr) -> Chain {
         Chain {
             head: addr,

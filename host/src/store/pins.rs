@@ -56,7 +56,7 @@ struct Held {
 
 impl Pins {
     /// Adds a pin to an item whose shard is locked, unless more than `bytes_max` were pinned then.
-    fn add(&self, item: &Item<'_>, bytes_max: usize) -> bool {
+    pub(super) fn add(&self, item: &Item<'_>, bytes_max: usize) -> bool {
         let mut table = self.table.lock();
         let Table { held, bytes } = &mut *table;
         if let Some(held) = held.get_mut(&item.addr()) {
@@ -80,7 +80,7 @@ impl Pins {
     }
 
     /// Takes a pin away. True when it was the last one of an item that left.
-    fn remove(&self, addr: Addr) -> bool {
+    pub(super) fn remove(&self, addr: Addr) -> bool {
         let mut table = self.table.lock();
         let Some(held) = table.held.get_mut(&addr) else {
             debug_assert!(false, "a pin without an item");

@@ -2,16 +2,20 @@
 //!
 //! A region is emptied by moving what is in it into holes elsewhere, evicting the oldest items to open holes if there
 //! are none. Moving keeps an item's place in the LRU order. One mover works at a time, in short steps: no
-//! lock is held for longer than one item takes.
+//! lock is held for longer than one item takes that is not long. A long value is copied while it is pinned instead; the
+//! index passes regions with parts of one by, as nobody's set shall wait for that.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::alloc::{Kind, RegionUse};
+use super::alloc::{Kind, LONG, RegionUse};
 use super::arena::Addr;
 use super::bucket::NODE_PLAN;
-use super::item::{Item, KEY_BYTES_MAX};
+use super::draft::Draft;
+use super::evict::GARBAGE_AT_ONCE;
+use super::item::{Item, KEY_BYTES_MAX, flag};
+use super::shard::{Found, Leave, Locked};
 use super::shrink::Shrinking;
-use super::{NoRoom, Store};
+use super::{Eviction, NoRoom, Store};
 
 /// Where the mover stands; guarded by its lock.
 #[derive(Debug, Default)]
@@ -32,7 +36,7 @@ pub(super) enum Stuck {
     NoRoom,
     /// A part of a tree is there, whose parent only a walk through the tree finds.
     Tree,
-    /// Somebody holds on to something there for long.
+    /// Somebody holds on to something there, perhaps for long.
     Busy,
 }
 
@@ -104,7 +108,7 @@ impl Store {
             return;
         }
         let taken = self.alloc.lock().take_index_region(&self.arena);
-        let now = self.tick.load(Relaxed);
+        let now = self.clock_now();
         let resting = now < mover.rest_until;
         match taken.or_else(|| (!resting).then(|| self.empty_some_region(&mut mover))?) {
             Some(region) => self.index.push(&self.arena, region),
@@ -135,14 +139,35 @@ impl Store {
         None
     }
 
-    pub(super) fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
+    /// True when the index may have the region: what is there can be moved in little time.
+    fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
         let mut movable = alloc.holds_extents(region) && !alloc.is_held(region);
         if movable {
-            alloc.walk_used(&self.arena, region, |_, word0| {
-                movable &= Kind::of(word0) != Kind::Node
+            alloc.walk_used(&self.arena, region, |addr, word0| {
+                movable &= match Kind::of(word0) {
+                    Kind::Node => false,
+                    Kind::Continuation => word0 & LONG == 0,
+                    Kind::Head => !self.is_long_racy(addr),
+                    Kind::Overflow => true,
+                }
             });
         }
         movable
+    }
+
+    /// True when the item at `addr` is long. It may be in the making, its link nonsense.
+    fn is_long_racy(&self, addr: Addr) -> bool {
+        let chain = Item::at(&self.arena, addr).chain();
+        self.arena.holds(chain.next, 1) && chain.is_long(&self.arena)
+    }
+
+    /// True when parts of trees are in the region.
+    pub(super) fn holds_trees(&self, alloc: &super::Allocator, region: u32) -> bool {
+        let mut trees = false;
+        alloc.walk_used(&self.arena, region, |_, word0| {
+            trees |= Kind::of(word0) == Kind::Node;
+        });
+        trees
     }
 
     /// Moves everything out of a region. On success the region is `Emptied`, for the caller to use or retire.
@@ -171,7 +196,7 @@ impl Store {
             for addr in mover.extents.drain(..) {
                 self.move_extent(addr)?;
             }
-            if attempt > 0 {
+            if attempt > 0 && self.free_garbage(GARBAGE_AT_ONCE) == 0 {
                 std::thread::yield_now();
             }
         }
@@ -212,6 +237,9 @@ impl Store {
             let Some((mut locked, found)) = self.lock_owner(addr) else {
                 break;
             };
+            if found.item.chain().is_long(&self.arena) {
+                return self.move_long(locked, found);
+            }
             let mut buffer = [0; KEY_BYTES_MAX];
             let draft = found.item.draft(&mut buffer);
             let plan = draft.plan();
@@ -232,12 +260,65 @@ impl Store {
             if let Some((_, chain)) = spare.take() {
                 self.free(chain);
             }
-            spare = Some((plan, self.make_room(&plan)?));
+            match self.make_room(&plan) {
+                Ok(chain) => spare = Some((plan, chain)),
+                Err(NoRoom) => return self.evict_unmoved(addr),
+            }
         }
         if let Some((_, chain)) = spare {
             self.free(chain);
         }
         Ok(())
+    }
+
+    /// Moves a long value while its shard is not locked: it is pinned, so it stays as it is, and if it leaves meanwhile
+    /// its memory stays.
+    fn move_long(&self, locked: Locked<'_>, found: Found<'_>) -> Result<(), Stuck> {
+        let addr = found.item.addr();
+        let mut buffer = [0; KEY_BYTES_MAX];
+        let draft = found.item.draft(&mut buffer);
+        self.pins.add(&found.item, usize::MAX);
+        drop(locked);
+        let moved = self.make_room(&draft.plan()).map(|chain| {
+            let (copy, mut value) = draft.write(&self.arena, chain);
+            value.copy(&mut found.item.value(), draft.value_len);
+            if !self.put_in_place(addr, &draft, copy) {
+                self.free(chain);
+            }
+        });
+        if self.pins.remove(addr) {
+            self.free(found.item.chain());
+        }
+        moved.or_else(|NoRoom| self.evict_unmoved(addr))
+    }
+
+    /// Evicts an item that cannot stay where it is and has no room elsewhere.
+    fn evict_unmoved(&self, addr: Addr) -> Result<(), Stuck> {
+        if self.eviction == Eviction::Refuse {
+            return Err(Stuck::NoRoom);
+        }
+        if let Some((mut locked, found)) = self.lock_owner(addr) {
+            let hash = locked.hash_of(&found.item);
+            locked.remove(hash, found, Leave::Evicted);
+        }
+        Ok(())
+    }
+
+    /// Puts a copy in the place of the item at `addr`. False when that is gone, or has other fields than it had.
+    fn put_in_place(&self, addr: Addr, copied: &Draft<'_>, mut copy: Item<'_>) -> bool {
+        let Some((mut locked, found)) = self.lock_owner(addr) else {
+            return false;
+        };
+        let mut buffer = [0; KEY_BYTES_MAX];
+        let draft = found.item.draft(&mut buffer);
+        const FIELDS: u64 = flag::EXPIRES | flag::FLAGGED | flag::CAS;
+        if (draft.plan().word0 ^ copied.plan().word0) & FIELDS != 0 {
+            return false;
+        }
+        draft.refill(&self.arena, &copy);
+        copy.mark(draft.marks, copied.marks & !draft.marks);
+        locked.replace(found, &copy, true);
+        true
     }
 
     fn move_node(&self, addr: Addr) -> Result<(), NoRoom> {

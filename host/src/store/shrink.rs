@@ -134,7 +134,7 @@ impl Store {
             // One lock for each, as walking a region takes some microseconds.
             let mut alloc = self.alloc.lock();
             if alloc.holds_extents(region) && !alloc.is_held(region) {
-                trees |= !self.is_movable(&alloc, region);
+                trees |= self.holds_trees(&alloc, region);
                 alloc.close(&self.arena, region);
                 mover.shrinking.from = region;
                 closed += 1;

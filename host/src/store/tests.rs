@@ -4,13 +4,16 @@ mod audit;
 mod basics;
 mod concurrent;
 mod hostile;
+mod long;
 mod model;
 mod objects;
 mod order;
 mod pins;
 mod places;
+mod short;
 mod shrink;
 mod soak;
+mod turns;
 mod upload;
 
 use super::*;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use process::Running;
 use report::{Row, Sample};
-use workload::Workload;
+use workload::{Entry, Workload};
 
 /// How to run.
 struct Options {
@@ -25,11 +25,13 @@ struct Options {
     rounds: usize,
     connections: usize,
     only: Option<String>,
+    system: Option<String>,
     json: Option<String>,
 }
 
 const USAGE: &str = "options: --secs S (per round, 2) --rounds N (3) --connections N (50) \
-                     --only TEXT (workloads whose name contains it, memory or beside) --json FILE";
+                     --only TEXT (workloads whose name contains it, memory or beside) \
+                     --system TEXT (systems whose name contains it) --json FILE";
 
 fn main() -> anyhow::Result<()> {
     let options = options(std::env::args().skip(1))?;
@@ -75,7 +77,11 @@ fn main() -> anyhow::Result<()> {
 /// All rounds of one workload; one row per system that takes part.
 fn run(workload: &Workload, options: &Options) -> anyhow::Result<Vec<Row>> {
     let mut contestants = Vec::new();
-    for entry in &workload.entries {
+    let wanted = |entry: &&Entry| {
+        let system = options.system.as_deref();
+        system.is_none_or(|text| entry.label.contains(text))
+    };
+    for entry in workload.entries.iter().filter(wanted) {
         let server = Running::start(entry.system)?;
         load::set_up(server.address(), entry)?;
         contestants.push((entry, server, Vec::<Sample>::new()));
@@ -122,6 +128,7 @@ fn options(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
         rounds: 3,
         connections: 50,
         only: None,
+        system: None,
         json: None,
     };
     while let Some(name) = words.next() {
@@ -133,6 +140,7 @@ fn options(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
             "--rounds" => options.rounds = value.parse()?,
             "--connections" => options.connections = value.parse()?,
             "--only" => options.only = Some(value),
+            "--system" => options.system = Some(value),
             "--json" => options.json = Some(value),
             _ => anyhow::bail!("unknown option {name}; {USAGE}"),
         }

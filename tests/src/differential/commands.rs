@@ -66,8 +66,15 @@ impl Step {
     }
 }
 
-/// A value: numbers often, for arithmetic; sometimes empty, long, or full of line ends.
+/// Lengths of values that are read to where they stay, and sent from there. Not so long that memcached keeps them in
+/// chunks: see `explained.rs`.
+const BIG: std::ops::Range<u64> = 32 << 10..200 << 10;
+
+/// A value: numbers often, for arithmetic; sometimes empty, long, or full of line ends; now and then big.
 fn value(rng: &mut Rng) -> String {
+    if rng.once_in(60) {
+        return big_value(rng);
+    }
     match rng.below(12) {
         0..=4 => rng.below(1000).to_string(),
         5 => String::new(),
@@ -80,6 +87,14 @@ fn value(rng: &mut Rng) -> String {
         10 => "12 ".to_owned(),
         _ => "\0text\0".to_owned(),
     }
+}
+
+/// Bytes that show where they belong.
+fn big_value(rng: &mut Rng) -> String {
+    let len = BIG.start + rng.below(BIG.end - BIG.start);
+    let first = rng.below(26);
+    let letter = |i: u64| char::from(b'a' + ((first + i + i / 1000) % 26) as u8);
+    (0..len).map(letter).collect()
 }
 
 const EXPTIMES: &[&str] = &["0", "0", "0", "0", "1000", "100000", "-1", "2000000000"];

@@ -4,7 +4,8 @@
 //! Some differences change what is stored, so that a comparison after them would be noise; they aren't drawn:
 //! flags over 32 bits (1.6.18 cuts them off, 1.6.45 and we refuse), expiry times after 2038 (1.6.18 takes them for
 //! negative ones), a `get` of a key behind which another is too long (memcached counts it as read), values with a minus sign (for a number over 2^63 memcached looks for one beyond the value, in
-//! memory that may hold another's), and `flush_all` at a later time (memcached keeps one time only, so that it brings
+//! memory that may hold another's), values over 512 KiB (memcached keeps them in chunks, and does no arithmetic there whatever
+//! they begin with), and `flush_all` at a later time (memcached keeps one time only, so that it brings
 //! back what an earlier `flush_all` deleted).
 
 use super::Step;

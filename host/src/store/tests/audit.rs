@@ -57,15 +57,24 @@ impl Store {
             let mut listed = Vec::new();
             let (mut addr, mut older) = (locked.shard.oldest, 0);
             let mut payload = 0;
+            let (mut epoch, mut epochs) =
+                (locked.shard.tail_tick >> 32, locked.shard.epochs.iter());
+            let (mut later, mut tick) = (epochs.next(), 0);
             while addr != 0 {
                 let item = Item::at(&self.arena, addr);
                 assert_eq!(item.older(), older);
+                if let Some((_, begun)) = later.filter(|(first, _)| *first == addr) {
+                    (epoch, later) = (*begun, epochs.next());
+                }
+                assert!(epoch << 32 | u64::from(item.tick()) > tick);
+                tick = epoch << 32 | u64::from(item.tick());
                 payload += item.payload_len() as u64;
                 listed.push(addr);
                 older = addr;
                 addr = item.newer();
             }
-            assert_eq!(locked.shard.newest, older);
+            assert_eq!(locked.newest(), older);
+            assert!(later.is_none() && tick < locked.shard.next_tick.max(1));
             assert_eq!(locked.shard.counters.items as usize, listed.len());
             assert_eq!(locked.shard.counters.payload, payload);
             let mut indexed = HashSet::new();
@@ -82,18 +91,24 @@ impl Store {
             }
             assert_eq!(indexed, listed.iter().copied().collect());
             for addr in listed {
-                self.audit_pieces(addr, &mut owned);
+                self.audit_item(addr, &mut owned);
             }
         }
         for addr in self.pins.left() {
-            self.audit_pieces(addr, &mut owned);
+            self.audit_item(addr, &mut owned);
+        }
+        for chain in self.dead_values() {
+            self.audit_pieces(chain, &mut owned);
         }
         owned
     }
 
+    fn audit_item(&self, addr: Addr, owned: &mut HashSet<Addr>) {
+        self.audit_pieces(Item::at(&self.arena, addr).chain(), owned);
+    }
+
     /// Adds the extents of an item.
-    fn audit_pieces(&self, addr: Addr, owned: &mut HashSet<Addr>) {
-        let chain = Item::at(&self.arena, addr).chain();
+    fn audit_pieces(&self, chain: Chain, owned: &mut HashSet<Addr>) {
         let (mut piece, mut next) = (chain.head, chain.next);
         loop {
             assert!(owned.insert(piece), "owned twice");

@@ -1,7 +1,11 @@
-//! What takes long. Sizes, lifetimes, objects and limits change for as long as one likes:
+//! What takes long. Sizes, lifetimes, objects, pins, uploads and limits change for as long as one likes:
 //! `CACHEISMO_SOAK_SECONDS=3600 make soak`.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use bytes::Buf;
 
 use super::concurrent::change_object;
 use super::model::Random;
@@ -12,6 +16,8 @@ const LIMITS: (usize, usize) = (64 << 20, 16 << 20);
 /// Resident memory beside the limit: buffers of the test, stacks, what the threads' allocators keep.
 const BESIDE: usize = 4 << 20;
 const OPERATIONS_PER_PHASE: u64 = 20_000;
+/// Values pinned by one thread at a time, and values on their way in.
+const HELD: usize = 4;
 /// A limit is lowered or raised once in so many phases.
 const PHASES_PER_LIMIT: u32 = 5;
 
@@ -34,10 +40,10 @@ fn memory_stays_flat_whatever_the_sizes_do() {
         std::env::var("CACHEISMO_SOAK_SECONDS").map_or(30, |s| s.parse().expect("seconds"));
     for eviction in [Eviction::Lru, Eviction::SizeIdle] {
         let base = resident();
-        let store = Store::new(&Config {
+        let store = Arc::new(Store::new(&Config {
             eviction,
             ..config(LIMITS.0, 8)
-        });
+        }));
         let end = Instant::now() + Duration::from_secs(seconds / 2);
         std::thread::scope(|scope| {
             scope.spawn(|| churn(&store, 1, end, &mut |_, _| ()));
@@ -92,18 +98,70 @@ fn change_limit(store: &Store, limit: usize, now: Now) {
 }
 
 /// Phases with sizes of their own, from a few bytes to 64 KiB; `each` is called after each of them.
-fn churn(store: &Store, seed: u64, end: Instant, each: &mut dyn FnMut(u32, Now)) {
+fn churn(store: &Arc<Store>, seed: u64, end: Instant, each: &mut dyn FnMut(u32, Now)) {
     let mut random = Random(seed);
-    let value = vec![7; 1 << 16];
+    let value = vec![7; 1 << 17];
+    let mut held = Held::default();
     for phase in 1.. {
         let size_max = 8 << random.below(14);
         for _ in 0..OPERATIONS_PER_PHASE {
             step(store, &mut random, at(phase), &value, size_max);
+            if random.below(200) == 0 {
+                held.turn_over(store, &mut random, at(phase), &value);
+            }
         }
+        // Or a limit could not be reached.
+        held = Held::default();
         while store.maintain(at(phase), 1000) >= 1000 {}
         each(phase, at(phase));
         if Instant::now() > end {
             return;
+        }
+    }
+}
+
+/// Values that are being sent, and values that are being received.
+#[derive(Default)]
+struct Held {
+    pinned: VecDeque<Pinned>,
+    uploads: VecDeque<Upload>,
+}
+
+impl Held {
+    /// Pins one of a few big values, or begins a new one, and ends what was begun first.
+    fn turn_over(&mut self, store: &Arc<Store>, random: &mut Random, now: Now, value: &[u8]) {
+        let name = [b'b', random.below(50) as u8];
+        let key = store.key(&name);
+        let pinned = store.get(key, now, &GetOptions::default(), |_, value| {
+            store.pin(&value, &mut Vec::new())
+        });
+        self.pinned.extend(pinned.flatten());
+        let announced = Announced {
+            flags: 0,
+            expiry: NEVER,
+            len: PINNED_BYTES_MIN + random.below((value.len() - PINNED_BYTES_MIN) as u64) as usize,
+            want_cas: false,
+        };
+        self.uploads.extend(store.upload(key, announced));
+        if self.pinned.len() > HELD {
+            let oldest = self.pinned.pop_front();
+            let mut oldest = oldest.expect("there are some");
+            let len = oldest.remaining();
+            assert!(
+                oldest.copy_to_bytes(len) == value[..len],
+                "a pinned value changed"
+            );
+        }
+        for upload in &mut self.uploads {
+            let part = random.below(upload.left() as u64 + 1) as usize;
+            let _no_room = upload.write(&value[..part]);
+        }
+        if self.uploads.len() > HELD {
+            let oldest = self.uploads.pop_front();
+            let oldest = oldest.expect("there are some");
+            if oldest.left() == 0 {
+                oldest.publish(now);
+            }
         }
     }
 }

@@ -60,8 +60,8 @@ fn send(upload: &mut Upload, mut bytes: &[u8], random: &mut Random) {
         }
         to.write_all(now).expect("a pipe holds 64 KiB");
         while !now.is_empty() {
-            let read = upload.read_from(from.as_fd()).expect("room");
-            now = &now[read.expect("bytes are there")..];
+            let taken = upload.read_from(from.as_fd(), &mut []).expect("room");
+            now = &now[taken.expect("bytes are there").placed..];
         }
     }
 }
@@ -119,6 +119,34 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "has no such call")]
+fn one_read_takes_what_is_there_of_the_value_and_after_it() {
+    let store = store(4 << 20, 4);
+    let value = value(7, 50_000);
+    let (from, mut to) = std::io::pipe().expect("a pipe");
+    let mut upload = store.begin(b"k", value.len());
+    let mut after = [0; 4];
+    let mut send = |bytes: &[&[u8]]| {
+        to.write_all(&bytes.concat()).expect("a pipe holds 64 KiB");
+        let taken = upload.read_from(from.as_fd(), &mut after).expect("room");
+        taken.expect("bytes are there")
+    };
+    let taken = |placed, after, drained| Taken {
+        placed,
+        after,
+        drained,
+    };
+    assert_eq!(send(&[&value[..30_000]]), taken(30_000, 0, true));
+    assert_eq!(
+        send(&[&value[30_000..], b"\r\nget k\r\n"]),
+        taken(20_000, 4, false)
+    );
+    assert_eq!(after, *b"\r\nge");
+    upload.publish(NOW);
+    assert_eq!(store.read(b"k"), Some(value));
+}
+
+#[test]
 fn memory_is_taken_as_bytes_come_and_given_back() {
     let store = store(8 << 20, 4);
     let empty = store.used();
@@ -129,6 +157,7 @@ fn memory_is_taken_as_bytes_come_and_given_back() {
     assert!(store.used() - empty <= 40_000 / 8 + region);
     assert_eq!(store.read(b"k"), None);
     drop(upload);
+    store.free_garbage(usize::MAX);
     assert_eq!(store.used(), empty);
     assert!(store.holds_nothing());
     store.audit();
@@ -306,6 +335,7 @@ fn without_room_an_upload_ends_and_others_stay() {
     assert!(taken > 700_000, "{taken} bytes fit");
     assert_eq!(store.read(b"old").map(|value| value.len()), Some(800_000));
     drop(upload);
+    store.free_garbage(usize::MAX);
     assert_eq!(store.used(), before);
     assert_eq!(
         store.refuse_upload(store.key(b"old"), NOW),
