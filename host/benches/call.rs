@@ -94,12 +94,10 @@ impl Bench {
 
     fn call(&mut self, args: &[&[u8]]) {
         self.reply.clear();
-        let world = self.world.take().expect("it came back");
-        let (world, result) =
-            self.instances
-                .call(self.function, args, world, Budget::Full, &mut self.reply);
-        result.expect("the call succeeds");
-        self.world = Some(world);
+        let (world, reply) = (&mut self.world, &mut self.reply);
+        self.instances
+            .call(self.function, args, world, Budget::Full, reply)
+            .expect("the call succeeds");
     }
 
     fn run(mut self, bencher: Bencher, args: &[&[u8]]) {

@@ -4,8 +4,8 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use cacheismo::store::{
@@ -40,10 +40,14 @@ fn main() {
 }
 
 fn store(memory_bytes_max: usize, eviction: Eviction) -> Store {
+    sharded(memory_bytes_max, eviction, 16)
+}
+
+fn sharded(memory_bytes_max: usize, eviction: Eviction, shards: usize) -> Store {
     Store::new(&Config {
         memory_bytes_max,
         item_bytes_max: 1 << 20,
-        shards: 16,
+        shards,
         eviction,
         hash_seed: 1,
     })
@@ -291,7 +295,9 @@ fn pauses() {
     pause(
         "its upload is published",
         |store| whole.set(Some(huge_upload(store, 0))),
-        |_| drop(whole.take().map(|upload| upload.publish(NOW))),
+        |_| {
+            whole.take().map(|upload| upload.publish(NOW));
+        },
     );
     let mut filled = false;
     let among_small = |store: &Arc<Store>| {
@@ -368,51 +374,110 @@ fn digits(mut rest: u64, name: &mut [u8; 10]) -> &[u8] {
     name
 }
 
-/// Gets and sets of one of several threads; returns the processor time of each operation in nanoseconds.
-fn ninety_gets_ten_sets(store: &Store, thread: u64) -> f64 {
-    const OPERATIONS: u64 = 2_000_000;
-    let mut random = Random(thread << 40);
-    let mut out = Vec::new();
-    let before = schedule()[0];
-    for i in 0..OPERATIONS {
-        let mut name = [0; 10];
-        let name = digits(random.next() % 1_000_000, &mut name);
-        if i % 10 == 0 {
-            put(store, name, 100);
-        } else {
-            hit(store, name, &mut out);
-        }
-    }
-    (schedule()[0] - before) as f64 / OPERATIONS as f64
+/// Keys of a turn, as of a pipelining client.
+const TURN: usize = 32;
+const TURNS: u64 = 62_500;
+
+/// How threads work on the store.
+#[derive(Clone, Copy, PartialEq)]
+enum Style {
+    /// One operation after the other.
+    Single,
+    /// In turns.
+    Turns,
+    /// In turns whose memory is asked for at their beginning.
+    Prefetched,
 }
 
-/// What two threads do in the time of one, by processor time: a thread that has none because of others on the machine
-/// is not slow. (One that waits for a lock spins first, and is.)
-fn threads() {
-    let store = store(256 << 20, Eviction::Lru);
-    for i in 0..1_000_000 {
-        put(&store, digits(i, &mut [0; 10]), 100);
+/// Gets and sets of one of several threads. Returns for how many nanoseconds it had a processor, and for how many it
+/// waited for one.
+fn ninety_gets_ten_sets(store: &Store, thread: u64, style: Style) -> [u64; 2] {
+    let mut random = Random(thread << 40);
+    let mut out = Vec::new();
+    let before = schedule();
+    let mut operation = 0;
+    for _ in 0..TURNS {
+        let mut names = [[0; 10]; TURN];
+        for name in &mut names {
+            digits(random.next() % 1_000_000, name);
+        }
+        if style != Style::Single {
+            store.begin_turn();
+        }
+        let hashes = names.each_ref().map(|name| store.hash(name));
+        for (at, name) in names.iter().enumerate() {
+            if style == Style::Prefetched {
+                store.prefetch_ahead(&hashes, at);
+            }
+            operation += 1;
+            if operation % 10 == 0 {
+                put(store, name, 100);
+            } else {
+                hit(store, name, &mut out);
+            }
+        }
+        if style != Style::Single {
+            store.end_turn();
+        }
     }
-    let run = |threads: u64| {
-        std::thread::scope(|scope| {
-            let all: Vec<_> = (0..threads)
-                .map(|thread| {
-                    scope.spawn({
-                        let store = &store;
-                        move || ninety_gets_ten_sets(store, thread)
-                    })
+    let after = schedule();
+    [after[0] - before[0], after[1] - before[1]]
+}
+
+/// Processor time of an operation when so many threads work at once, each on one of `stores`; and how much of the time
+/// they had a processor.
+fn time_with(threads: usize, stores: &[Store], style: Style) -> (f64, f64) {
+    let start = Barrier::new(threads);
+    let (mut ran, mut waited) = (0, 0);
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (store, start) = (&stores[thread % stores.len()], &start);
+                scope.spawn(move || {
+                    start.wait();
+                    ninety_gets_ten_sets(store, thread as u64, style)
                 })
-                .collect();
-            let all = all.into_iter().map(|one| one.join().expect("it ends"));
-            all.sum::<f64>() / threads as f64
-        })
-    };
-    for _ in 0..5 {
-        let (one, two) = (run(1), run(2));
-        println!(
-            "threads: 90/10 uniform: {one:.0} ns with one, {two:.0} ns with two: {:.2}x",
-            2.0 * one / two
-        );
+            })
+            .collect();
+        for one in all {
+            let times = one.join().expect("it ends");
+            ran += times[0];
+            waited += times[1];
+        }
+    });
+    let operations = threads as u64 * TURNS * TURN as u64;
+    (
+        ran as f64 / operations as f64,
+        100.0 * ran as f64 / (ran + waited) as f64,
+    )
+}
+
+/// What two threads do in the time of one, by processor time. Where they had to wait for a processor they were not at
+/// it at the same time, and did not disturb each other: such a row says nothing.
+fn threads() {
+    // As a server with two workers has.
+    let stores = [(); 2].map(|()| sharded(256 << 20, Eviction::Lru, 64));
+    for store in &stores {
+        for i in 0..1_000_000 {
+            put(store, digits(i, &mut [0; 10]), 100);
+        }
+    }
+    for _ in 0..3 {
+        for (style, what) in [
+            (Style::Single, "one by one"),
+            (Style::Turns, "in turns of 32"),
+            (Style::Prefetched, "in turns, prefetched"),
+        ] {
+            let (one, _) = time_with(1, &stores[..1], style);
+            let (shared, at_once) = time_with(2, &stores[..1], style);
+            let (own, _) = time_with(2, &stores, style);
+            println!(
+                "threads: 90/10, {what}: {one:.0} ns with one, {shared:.0} ns with two: {:.2}x ({at_once:.0} % at \
+                 once); with a store each {own:.0} ns: {:.2}x",
+                2.0 * one / shared,
+                2.0 * one / own
+            );
+        }
     }
 }
 

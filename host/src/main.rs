@@ -20,8 +20,11 @@ const EXIT_SYSTEM: u8 = 71;
 const PEER_TIME_MAX: Duration = Duration::from_secs(1);
 /// What a script may add to a value: key, flags and lengths of its block.
 const REPLY_FRAME_BYTES: u64 = 512;
-/// Index shards for each worker: few enough to be cheap, enough that two workers seldom meet.
-const SHARDS_PER_WORKER: usize = 4;
+/// Index shards of a worker that is alone.
+const SHARDS_ALONE: usize = 4;
+/// Index shards for each of several workers: few enough to be cheap, enough that what one has just asked for is seldom
+/// taken away by another before it is used.
+const SHARDS_PER_WORKER: usize = 32;
 
 /// The modules of `objects/prebuilt`.
 const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
@@ -87,7 +90,7 @@ fn cache_config(config: &Config) -> cache::Config {
         store: store::Config {
             memory_bytes_max: config.store.memory_bytes,
             item_bytes_max: config.store.item_bytes_max,
-            shards: (config.server.threads * SHARDS_PER_WORKER).next_power_of_two(),
+            shards: shards(config.server.threads),
             eviction,
             hash_seed: RandomState::new().hash_one(std::process::id()),
         },
@@ -98,6 +101,14 @@ fn cache_config(config: &Config) -> cache::Config {
         dump: config.cache.dump,
         lua_main: config.runtime.lua_main,
         peer_time_max: PEER_TIME_MAX,
+    }
+}
+
+/// Index shards for so many workers.
+fn shards(workers: usize) -> usize {
+    match workers {
+        1 => SHARDS_ALONE,
+        workers => (workers * SHARDS_PER_WORKER).next_power_of_two(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::clock::expiry;
-use super::connection::Flow;
+use super::connection::{Flow, Halt};
 use super::dump::Dump;
 use super::worker::Worker;
 use crate::protocol::reply;
@@ -108,10 +108,10 @@ impl Worker {
                 out.extend_from_slice(reply::MGDUMP_NOT_ALLOWED.as_bytes());
             }
             LruCrawler::Metadump(classes) if classes.has_items() => {
-                return Flow::Dump(Dump::keys(true));
+                return Halt::Dump(Box::new(Dump::keys(true))).into();
             }
             LruCrawler::Mgdump(classes) if classes.has_items() => {
-                return Flow::Dump(Dump::keys(false));
+                return Halt::Dump(Box::new(Dump::keys(false))).into();
             }
             LruCrawler::Metadump(_) => out.extend_from_slice(reply::END.as_bytes()),
             LruCrawler::Mgdump(_) => out.extend_from_slice(reply::EN.as_bytes()),
@@ -126,7 +126,7 @@ impl Worker {
         if !self.shared.dump {
             out.extend_from_slice(reply::CACHEDUMP_NOT_ALLOWED.as_bytes());
         } else if class == Classes::OURS {
-            return Flow::Dump(Dump::cachedump(keys_max));
+            return Halt::Dump(Box::new(Dump::cachedump(keys_max))).into();
         } else {
             out.extend_from_slice(reply::END.as_bytes());
         }
@@ -140,7 +140,7 @@ impl Worker {
                 out.extend_from_slice(reply::RESET.as_bytes());
             }
             b"detail" => self.detail(args.next().unwrap_or(b""), out),
-            b"sizes" => return Flow::Dump(Dump::sizes(None)),
+            b"sizes" => return Halt::Dump(Box::new(Dump::sizes(None))).into(),
             group => {
                 let mut line = |name: &str, value: &dyn Display| {
                     reply::stat(out, name, value);

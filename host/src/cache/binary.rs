@@ -2,7 +2,7 @@
 
 use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
-use super::connection::{CallOutcome, Connection, Flow, Progress};
+use super::connection::{CallOutcome, Connection, Flow, Halt, Progress};
 use super::dump::Dump;
 use super::sent::after_value;
 use super::text::OUT_BYTES_MAX;
@@ -56,7 +56,7 @@ impl Worker {
                     let raw = &input[at..at + consumed];
                     at += consumed;
                     let flow = self.request(connection, &request, out);
-                    if let Some(progress) = connection.stop((flow, None), raw, at) {
+                    if let Some(progress) = connection.stop(flow, raw, at) {
                         return progress;
                     }
                 }
@@ -138,7 +138,9 @@ impl Worker {
             }
             Command::Noop => echo.ok(out, 0),
             Command::Version => echo.text(out, super::MEMCACHED_VERSION.as_bytes()),
-            Command::Stat { key: b"sizes" } => return Flow::Dump(Dump::sizes(Some(echo))),
+            Command::Stat { key: b"sizes" } => {
+                return Halt::Dump(Box::new(Dump::sizes(Some(echo)))).into();
+            }
             Command::Stat { key } => self.binary_stat(echo, key, out),
             Command::Verbosity { level } => {
                 self.shared.host.set_verbosity(level);
@@ -146,7 +148,7 @@ impl Worker {
             }
             Command::Quit => {
                 say(quiet, || echo.ok(out, 0));
-                return Flow::Close;
+                return Halt::Close.into();
             }
             Command::SaslList => match self.shared.host.sasl(b"", b"") {
                 Some(_) => echo.text(out, MECHANISM),
@@ -281,7 +283,7 @@ impl Worker {
             }
             CallOutcome::Raw => echo.message(out, Status::Invalid, RAW_REFUSED.as_bytes()),
             CallOutcome::Error(text) => echo.message(out, Status::Invalid, text.as_bytes()),
-            CallOutcome::Lane(job) => return Flow::Lane(job),
+            CallOutcome::Lane(job) => return Halt::Lane(job).into(),
         }
         Flow::Next
     }

@@ -115,25 +115,23 @@ impl Worker {
         data: &[&[u8]],
         touch: Option<Expiry>,
     ) -> Result<Option<Box<LaneJob>>, String> {
-        let hash = call.hash.ok_or("object key is too long")?;
+        let own = call.object.ok_or("object key is too long")?;
         let mut args = Args::new();
         call.args(data, &self.told, &mut args)?;
         if call.on_lane {
             return Ok(Some(self.job(call, function, &args, touch)));
         }
-        let mut transaction = self.transaction.take().expect("put back after every call");
-        let own = (call.virtual_key.type_name(), args[0], Some(hash));
-        transaction.begin(self.now, own, call.writes, false);
-        let (transaction, result) = run(
+        let key = own.of(&self.names);
+        there(&mut self.transaction).begin(self.now, key, call.writes, false);
+        let result = run(
             &mut self.instances,
-            transaction,
+            &mut self.transaction,
             function,
             &args,
             touch,
             self.shared.inline_budget,
             &mut self.reply,
         );
-        self.transaction = Some(transaction);
         match result {
             Ok(()) => Ok(None),
             Err(Failure::Text(text)) => Err(text),
@@ -152,8 +150,7 @@ impl Worker {
             shared: Arc::clone(&self.shared),
             function,
             writes: call.writes,
-            type_name: call.virtual_key.type_name().to_vec(),
-            key: args[0].to_vec(),
+            object: [call.virtual_key.type_name(), b"$", args[0]].concat(),
             name: call.name(),
             args: args.iter().map(|argument| argument.to_vec()).collect(),
             touch,
@@ -211,18 +208,12 @@ impl Worker {
 
     /// The state of an object as text, into `self.reply`: a client's `get type$key`. `None` when it is gone.
     pub(super) fn export(&mut self, key: Key<'_>) -> Option<()> {
-        let dollar = memchr::memchr(b'$', key.bytes)?;
-        let (type_name, object) = (&key.bytes[..dollar], &key.bytes[dollar + 1..]);
-        let mut transaction = self.transaction.take().expect("put back after every call");
-        transaction.begin(self.now, (type_name, object, Some(key.hash)), false, true);
+        let transaction = there(&mut self.transaction);
+        transaction.begin(self.now, key, false, true);
         self.reply.clear();
         let found = loop {
             transaction.lock();
-            match super::export::write(
-                &mut transaction,
-                self.shared.item_bytes_max,
-                &mut self.reply,
-            ) {
+            match super::export::write(transaction, self.shared.item_bytes_max, &mut self.reply) {
                 Err(Stop::Conflict) => {
                     self.reply.clear();
                     transaction.abandon();
@@ -232,39 +223,45 @@ impl Worker {
             }
         };
         transaction.abandon();
-        self.transaction = Some(transaction);
         found.then_some(())
     }
+}
+
+/// The transaction, which is away only during a call.
+fn there(transaction: &mut Option<Box<Transaction>>) -> &mut Transaction {
+    transaction.as_mut().expect("it comes back from every call")
 }
 
 /// Runs a call until it ended without being disturbed by others, and commits it.
 fn run(
     instances: &mut Instances<Transaction>,
-    mut transaction: Box<Transaction>,
+    transaction: &mut Option<Box<Transaction>>,
     function: FunctionRef,
     args: &[&[u8]],
     touch: Option<Expiry>,
     budget: Budget,
     reply: &mut Vec<u8>,
-) -> (Box<Transaction>, Result<(), Failure>) {
+) -> Result<(), Failure> {
     let start = reply.len();
     for _ in 0..RUNS_MAX {
-        if !transaction.lock() {
-            return (transaction, Err(Failure::Lane));
+        if !there(transaction).lock() {
+            return Err(Failure::Lane);
         }
-        let (back, called) = instances.call(function, args, transaction, budget, reply);
-        transaction = back;
+        let called = instances.call(function, args, transaction, budget, reply);
+        let transaction = there(transaction);
         let failure = match called {
             Ok(()) => match transaction.finish(touch) {
-                Ok(()) => return (transaction, Ok(())),
+                Ok(()) => return Ok(()),
                 Err(CommitError::Gone) => None,
                 Err(CommitError::TooLarge) => {
                     Some(Failure::Text("out of memory storing object".to_owned()))
                 }
             },
-            Err(CallError::Conflict) => None,
-            Err(CallError::NeedsLane | CallError::Slow) => Some(Failure::Lane),
-            Err(error) => Some(Failure::Text(error.to_string())),
+            Err(error) => match *error {
+                CallError::Conflict => None,
+                CallError::NeedsLane | CallError::Slow => Some(Failure::Lane),
+                error => Some(Failure::Text(error.to_string())),
+            },
         };
         let failure = failure.or_else(|| {
             let disturbed = "disturbed after asking a peer".to_owned();
@@ -273,13 +270,9 @@ fn run(
         reply.truncate(start);
         transaction.abandon();
         if let Some(failure) = failure {
-            return (transaction, Err(failure));
+            return Err(failure);
         }
     }
-    (
-        transaction,
-        Err(Failure::Text(
-            "disturbed by other calls too often".to_owned(),
-        )),
-    )
+    let disturbed = "disturbed by other calls too often".to_owned();
+    Err(Failure::Text(disturbed))
 }

@@ -32,7 +32,7 @@ pub(super) struct Pending {
 #[derive(Debug)]
 pub(super) enum Unfinished {
     Get(RestOfGet),
-    Dump(Dump),
+    Dump(Box<Dump>),
     /// The whole command, to be executed again with the result at hand.
     Command(Vec<u8>),
 }
@@ -80,19 +80,34 @@ pub enum Progress {
     },
 }
 
-/// What to do after a command.
+/// What to do after a command: nearly always the next one. Everything else is boxed, so that this comes back in registers.
 #[derive(Debug)]
 pub(super) enum Flow {
     Next,
     /// The reply of this command ended early; go on with the next.
     Abort,
+    Halt(Box<Halt>),
+}
+
+/// Why the next command has to wait.
+#[derive(Debug)]
+pub(super) enum Halt {
     Write,
     Send(Sent),
     Lane(Box<LaneJob>),
     Close,
     Watch(Vec<u8>),
     /// A list that is written in pieces.
-    Dump(Dump),
+    Dump(Box<Dump>),
+    /// A `get` is halted, and this is left of it.
+    Get(Box<Halt>, RestOfGet),
+}
+
+impl From<Halt> for Flow {
+    #[cold]
+    fn from(halt: Halt) -> Flow {
+        Flow::Halt(Box::new(halt))
+    }
 }
 
 /// How a call ended.
@@ -110,52 +125,38 @@ pub(super) enum CallOutcome {
 impl Connection {
     /// Turns what a command left into where the connection stands; `None`: go on.
     #[inline]
-    pub(super) fn stop(
-        &mut self,
-        ended: (Flow, Option<RestOfGet>),
-        raw: &[u8],
-        consumed: usize,
-    ) -> Option<Progress> {
-        match ended {
-            (Flow::Next | Flow::Abort, _) => None,
-            (flow, rest) => Some(self.stand(flow, rest, raw, consumed)),
+    pub(super) fn stop(&mut self, flow: Flow, raw: &[u8], consumed: usize) -> Option<Progress> {
+        match flow {
+            Flow::Next | Flow::Abort => None,
+            Flow::Halt(halt) => Some(self.halt(*halt, raw, consumed)),
         }
     }
 
-    fn stand(
-        &mut self,
-        flow: Flow,
-        rest: Option<RestOfGet>,
-        raw: &[u8],
-        consumed: usize,
-    ) -> Progress {
-        let what = match rest {
-            Some(rest) => Unfinished::Get(rest),
-            None if matches!(flow, Flow::Lane(_)) => Unfinished::Command(raw.to_vec()),
-            None => Unfinished::Command(Vec::new()),
-        };
+    #[cold]
+    fn halt(&mut self, halt: Halt, raw: &[u8], consumed: usize) -> Progress {
         let mut wait = |what| self.pending = Some(Pending { what, result: None });
-        match flow {
-            Flow::Next | Flow::Abort | Flow::Write => {
-                wait(what);
+        match halt {
+            Halt::Write => {
+                wait(Unfinished::Command(Vec::new()));
                 Progress::Write { consumed }
             }
-            Flow::Send(sent) => {
-                if let Unfinished::Get(_) = what {
-                    wait(what);
-                }
-                Progress::Send { consumed, sent }
-            }
-            Flow::Lane(job) => {
-                wait(what);
+            Halt::Send(sent) => Progress::Send { consumed, sent },
+            Halt::Lane(job) => {
+                wait(Unfinished::Command(raw.to_vec()));
                 Progress::Lane { consumed, job }
             }
-            Flow::Dump(dump) => {
+            Halt::Dump(dump) => {
                 wait(Unfinished::Dump(dump));
                 Progress::Write { consumed }
             }
-            Flow::Close => Progress::Close { consumed },
-            Flow::Watch(streams) => Progress::Watch { consumed, streams },
+            Halt::Close => Progress::Close { consumed },
+            Halt::Watch(streams) => Progress::Watch { consumed, streams },
+            Halt::Get(halt, rest) => {
+                let progress = self.halt(*halt, &[], consumed);
+                let what = Unfinished::Get(rest);
+                self.pending = Some(Pending { what, result: None });
+                progress
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::connection::Flow;
+use super::connection::{Flow, Halt};
 use super::text::OUT_BYTES_MAX;
 use super::worker::Worker;
 use crate::protocol::binary::Echo;
@@ -150,13 +150,13 @@ fn stat(out: &mut Vec<u8>, echo: Option<Echo>, name: &str, value: &dyn Display) 
 
 impl Worker {
     /// The next piece of `dump`.
-    pub(super) fn dump(&mut self, mut dump: Dump, out: &mut Vec<u8>) -> Flow {
+    pub(super) fn dump(&mut self, mut dump: Box<Dump>, out: &mut Vec<u8>) -> Flow {
         let now = self.now;
         for _ in 0..SCANS_PER_PIECE {
             let Some(cursor) = dump.cursor.filter(|_| !dump.is_full()) else {
                 return match dump.conclude(out) {
                     true => Flow::Next,
-                    false => Flow::Dump(dump),
+                    false => Halt::Dump(dump).into(),
                 };
             };
             let next = self
@@ -170,6 +170,6 @@ impl Worker {
                 break;
             }
         }
-        Flow::Dump(dump)
+        Halt::Dump(dump).into()
     }
 }

@@ -3,7 +3,7 @@
 
 use super::calls::handler::{HandlerJob, Run};
 use super::calls::{LaneJob, Target};
-use super::connection::Flow;
+use super::connection::{Flow, Halt};
 use super::text::{OUT_BYTES_MAX, RestOfGet};
 use super::worker::Worker;
 use crate::protocol::{Command, Get, KeyBuffer, Tokens, VirtualKey, reply};
@@ -71,20 +71,16 @@ struct About<'a> {
 
 impl Worker {
     /// `get` and its kin. Keys that are the server's business are answered in their places among the others.
-    pub(super) fn get_by_scripts(
-        &mut self,
-        get: &Get<'_>,
-        out: &mut Vec<u8>,
-    ) -> (Flow, Option<RestOfGet>) {
+    pub(super) fn get_by_scripts(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> Flow {
         let mut keys = get.keys;
         loop {
             let here = keys.rest();
             let Some(first) = keys.next() else {
                 out.extend_from_slice(reply::END.as_bytes());
-                return (Flow::Next, None);
+                return Flow::Next;
             };
             if out.len() > OUT_BYTES_MAX {
-                return (Flow::Write, Some(RestOfGet::new(get, here)));
+                return RestOfGet::stopped(get, here, Box::new(Halt::Write), out);
             }
             let mut count = 1;
             let native = self.resumes_own() || self.is_own(first);
@@ -93,13 +89,14 @@ impl Worker {
                 match self.handle_get(get, Tokens::new(here), count, out) {
                     Handled::Native => {}
                     Handled::Lane(job) => {
-                        return (Flow::Lane(job), Some(RestOfGet::new(get, here)));
+                        let halt = Box::new(Halt::Lane(job));
+                        return RestOfGet::stopped(get, here, halt, out);
                     }
-                    Handled::Close => return (Flow::Close, None),
+                    Handled::Close => return Halt::Close.into(),
                     // The reply is complete only when the script has ended it.
-                    Handled::Error(_) => return (Flow::Next, None),
+                    Handled::Error(_) => return Flow::Next,
                     Handled::Reply if !self.reply.ends_with(reply::END.as_bytes()) => {
-                        return (Flow::Next, None);
+                        return Flow::Next;
                     }
                     Handled::Reply => {
                         keys = Tokens::new(here);
@@ -159,13 +156,13 @@ impl Worker {
         let handled = self.handle(&about, about.key.into_iter());
         let flow = match handled {
             Handled::Native => return None,
-            Handled::Lane(job) => return Some(Flow::Lane(job)),
+            Handled::Lane(job) => return Some(Halt::Lane(job).into()),
             Handled::Error(text) => {
                 reply::server_error(out, &text);
                 return Some(Flow::Next);
             }
             Handled::Reply => Flow::Next,
-            Handled::Close => Flow::Close,
+            Handled::Close => Halt::Close.into(),
         };
         if !about.noreply {
             out.extend_from_slice(&self.reply);

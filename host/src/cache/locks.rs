@@ -73,10 +73,12 @@ impl ObjectLocks {
 }
 
 impl LockSet {
-    /// Forgets what an earlier call wanted; sets the mode of all locks to come.
-    pub(super) fn begin(&mut self, exclusive: bool) {
+    /// Forgets what an earlier call wanted; sets the mode of all locks to come, and the object whose is the first.
+    #[inline]
+    pub(super) fn begin(&mut self, exclusive: bool, own: u64) {
         self.release();
         self.wanted.clear();
+        self.wanted.push(ObjectLocks::stripe(own));
         self.exclusive = exclusive;
     }
 
@@ -133,8 +135,12 @@ impl LockSet {
     }
 
     /// Gives everything back; what was wanted stays wanted.
+    #[inline]
     pub(super) fn release(&mut self) {
-        self.held.clear();
+        // Readers of one small object hold nothing.
+        if !self.held.is_empty() {
+            self.held.clear();
+        }
     }
 }
 
@@ -149,11 +155,9 @@ mod tests {
     fn writers_exclude_each_other_and_readers() {
         let locks = ObjectLocks::new();
         let (mut writer, mut reader) = (LockSet::default(), LockSet::default());
-        writer.begin(true);
-        writer.want(A);
+        writer.begin(true, A);
         assert!(writer.acquire(&locks, false));
-        reader.begin(false);
-        reader.want(A);
+        reader.begin(false, A);
         assert!(!reader.acquire(&locks, false));
         writer.release();
         assert!(reader.acquire(&locks, false));
@@ -165,8 +169,7 @@ mod tests {
         let locks = ObjectLocks::new();
         let mut sets = [LockSet::default(), LockSet::default()];
         for set in &mut sets {
-            set.begin(false);
-            set.want(A);
+            set.begin(false, A);
             assert!(set.acquire(&locks, false));
         }
     }
@@ -176,8 +179,7 @@ mod tests {
         let locks = ObjectLocks::new();
         let (mut first, mut second) = (LockSet::default(), LockSet::default());
         for (set, object) in [(&mut first, A), (&mut second, B)] {
-            set.begin(true);
-            set.want(object);
+            set.begin(true, object);
             assert!(set.acquire(&locks, false));
         }
         assert!(!first.join(&locks, B));

@@ -2,7 +2,7 @@
 
 use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
-use super::connection::{CallOutcome, Flow};
+use super::connection::{CallOutcome, Flow, Halt};
 use super::sent::after_value;
 use super::text::{OBJECT_NAME, arith_line};
 use super::worker::Worker;
@@ -187,7 +187,7 @@ impl Worker {
                 });
             }
             CallOutcome::Error(text) => reply::server_error(out, &text),
-            CallOutcome::Lane(job) => return Flow::Lane(job),
+            CallOutcome::Lane(job) => return Halt::Lane(job).into(),
         }
         Flow::Next
     }
@@ -290,7 +290,7 @@ impl Worker {
             CallOutcome::Reply | CallOutcome::Raw if flags.quiet() => {}
             CallOutcome::Reply | CallOutcome::Raw => status(out, MetaCode::Done, meta),
             CallOutcome::Error(text) => reply::server_error(out, &text),
-            CallOutcome::Lane(job) => return Flow::Lane(job),
+            CallOutcome::Lane(job) => return Halt::Lane(job).into(),
         }
         Flow::Next
     }

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use super::overlay;
 use crate::runtime::{Scan, Stop};
 use crate::store::fields::small::{self, Put, SmallRef};
-use crate::store::{Change, Commit, Expiry, Gone, Key, Now, ObjectInfo, SMALL_BYTES_MAX, Store};
+use crate::store::{
+    Change, Commit, Expiry, Gone, Key, Now, Place, SMALL_BYTES_MAX, Store, Version,
+};
 
 impl From<Gone> for Stop {
     fn from(Gone: Gone) -> Stop {
@@ -44,7 +46,8 @@ pub(super) struct Object {
     pub(super) name: Vec<u8>,
     pub(super) hash: u64,
     opened: bool,
-    base: Option<ObjectInfo>,
+    /// What the store had, and where.
+    base: Option<(Version, Place)>,
     present: bool,
     expiry: Expiry,
     touched: Touched,
@@ -68,14 +71,12 @@ impl Object {
         }
     }
 
-    /// Makes it stand for another object, keeping the buffers. Returns the key for hashing.
-    pub(super) fn rename(&mut self, type_name: &[u8], key: &[u8]) -> &[u8] {
+    /// Makes it stand for another object, keeping the buffers.
+    pub(super) fn rename(&mut self, key: Key<'_>) {
         self.name.clear();
-        self.name.extend_from_slice(type_name);
-        self.name.push(b'$');
-        self.name.extend_from_slice(key);
+        self.name.extend_from_slice(key.bytes);
+        self.hash = key.hash;
         self.forget();
-        &self.name
     }
 
     /// Back to "not read yet": for the next run of the same call.
@@ -96,11 +97,8 @@ impl Object {
         }
     }
 
-    /// Reads it from the store at its first use.
+    /// Reads it from the store.
     pub(super) fn open(&mut self, store: &Store, now: Now) -> Result<(), Stop> {
-        if self.opened {
-            return Ok(());
-        }
         let key = Key {
             bytes: &self.name,
             hash: self.hash,
@@ -109,18 +107,15 @@ impl Object {
             .object_open(key, now, &mut self.small)
             .map_err(|_plain| Stop::Misuse("a plain item has the name of this object"))?;
         self.opened = true;
-        self.base = found;
-        match found {
-            None => self.small.clear(),
-            Some(info) => {
-                self.present = true;
-                self.expiry = info.expiry;
-                if !info.loaded {
-                    self.large = Some(Box::new(Changes {
-                        count: info.fields,
-                        ..Changes::default()
-                    }));
-                }
+        if let Some(info) = found {
+            self.base = Some((info.version, info.place));
+            self.present = true;
+            self.expiry = info.expiry;
+            if !info.loaded {
+                self.large = Some(Box::new(Changes {
+                    count: info.fields,
+                    ..Changes::default()
+                }));
             }
         }
         Ok(())
@@ -168,6 +163,7 @@ impl Object {
     }
 
     /// The call's own version of a field, if it wrote it or the store's is hidden. `None`: ask the store.
+    #[inline(always)]
     fn own(&self, field: &[u8]) -> Option<Option<&[u8]>> {
         match &self.large {
             None => Some(SmallRef::trusted(&self.small).get(field)),
@@ -179,10 +175,11 @@ impl Object {
         }
     }
 
-    fn version(&self) -> crate::store::Version {
-        self.base
-            .expect("only an object of the store is large and not cleared")
-            .version
+    fn version(&self) -> Version {
+        let (version, _) = self
+            .base
+            .expect("only an object of the store is large and not cleared");
+        version
     }
 
     /// Calls `read` with the field's value; `scratch` is used when it comes from the store.
@@ -213,11 +210,11 @@ impl Object {
         if let Some(own) = &changes.value {
             return Ok(Some(read(own)));
         }
-        let Some(base) = self.base.filter(|_| !changes.fresh) else {
+        let Some((version, _)) = self.base.filter(|_| !changes.fresh) else {
             return Ok(None);
         };
         scratch.clear();
-        let found = store.object_value(self.key(), base.version, scratch)?;
+        let found = store.object_value(self.key(), version, scratch)?;
         Ok(found.map(|_| read(scratch)))
     }
 
@@ -370,6 +367,7 @@ impl Object {
     }
 
     /// What the commit has to do for it; `None` when the store need not hear of it.
+    #[inline(always)]
     pub(super) fn commit(&self) -> Option<Commit<'_>> {
         if !self.opened {
             return None;
@@ -389,8 +387,8 @@ impl Object {
         };
         Some(Commit {
             key: self.key(),
-            expected: self.base.map(|base| base.version),
-            place: self.base.map(|base| base.place),
+            expected: self.base.map(|(version, _)| version),
+            place: self.base.map(|(_, place)| place),
             blind: false,
             change,
             expiry: self.expiry,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::handlers::COMMANDS;
 use super::shared::Shared;
 use super::transaction::Transaction;
+use crate::protocol::VirtualKey;
 use crate::runtime::{
     Budget, FunctionRef, Instances, Limits, LimitsTable, Registry, SETUP, SETUP_MS_MAX, Scripted,
     Source, Types,
@@ -132,6 +133,12 @@ struct LoadedError {
 }
 
 impl Scripts {
+    /// The function a key names: `None` when its type is no script's, `Some(None)` when the script has no such function.
+    pub(super) fn find(&self, key: &VirtualKey<'_>) -> Option<Option<ScriptFunction>> {
+        let of = self.types.get(key.type_name())?;
+        Some(of.functions.get(key.function()).copied())
+    }
+
     /// A line for each type, for the help.
     pub(super) fn list(&self) -> String {
         let mut names: Vec<_> = self.types.keys().collect();
@@ -210,8 +217,8 @@ impl Shared {
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&self.registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        transaction.begin(self.clock.now(), (b"", b"", None), false, true);
-        let (_, prepared) = instances.prepare(load, transaction);
+        transaction.begin(self.clock.now(), self.store.key(b"$"), false, true);
+        let prepared = instances.prepare(load, &mut Some(transaction));
         prepared.map_err(|error| format!("scripts: {error}"))
     }
 
@@ -248,10 +255,11 @@ impl Shared {
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        transaction.begin(self.clock.now(), (b"", b"", None), false, true);
+        transaction.begin(self.clock.now(), self.store.key(b"$"), false, true);
         let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let mut json = Vec::new();
-        let (_, result) = instances.call(load, &args, transaction, Budget::Full, &mut json);
+        let mut transaction = Some(transaction);
+        let result = instances.call(load, &args, &mut transaction, Budget::Full, &mut json);
         result.map_err(|error| format!("scripts: {error}"))?;
         let loaded: Loaded =
             serde_json::from_slice(&json).map_err(|error| format!("interpreter: {error}"))?;

@@ -1,6 +1,6 @@
 //! Big values in answers: they are sent from the store's memory.
 
-use super::connection::Flow;
+use super::connection::{Flow, Halt};
 use super::shared::Shared;
 use crate::store::{PINNED_BYTES_MIN, Pinned, ValueRef};
 
@@ -49,5 +49,5 @@ pub(super) fn after_value(value: Option<Box<Pinned>>, out: &[u8], end: &str) -> 
 #[cold]
 fn send(value: Box<Pinned>, out: &[u8], end: &str) -> Flow {
     let at = out.len() - end.len();
-    Flow::Send(Sent { at, value })
+    Halt::Send(Sent { at, value }).into()
 }

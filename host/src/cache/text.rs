@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::calls::{Call, Target};
 use super::clock::expiry;
-use super::connection::{CallOutcome, Flow};
+use super::connection::{CallOutcome, Flow, Halt};
 use super::detail::Event;
 use super::sent::after_value;
 use super::worker::Worker;
@@ -36,23 +36,19 @@ impl RestOfGet {
         }
     }
 
-    /// Where `get` stands when `flow` stops it at the first of the keys `here`.
-    pub(super) fn stopped(
-        get: &Get<'_>,
-        here: &[u8],
-        flow: Flow,
-        out: &mut Vec<u8>,
-    ) -> (Flow, Option<RestOfGet>) {
+    /// What `get` comes to when it is halted at the first of the keys `here`.
+    #[cold]
+    pub(super) fn stopped(get: &Get<'_>, here: &[u8], halt: Box<Halt>, out: &mut Vec<u8>) -> Flow {
         let mut keys = Tokens::new(here);
         // A value to be sent answers its key; a call is made again with its result at hand.
-        if matches!(flow, Flow::Send(_)) {
+        if matches!(*halt, Halt::Send(_)) {
             keys.next();
             if keys.rest().is_empty() {
                 out.extend_from_slice(reply::END.as_bytes());
-                return (flow, None);
+                return Flow::Halt(halt);
             }
         }
-        (flow, Some(RestOfGet::new(get, keys.rest())))
+        Halt::Get(halt, RestOfGet::new(get, keys.rest())).into()
     }
 
     pub(super) fn get(&self) -> Get<'_> {
@@ -67,7 +63,7 @@ impl RestOfGet {
 
 impl Worker {
     /// `get`, `gets`, `gat`, `gats`: a block for each hit, then END.
-    pub(super) fn get(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> (Flow, Option<RestOfGet>) {
+    pub(super) fn get(&mut self, get: &Get<'_>, out: &mut Vec<u8>) -> Flow {
         self.tell_get(get);
         let mut keys = get.keys;
         let touch = get.touch.map(|exptime| expiry(exptime, self.now));
@@ -78,24 +74,22 @@ impl Worker {
                 let Some(key) = keys.next() else { break };
                 batch.push((key, self.target(key), here));
             }
-            if batch.len() > 1 {
-                let hashes: ArrayVec<u64, KEY_BATCH> =
-                    batch.iter().map(|(_, target, _)| target.hash()).collect();
-                self.shared.store.prefetch(&hashes);
-            }
+            let hashes: ArrayVec<u64, KEY_BATCH> =
+                batch.iter().map(|(_, target, _)| target.hash()).collect();
             if batch.is_empty() {
                 out.extend_from_slice(reply::END.as_bytes());
-                return (Flow::Next, None);
+                return Flow::Next;
             }
-            for (key, target, here) in &batch {
+            for (at, (key, target, here)) in batch.iter().enumerate() {
+                self.shared.store.prefetch_ahead(&hashes, at);
                 if out.len() > OUT_BYTES_MAX {
-                    return (Flow::Write, Some(RestOfGet::new(get, here)));
+                    return RestOfGet::stopped(get, here, Box::new(Halt::Write), out);
                 }
                 match self.value(key, target, get.cas, touch, out) {
                     Flow::Next => {}
                     // A call failed: its error line ends the reply.
-                    Flow::Abort => return (Flow::Next, None),
-                    flow => return RestOfGet::stopped(get, here, flow, out),
+                    Flow::Abort => return Flow::Next,
+                    Flow::Halt(halt) => return RestOfGet::stopped(get, here, halt, out),
                 }
             }
         }
@@ -108,7 +102,7 @@ impl Worker {
         keys: &mut Tokens<'_>,
         count: usize,
         out: &mut Vec<u8>,
-    ) -> Option<(Flow, Option<RestOfGet>)> {
+    ) -> Option<Flow> {
         let touch = get.touch.map(|exptime| expiry(exptime, self.now));
         for _ in 0..count {
             let here = keys.rest();
@@ -116,8 +110,8 @@ impl Worker {
             let target = self.target(key);
             match self.value(key, &target, get.cas, touch, out) {
                 Flow::Next => {}
-                Flow::Abort => return Some((Flow::Next, None)),
-                flow => return Some(RestOfGet::stopped(get, here, flow, out)),
+                Flow::Abort => return Some(Flow::Next),
+                Flow::Halt(halt) => return Some(RestOfGet::stopped(get, here, halt, out)),
             }
         }
         None
@@ -130,25 +124,25 @@ impl Worker {
         key: &[u8],
         target: &Target<'_>,
         out: &mut Vec<u8>,
-    ) -> (Flow, Option<RestOfGet>) {
+    ) -> Flow {
         self.tell_get(get);
         let touch = get.touch.map(|exptime| expiry(exptime, self.now));
         match self.value(key, target, get.cas, touch, out) {
             Flow::Next => {
                 out.extend_from_slice(reply::END.as_bytes());
-                (Flow::Next, None)
+                Flow::Next
             }
-            Flow::Abort => (Flow::Next, None),
-            flow => RestOfGet::stopped(get, get.keys.rest(), flow, out),
+            Flow::Abort => Flow::Next,
+            Flow::Halt(halt) => RestOfGet::stopped(get, get.keys.rest(), halt, out),
         }
     }
 
     /// Notes the command for scripts.
+    #[inline(always)]
     fn tell_get(&mut self, get: &Get<'_>) {
-        if self.scripts.load().is_none() {
-            return;
+        if self.scripts.load().is_some() {
+            self.told.command(get.name(), get.keys);
         }
-        self.told.command(get.name(), get.keys);
     }
 
     /// One key of a `get`.
@@ -189,7 +183,7 @@ impl Worker {
                 reply::server_error(out, &text);
                 Flow::Abort
             }
-            CallOutcome::Lane(job) => Flow::Lane(job),
+            CallOutcome::Lane(job) => Halt::Lane(job).into(),
         }
     }
 
@@ -282,7 +276,7 @@ impl Worker {
             match self.call(call, &[store.value], None) {
                 CallOutcome::Reply | CallOutcome::Raw => say(reply::STORED),
                 CallOutcome::Error(text) => reply::server_error(out, &text),
-                CallOutcome::Lane(job) => return Flow::Lane(job),
+                CallOutcome::Lane(job) => return Halt::Lane(job).into(),
             }
             return Flow::Next;
         }

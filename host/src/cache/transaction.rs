@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
+
 use super::Shared;
 use super::locks::LockSet;
 use super::object::Object;
@@ -66,21 +68,15 @@ impl Transaction {
         })
     }
 
-    /// Prepares for a call on `type_name$key`, whose hash is known in most cases. `lane`: this thread may wait.
-    pub(super) fn begin(
-        &mut self,
-        now: Now,
-        (type_name, key, hash): (&[u8], &[u8], Option<u64>),
-        writes: bool,
-        lane: bool,
-    ) {
+    /// Prepares for a call on the object of that name, `type$key`. `lane`: this thread may wait.
+    #[inline]
+    pub(super) fn begin(&mut self, now: Now, own: Key<'_>, writes: bool, lane: bool) {
         self.now = now;
         self.lane = lane;
         self.restartable = true;
         self.used = 0;
-        self.locks.begin(writes);
-        let own = self.add(type_name, key, hash);
-        self.locks.want(self.objects[own].hash);
+        self.add(own);
+        self.locks.begin(writes, own.hash);
         self.lockless = !writes;
         self.forget_items();
     }
@@ -147,17 +143,15 @@ impl Transaction {
     fn apply(&mut self) -> Result<(), CommitError> {
         let objects = &self.objects[..self.used];
         if self.items.is_empty() {
-            match objects {
-                _ if !objects.iter().any(Object::written) => return Ok(()),
-                // The common call: one object, no list to build.
-                [own] => {
-                    let commit = own.commit().expect("a written object was opened");
-                    return self
-                        .shared
-                        .store
-                        .commit(self.now, std::slice::from_ref(&commit));
-                }
-                _ => {}
+            if !objects.iter().any(Object::written) {
+                return Ok(());
+            }
+            // The common call: one object, no list to build. What is to be done for it is not moved, as it is long.
+            if let [own] = objects
+                && let Some(commit) = &own.commit()
+            {
+                let commits = std::slice::from_ref(commit);
+                return self.shared.store.commit(self.now, commits);
             }
         }
         let mut commits: Vec<Commit<'_>> = objects.iter().filter_map(Object::commit).collect();
@@ -200,31 +194,40 @@ impl Transaction {
         self.restartable
     }
 
-    fn add(&mut self, type_name: &[u8], key: &[u8], hash: Option<u64>) -> usize {
+    /// One more object, whose number is the last.
+    #[inline(always)]
+    fn add(&mut self, key: Key<'_>) {
         if self.used == self.objects.len() {
             self.objects.push(Object::new());
         }
-        let object = &mut self.objects[self.used];
-        let name = object.rename(type_name, key);
-        object.hash = hash.unwrap_or_else(|| self.shared.store.hash(name));
+        self.objects[self.used].rename(key);
         self.used += 1;
-        self.used - 1
     }
 
+    /// The object, read from the store at its first use.
+    #[inline(always)]
     fn opened(&mut self, h: Handle) -> Result<&mut Object, Stop> {
-        let object = self.objects[..self.used]
-            .get_mut(h.0 as usize)
-            .ok_or(Stop::Misuse("unknown object handle"))?;
-        object.open(&self.shared.store, self.now)?;
-        if self.lockless && object.is_large() {
-            // It is read piece by piece, which writers would disturb.
+        let index = h.0 as usize;
+        match self.objects[..self.used].get(index) {
+            Some(object) if object.is_opened() => {}
+            Some(_) => self.open_now(index)?,
+            None => return Err(Stop::Misuse("unknown object handle")),
+        }
+        Ok(&mut self.objects[index])
+    }
+
+    #[inline(never)]
+    fn open_now(&mut self, index: usize) -> Result<(), Stop> {
+        loop {
+            let object = &mut self.objects[index];
+            object.open(&self.shared.store, self.now)?;
+            if !(self.lockless && object.is_large()) {
+                return Ok(());
+            }
+            // It is read piece by piece, which writers would disturb: once more, with locks.
             object.forget();
             self.lock_late()?;
-            let object = &mut self.objects[h.0 as usize];
-            object.open(&self.shared.store, self.now)?;
-            return Ok(object);
         }
-        Ok(&mut self.objects[h.0 as usize])
     }
 
     /// An opened object with the store and the scratch buffer, borrowed apart.
@@ -262,22 +265,24 @@ impl Transaction {
     }
 
     fn open_object(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop> {
-        if type_name.len() + 1 + key.len() > OBJECT_NAME_BYTES_MAX {
-            return Err(Stop::Misuse("object key is too long"));
+        let mut name = ArrayVec::<u8, OBJECT_NAME_BYTES_MAX>::new();
+        for part in [type_name, b"$", key] {
+            name.try_extend_from_slice(part)
+                .map_err(|_| Stop::Misuse("object key is too long"))?;
         }
-        let index = self.add(type_name, key, None);
-        let (new, before) = self.objects[..self.used].split_last().expect("just added");
-        if let Some(known) = before.iter().position(|object| object.name == new.name) {
-            self.used -= 1;
+        let opened = &self.objects[..self.used];
+        if let Some(known) = opened.iter().position(|object| object.name == name[..]) {
             return Ok(Handle(known as u32));
         }
+        let index = self.used;
         if index >= OBJECTS_MAX {
             return Err(Stop::Limit(format!(
                 "a call may open {OBJECTS_MAX} objects"
             )));
         }
-        let hash = new.hash;
-        self.join(hash)?;
+        let key = self.shared.store.key(&name);
+        self.add(key);
+        self.join(key.hash)?;
         Ok(Handle(index as u32))
     }
 }

@@ -11,7 +11,7 @@ use super::clock::expiry;
 use super::connection::{Connection, Progress};
 use super::worker::Worker;
 use crate::protocol::{Command, Limits, Meta, Mode, Parsed, StoreVerb, binary, parse_text, reply};
-use crate::store::{self, Announced, Key, NoRoom, NoUpload, SetOutcome, Write};
+use crate::store::{self, Announced, Key, NoRoom, NoUpload, SetOutcome, Taken, Write};
 
 /// Values of so many bytes are taken as they come, if they do not come at once.
 pub(super) const UPLOAD_BYTES_MIN: usize = 32 << 10;
@@ -61,13 +61,18 @@ impl Connection {
         value.is_some_and(|value| value.as_ref().is_ok_and(|value| value.left() > 0))
     }
 
-    /// Reads bytes of that value from a file. `None`: there is no room for them; they are to be read as other input.
+    /// Reads bytes of that value from a file, and what comes after it into `after`. `None`: there is no room for them;
+    /// they are to be read as other input.
     ///
     /// # Errors
     /// Those of the file, also that there is nothing to read now.
-    pub fn fill_from(&mut self, file: BorrowedFd<'_>) -> io::Result<Option<usize>> {
+    pub fn fill_from(
+        &mut self,
+        file: BorrowedFd<'_>,
+        after: &mut [u8],
+    ) -> io::Result<Option<Taken>> {
         let upload = self.upload.as_mut();
-        let read = upload.and_then(|upload| upload.fill(|value| value.read_from(file)));
+        let read = upload.and_then(|upload| upload.fill(|value| value.read_from(file, after)));
         read.transpose()
     }
 }

@@ -7,11 +7,11 @@ use arrayvec::ArrayVec;
 
 use super::ahead::Ahead;
 use super::calls::{LaneResult, Target, Told};
-use super::connection::{Connection, Flow, Pending, Progress, Unfinished};
+use super::connection::{Connection, Flow, Halt, Pending, Progress, Unfinished};
 use super::counters::Counters;
 use super::scripts::Scripts;
 use super::shared::Shared;
-use super::text::{OUT_BYTES_MAX, RestOfGet};
+use super::text::OUT_BYTES_MAX;
 use super::transaction::Transaction;
 use super::upload::{BLOCK_END, Uploaded};
 use crate::protocol::{self, Command, Parsed, parse_text};
@@ -40,6 +40,8 @@ pub struct Worker {
     pub(super) watched: Watched,
     /// Number of the connection the batch came from.
     pub(super) client: u64,
+    /// Names of the objects that the calls of the batch are about.
+    pub(super) names: Vec<u8>,
     /// Reply of the call just made.
     pub(super) reply: Vec<u8>,
     /// What scripts are told of the command being executed.
@@ -60,6 +62,12 @@ struct Ready<'a> {
     aim: Option<(&'a [u8], Target<'a>)>,
 }
 
+/// Of the keys of a batch.
+fn hashes(batch: &[Ready<'_>]) -> ArrayVec<u64, COMMAND_BATCH> {
+    let aims = batch.iter().filter_map(|ready| ready.aim.as_ref());
+    aims.map(|(_, target)| target.hash()).collect()
+}
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>) -> Worker {
         let counters = Arc::new(Counters::default());
@@ -72,6 +80,7 @@ impl Worker {
             now: shared.clock.now(),
             watched: Watched::default(),
             client: 0,
+            names: Vec::new(),
             reply: Vec::new(),
             told: Told::default(),
             ready: None,
@@ -89,9 +98,23 @@ impl Worker {
         input: &[u8],
         out: &mut Vec<u8>,
     ) -> Progress {
+        // Nobody sees an answer, and no lane gets a job, before this returns.
+        self.shared.store.begin_turn();
+        let progress = self.execute_turn(connection, input, out);
+        self.shared.store.end_turn();
+        progress
+    }
+
+    fn execute_turn(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Progress {
         self.now = self.shared.clock.now();
         self.watched = self.shared.hub.watched();
         self.client = connection.id;
+        self.names.clear();
         if let Some(pending) = connection.pending.take()
             && let Some(progress) = self.finish(connection, pending, out)
         {
@@ -140,6 +163,7 @@ impl Worker {
     ) -> Progress {
         loop {
             let mut batch = ArrayVec::<Ready<'_>, COMMAND_BATCH>::new();
+            self.names.clear();
             let mut end = at;
             let limits = self.shared.protocol_limits;
             let stop = loop {
@@ -155,8 +179,13 @@ impl Worker {
                     other => break Some(other),
                 }
             };
-            self.prefetch(&batch);
+            let hashes = hashes(&batch);
+            let mut keys = 0;
             for ready in &batch {
+                if ready.aim.is_some() {
+                    self.shared.store.prefetch_ahead(&hashes, keys);
+                    keys += 1;
+                }
                 let start = at;
                 at = ready.end;
                 let flow = self.command(&ready.command, ready.aim.as_ref(), out);
@@ -222,16 +251,6 @@ impl Worker {
         }
     }
 
-    /// Looks up the keys of a batch together, so that their memory arrives while others are waited for.
-    fn prefetch(&self, batch: &[Ready<'_>]) {
-        if batch.len() < 2 {
-            return;
-        }
-        let aims = batch.iter().filter_map(|ready| ready.aim.as_ref());
-        let hashes: ArrayVec<u64, COMMAND_BATCH> = aims.map(|(_, target)| target.hash()).collect();
-        self.shared.store.prefetch(&hashes);
-    }
-
     /// The key of a command that has one, and where it leads.
     // Always: its result is long, and would be waited for on its way through memory.
     #[inline(always)]
@@ -260,13 +279,13 @@ impl Worker {
         self.ready = pending.result;
         let limits = self.shared.protocol_limits;
         let (flow, raw) = match pending.what {
-            Unfinished::Dump(dump) => ((self.dump(dump, out), None), Vec::new()),
+            Unfinished::Dump(dump) => (self.dump(dump, out), Vec::new()),
             Unfinished::Get(rest) if self.shared.lua_main => {
                 (self.get_by_scripts(&rest.get(), out), Vec::new())
             }
             Unfinished::Get(rest) => (self.get(&rest.get(), out), Vec::new()),
             Unfinished::Command(raw) if connection.binary == Some(true) => {
-                ((self.binary_again(connection, &raw, out), None), raw)
+                (self.binary_again(connection, &raw, out), raw)
             }
             Unfinished::Command(raw) => match parse_text(&raw, &limits) {
                 Parsed::Command { command, .. } => {
@@ -287,27 +306,26 @@ impl Worker {
         command: &Command<'_>,
         aim: Option<&(&[u8], Target<'_>)>,
         out: &mut Vec<u8>,
-    ) -> (Flow, Option<RestOfGet>) {
+    ) -> Flow {
         if self.shared.lua_main {
             match command {
                 Command::Get(get) => return self.get_by_scripts(get, out),
                 other => {
                     if let Some(flow) = self.by_scripts(other, out) {
-                        return (flow, None);
+                        return flow;
                     }
                 }
             }
         }
-        let flow = match (command, aim) {
-            (Command::Get(get), Some((key, target))) => return self.get_one(get, key, target, out),
+        match (command, aim) {
+            (Command::Get(get), Some((key, target))) => self.get_one(get, key, target, out),
             (Command::Store(store), Some((_, target))) => self.store(store, target, out),
             (Command::Arith(arith), Some((_, target))) => {
                 self.arith(arith, target.hash(), out);
                 Flow::Next
             }
-            (command, aim) => return self.other(command, aim, out),
-        };
-        (flow, None)
+            (command, aim) => self.other(command, aim, out),
+        }
     }
 
     /// All but the most frequent ones.
@@ -316,17 +334,16 @@ impl Worker {
         command: &Command<'_>,
         aim: Option<&(&[u8], Target<'_>)>,
         out: &mut Vec<u8>,
-    ) -> (Flow, Option<RestOfGet>) {
+    ) -> Flow {
         let target = aim.map(|(_, target)| target);
-        let flow = match command {
-            Command::Get(get) => return self.get(get, out),
+        match command {
+            Command::Get(get) => self.get(get, out),
             Command::MetaGet(meta) => self.meta_get(meta, target, out),
             Command::MetaSet { meta, value } => self.meta_set(meta, value, target, out),
-            Command::Quit => Flow::Close,
-            Command::Watch { args } => Flow::Watch(args.rest().to_vec()),
+            Command::Quit => Halt::Close.into(),
+            Command::Watch { args } => Halt::Watch(args.rest().to_vec()).into(),
             other => self.simple(other, out),
-        };
-        (flow, None)
+        }
     }
 
     /// Commands after which the connection simply goes on.

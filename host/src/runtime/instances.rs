@@ -78,43 +78,36 @@ impl<W: World> Instances<W> {
     /// Calls a function. `args` are the object's key and the arguments; those beyond what the function
     /// takes are left out. The reply is appended to `reply`, which is as it was when the call fails.
     ///
-    /// The world comes back in any case. Its writes are to be committed only after `Ok`.
+    /// The world is taken for the time of the call, and is back in any case. Its writes are to be committed only after `Ok`.
     ///
     /// # Errors
     /// See [`CallError`]; after `Slow`, `NeedsLane` and `Conflict` the call is to be made again.
     ///
     /// # Panics
-    /// When a host function of the world panics. The instance isn't used again.
+    /// When there is no world, or when a host function of it panics. The instance isn't used again then, nor is the world.
     pub fn call(
         &mut self,
         function: FunctionRef,
         args: &[&[u8]],
-        world: Box<W>,
+        world: &mut Option<Box<W>>,
         budget: Budget,
         reply: &mut Vec<u8>,
-    ) -> (Box<W>, Result<(), CallError>) {
+    ) -> Result<(), Box<CallError>> {
         let object = self.types.types().of(function);
         let slot = Slot::of(&mut self.slots, function.slot, object);
         let number = function.function as usize;
-        let Some(callable) = object.functions.get(number).and_then(Option::as_ref) else {
-            slot.tally.note(Ending::Error);
-            return (
-                world,
-                Err(CallError::Unavailable(
-                    "there is no such function any more".to_owned(),
-                )),
-            );
-        };
-        let refused = refuse(object, callable, args, &self.engine);
-        if let Some(error) = refused {
-            slot.tally.note(Ending::Error);
-            return (world, Err(error));
-        }
-        let world = match slot.warm_up(object, &self.engine, &self.linker, &self.log, world) {
-            Ok(world) => world,
-            Err((world, error)) => {
+        let ready = object
+            .called(function)
+            .and_then(|callable| refuse(object, callable, args, &self.engine).map(|()| callable))
+            .and_then(|callable| {
+                slot.warm_up(object, &self.engine, &self.linker, &self.log, world)?;
+                Ok(callable)
+            });
+        let callable = match ready {
+            Ok(callable) => callable,
+            Err(error) => {
                 slot.tally.note(Ending::Error);
-                return (world, Err(error));
+                return Err(error);
             }
         };
         let warm = slot.warm.as_mut().expect("it was just warmed up");
@@ -130,7 +123,7 @@ impl<W: World> Instances<W> {
             deadline_ms: object.limits().deadline_ms,
             budget,
         };
-        let (world, result) = warm.run(&call, world, reply);
+        let result = warm.run(&call, world, reply);
 
         let ticks_ms = self.engine.ticks_ms() - start_ms;
         let ending = Ending::of(&result);
@@ -144,10 +137,11 @@ impl<W: World> Instances<W> {
                 engine: &self.engine,
             };
             let ns = start.map(|start| start.elapsed().as_nanos() as u64);
-            after.note(slot, ticks_ms, ns.zip(timing), result.as_ref().err());
+            let error = result.as_ref().err().map(|error| &**error);
+            after.note(slot, ticks_ms, ns.zip(timing), error);
         }
         slot.settle(object, result.is_err());
-        (world, result)
+        result
     }
 
     /// Makes the instance that a call of the function will use. The first one of an interpreter runs the
@@ -158,14 +152,11 @@ impl<W: World> Instances<W> {
     pub fn prepare(
         &mut self,
         function: FunctionRef,
-        world: Box<W>,
-    ) -> (Box<W>, Result<(), CallError>) {
+        world: &mut Option<Box<W>>,
+    ) -> Result<(), Box<CallError>> {
         let object = self.types.types().of(function);
         let slot = Slot::of(&mut self.slots, function.slot, object);
-        match slot.warm_up(object, &self.engine, &self.linker, &self.log, world) {
-            Ok(world) => (world, Ok(())),
-            Err((world, error)) => (world, Err(error)),
-        }
+        slot.warm_up(object, &self.engine, &self.linker, &self.log, world)
     }
 
     /// Linear memory of all instances of this thread, in bytes.
@@ -182,35 +173,45 @@ impl<W: World> Instances<W> {
 const LASTING_TICKS_MS: u64 = 2;
 
 /// Reasons to refuse a call before anything runs.
+#[inline(always)]
 fn refuse(
     object: &ObjectType,
     callable: &Callable,
     args: &[&[u8]],
     engine: &Engine,
-) -> Option<CallError> {
+) -> Result<(), Box<CallError>> {
     // The object's key is one more.
     if args.len() <= callable.required {
-        return Some(CallError::Usage(callable.function.usage(&object.name)));
+        let usage = callable.function.usage(&object.name);
+        return Err(Box::new(CallError::Usage(usage)));
     }
-    let for_ms = callable.pace.paused_for_ms(|| engine.tick_for(0))?;
-    Some(CallError::Paused {
-        for_ms,
-        stops: STOPS,
-    })
+    match callable.pace.paused_for_ms(|| engine.tick_for(0)) {
+        None => Ok(()),
+        Some(for_ms) => Err(Box::new(CallError::Paused {
+            for_ms,
+            stops: STOPS,
+        })),
+    }
 }
 
 impl<W: World> Slot<W> {
     /// The slot of a type, up to date with its generation.
+    #[inline(always)]
     fn of<'a>(slots: &'a mut Vec<Slot<W>>, number: u16, object: &ObjectType) -> &'a mut Slot<W> {
         let number = number as usize;
         if number >= slots.len() {
-            slots.resize_with(number + 1, Slot::vacant);
+            Slot::add(slots, number);
         }
         let slot = &mut slots[number];
         if slot.generation != object.generation {
             slot.renew(object);
         }
         slot
+    }
+
+    #[cold]
+    fn add(slots: &mut Vec<Slot<W>>, number: usize) {
+        slots.resize_with(number + 1, Slot::vacant);
     }
 
     /// A slot for a type this thread has not called yet.
@@ -236,28 +237,26 @@ impl<W: World> Slot<W> {
     }
 
     /// Makes an instance when there is none, and gives an interpreter its scripts.
+    #[inline(always)]
     fn warm_up(
         &mut self,
         object: &ObjectType,
         engine: &Engine,
         linker: &Linker<CallState<W>>,
         log: &Arc<dyn Log>,
-        world: Box<W>,
-    ) -> Result<Box<W>, (Box<W>, CallError)> {
+        world: &mut Option<Box<W>>,
+    ) -> Result<(), Box<CallError>> {
         // A world that panicked left its instance in the middle of a call.
         if self.warm.as_ref().is_some_and(|warm| !warm.in_call()) {
-            return Ok(world);
+            return Ok(());
         }
-        if let Err(error) = self.make(object, linker, log) {
-            let error = CallError::Unavailable(format!("no instance: {error:#}"));
-            return Err((world, error));
-        }
+        self.make(object, linker, log).map_err(no_instance)?;
         match &object.setup {
             Some(arguments) if !arguments.is_empty() => {
                 engine.tick_for(SETUP_MS_MAX);
                 self.set_up(object, arguments, world)
             }
-            _ => Ok(world),
+            _ => Ok(()),
         }
     }
 
@@ -266,19 +265,18 @@ impl<W: World> Slot<W> {
         &mut self,
         object: &ObjectType,
         arguments: &[Vec<u8>],
-        world: Box<W>,
-    ) -> Result<Box<W>, (Box<W>, CallError)> {
+        world: &mut Option<Box<W>>,
+    ) -> Result<(), Box<CallError>> {
         let warm = self.warm.as_mut().expect("it was just made");
         if let Some(image) = object.image.get() {
-            if let Err(error) = warm.restore(image) {
+            let restored = warm.restore(image);
+            if restored.is_err() {
                 self.cool_down();
-                let error = CallError::Unavailable(format!("no instance: {error:#}"));
-                return Err((world, error));
             }
-            return Ok(world);
+            return restored.map_err(no_instance);
         }
         let Some(function) = object.function_number(SETUP) else {
-            return Ok(world);
+            return Ok(());
         };
         let before = warm.memory().to_vec();
         let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
@@ -289,18 +287,13 @@ impl<W: World> Slot<W> {
             deadline_ms: SETUP_MS_MAX,
             budget: Budget::Full,
         };
-        let (world, result) = warm.run(&call, world, &mut Vec::new());
+        let result = warm.run(&call, world, &mut Vec::new());
         match result {
-            Ok(()) => {
-                // Another thread may have been first; the images are alike.
-                let _ = object.image.set(Image::new(&before, warm.memory()));
-                Ok(world)
-            }
-            Err(error) => {
-                self.cool_down();
-                Err((world, error))
-            }
+            // Another thread may have been first; the images are alike.
+            Ok(()) => drop(object.image.set(Image::new(&before, warm.memory()))),
+            Err(_) => self.cool_down(),
         }
+        result
     }
 
     #[cold]
@@ -326,6 +319,7 @@ impl<W: World> Slot<W> {
     }
 
     /// Drops the instance after a call that failed, or when it is worn out.
+    #[inline(always)]
     fn settle(&mut self, object: &ObjectType, failed: bool) {
         let Some(warm) = &mut self.warm else { return };
         if warm.is_spent(failed, object.limits()) {
@@ -340,6 +334,11 @@ impl<W: World> Slot<W> {
         self.warm = None;
         self.tally.set_memory(0);
     }
+}
+
+#[cold]
+fn no_instance(error: wasmtime::Error) -> Box<CallError> {
+    Box::new(CallError::Unavailable(format!("no instance: {error:#}")))
 }
 
 impl<W: World> Drop for Slot<W> {
@@ -437,14 +436,16 @@ impl After<'_> {
 }
 
 impl Ending {
-    fn of(result: &Result<(), CallError>) -> Ending {
-        match result {
-            Ok(()) => Ending::Replied,
-            Err(CallError::Trap(_)) => Ending::Trap,
-            Err(CallError::Deadline { .. }) => Ending::Deadline,
-            Err(CallError::Limit(_)) => Ending::Limit,
-            Err(CallError::Slow | CallError::NeedsLane | CallError::Conflict) => Ending::Retry,
-            Err(_) => Ending::Error,
+    fn of(result: &Result<(), Box<CallError>>) -> Ending {
+        let Err(error) = result else {
+            return Ending::Replied;
+        };
+        match **error {
+            CallError::Trap(_) => Ending::Trap,
+            CallError::Deadline { .. } => Ending::Deadline,
+            CallError::Limit(_) => Ending::Limit,
+            CallError::Slow | CallError::NeedsLane | CallError::Conflict => Ending::Retry,
+            _ => Ending::Error,
         }
     }
 }

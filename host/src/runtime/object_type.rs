@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use wasmtime::Module;
 
 use super::backoff::{Backoff, STOPS_MAX};
+use super::error::CallError;
 use super::instances::Image;
 use super::limits::Limits;
 use super::loader::{Loaded, Source};
@@ -121,6 +122,18 @@ impl ObjectType {
     #[inline]
     fn callable(&self, function: FunctionRef) -> Option<&Callable> {
         self.functions.get(function.function as usize)?.as_ref()
+    }
+
+    /// The same for a call of it.
+    ///
+    /// # Errors
+    /// When a reload dropped it.
+    #[inline]
+    pub(super) fn called(&self, function: FunctionRef) -> Result<&Callable, Box<CallError>> {
+        self.callable(function).ok_or_else(|| {
+            let gone = "there is no such function any more".to_owned();
+            Box::new(CallError::Unavailable(gone))
+        })
     }
 
     /// What the metadata says of a function; `None` when a reload dropped it.

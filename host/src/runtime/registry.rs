@@ -272,6 +272,7 @@ impl TypesReader {
     }
 
     /// The types of this moment.
+    #[inline]
     pub fn types(&mut self) -> &Arc<Types> {
         self.types.load()
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use crate::cache::{Cache, Connection, LaneJob, LaneResult, Progress, Worker};
+use crate::store::Taken;
 
 use super::service::{Application, Service, Step};
 
@@ -54,8 +55,12 @@ impl Service for Worker {
         connection.is_filling()
     }
 
-    fn fill_from(connection: &mut Connection, file: BorrowedFd<'_>) -> io::Result<Option<usize>> {
-        connection.fill_from(file)
+    fn fill_from(
+        connection: &mut Connection,
+        file: BorrowedFd<'_>,
+        after: &mut [u8],
+    ) -> io::Result<Option<Taken>> {
+        connection.fill_from(file, after)
     }
 
     fn look_ahead(&mut self, connection: &Connection, input: &[u8]) -> bool {

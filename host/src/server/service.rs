@@ -5,6 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use bytes::Buf;
 
+use crate::store::Taken;
+
 /// What all workers share.
 pub trait Application: Send + Sync + 'static {
     /// One worker's part. It stays on its thread.
@@ -44,14 +46,16 @@ pub trait Service: 'static {
         false
     }
 
-    /// Reads from a file straight to that place, then `execute` goes on. `None`: there is no place; read as always.
+    /// Reads from a file straight to that place, and what comes after it into `after`, then `execute` goes on with that.
+    /// `None`: there is no place; read as always.
     ///
     /// # Errors
     /// Those of the file, also that there is nothing to read now.
     fn fill_from(
         _connection: &mut Self::Connection,
         _file: BorrowedFd<'_>,
-    ) -> io::Result<Option<usize>> {
+        _after: &mut [u8],
+    ) -> io::Result<Option<Taken>> {
         Ok(None)
     }
 

@@ -29,6 +29,9 @@ use input::{Source, poll_read};
 /// Reads that throw away what a client sent after its connection was closed for it.
 const DRAIN_READS_MAX: usize = 16;
 
+/// Bytes read first of a command on a connection that sends large values.
+const FRONT_BYTES: usize = 4 << 10;
+
 /// A connection over any stream.
 pub(super) struct Session<S: Service, T> {
     shard: Rc<Shard<S>>,
@@ -39,6 +42,9 @@ pub(super) struct Session<S: Service, T> {
     rest: Rest,
     /// Nothing reaches the service before this was looked at.
     gate: Gate,
+    /// Its last input of some length began a value that was read to its place. Of the next one little is read before that is
+    /// known again, so that little of a value is copied.
+    fronts: bool,
     /// It ended by an error of its socket.
     broken: bool,
     /// Counts the connection as open for as long as it is.
@@ -76,6 +82,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             stream,
             link,
             state,
+            fronts: false,
             broken: false,
             rest: Rest::default(),
             gate: Gate::Protocol,
@@ -91,6 +98,7 @@ impl<S: Service, T: Socket> Session<S, T> {
 
     async fn serve(&mut self) -> io::Result<()> {
         let mut needed = 0;
+        let (mut filling, mut went_on) = (false, false);
         loop {
             let (received, source) = self.receive(needed).await?;
             if received == 0 {
@@ -109,8 +117,16 @@ impl<S: Service, T: Socket> Session<S, T> {
                 Some(more) => needed = more,
                 None => return self.close().await,
             }
+            let was_filling = std::mem::replace(&mut filling, S::is_filling(&self.state));
+            if received >= FRONT_BYTES && !was_filling {
+                self.fronts = filling;
+            }
             if received >= self.shard.turn_bytes / 2 {
-                self.give_way().await;
+                // A value that has begun goes on at once: each turn it takes is one of all connections.
+                went_on = filling && !went_on;
+                if !went_on {
+                    self.give_way().await;
+                }
             }
         }
     }
@@ -248,7 +264,10 @@ impl<S: Service, T: Socket> Session<S, T> {
         poll_fn(|context| {
             for _ in 0..DRAIN_READS_MAX {
                 let mut input = shard.fresh_input();
-                if !matches!(poll_read(stream, context, &mut input), Poll::Ready(Ok(1..))) {
+                if !matches!(
+                    poll_read(stream, context, &mut *input),
+                    Poll::Ready(Ok(1..))
+                ) {
                     break;
                 }
             }

@@ -10,12 +10,12 @@ use tokio_rustls::server::TlsStream;
 
 /// A stream of bytes, perhaps with a file behind it from which they can be read as they are.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin {
-    /// Has `read` read from the file when there is something to read. `None` when there is no such file: what comes is
-    /// encrypted.
+    /// Has `read` read from the file when there is something to read; it says as well whether that was all. `None` when
+    /// there is no such file: what comes is encrypted.
     fn poll_file<R>(
         &mut self,
         context: &mut Context<'_>,
-        read: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+        read: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<(R, bool)>,
     ) -> Option<Poll<io::Result<R>>>;
 }
 
@@ -25,13 +25,26 @@ macro_rules! plain {
             fn poll_file<R>(
                 &mut self,
                 context: &mut Context<'_>,
-                read: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+                read: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<(R, bool)>,
             ) -> Option<Poll<io::Result<R>>> {
                 let mut poll = || loop {
                     ready!(self.poll_read_ready(context))?;
-                    match self.try_io(Interest::READABLE, || read(self.as_fd())) {
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        done => return Poll::Ready(done),
+                    let mut taken = None;
+                    let tried = self.try_io(Interest::READABLE, || {
+                        let (some, all) = read(self.as_fd())?;
+                        taken = Some(some);
+                        // So that nobody tries to read again before more has come.
+                        match all {
+                            true => Err(io::ErrorKind::WouldBlock.into()),
+                            false => Ok(()),
+                        }
+                    });
+                    match (taken, tried) {
+                        (Some(taken), _) => return Poll::Ready(Ok(taken)),
+                        (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                            return Poll::Ready(Err(error));
+                        }
+                        (None, _) => {}
                     }
                 };
                 Some(poll())
@@ -49,7 +62,7 @@ where
     fn poll_file<R>(
         &mut self,
         _: &mut Context<'_>,
-        _: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+        _: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<(R, bool)>,
     ) -> Option<Poll<io::Result<R>>> {
         None
     }

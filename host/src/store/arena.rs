@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::os::{Run, Zeroed};
+use super::word::word;
 
 /// Address of an extent in grains. 0 is never an item: the first region belongs to the index.
 pub(super) type Addr = u32;
@@ -207,12 +208,8 @@ impl Arena {
         let len = bytes.len();
         let (words, skip) = self.span(addr, byte, len);
         let (Some(start), Some(end)) = (bytes.first_chunk(), bytes.last_chunk()) else {
-            let wanted = bytes
-                .iter()
-                .rev()
-                .fold(0, |word, byte| word << 8 | u64::from(*byte));
             let mask = (1 << (8 * len)) - 1;
-            return (eight(words, skip) ^ wanted) & mask == 0;
+            return (eight(words, skip) ^ word(bytes)) & mask == 0;
         };
         let (lead, whole) = whole_words(words, skip);
         let mut pairs = bytes[lead..].as_chunks().0.iter().zip(whole);
@@ -234,6 +231,14 @@ impl Arena {
     pub(super) fn prefetch(&self, word: usize) {
         if let Some(word) = self.words.get(word) {
             super::os::prefetch(word);
+        }
+    }
+
+    /// Asks for a word that is going to be written.
+    #[inline]
+    pub(super) fn prefetch_for_writing(&self, word: usize) {
+        if let Some(word) = self.words.get(word) {
+            super::os::prefetch_for_writing(word);
         }
     }
 

@@ -64,13 +64,20 @@ impl Store {
 
     /// The usual commit: one item, and no tree.
     fn commit_one(&self, now: Now, commit: &Commit<'_>) -> Result<(), CommitError> {
+        // Nearly always nothing has happened to it, nor has its length changed: then it takes no memory.
+        if self.lock(commit.key.hash).rewrite_unmoved(commit, now) {
+            self.settle();
+            return Ok(());
+        }
+        self.commit_anew(now, commit)
+    }
+
+    #[inline(never)]
+    fn commit_anew(&self, now: Now, commit: &Commit<'_>) -> Result<(), CommitError> {
         let done = self.with_room(commit.key.hash, |locked, spare| {
             let found = locked.find_again(commit, now);
             if !holds(commit, found) {
                 return Ok(Err(CommitError::Gone));
-            }
-            if found.is_some_and(|found| locked.rewrite(commit, &found.item)) {
-                return Ok(Ok(()));
             }
             let drafted = self.drafted(commit);
             if !self.can_commit(commit, drafted.as_ref()) {
@@ -315,6 +322,7 @@ fn changed_tree(
 }
 
 /// True when the version a commit expects is the one that was found.
+#[inline]
 fn holds(commit: &Commit<'_>, found: Option<Found<'_>>) -> bool {
     commit.blind || found.map(|found| version(&found.item)) == commit.expected
 }
@@ -322,21 +330,29 @@ fn holds(commit: &Commit<'_>, found: Option<Found<'_>>) -> bool {
 impl<'a> Locked<'a> {
     /// What stands where the commit saw it, or is found anew.
     fn find_again(&mut self, commit: &Commit<'_>, now: Now) -> Option<Found<'a>> {
-        match commit.place.and_then(|place| self.unmoved(commit, place)) {
-            Some(found) if !self.is_dead(&found.item, now.unix_s) => Some(found),
-            _ => self.find(commit.key, now),
-        }
+        self.unmoved(commit, now)
+            .or_else(|| self.find(commit.key, now))
     }
 
     /// An item that moved or left is not in its slot any more, and whatever else may be there was accessed later.
-    fn unmoved(&self, commit: &Commit<'_>, place: Place) -> Option<Found<'a>> {
-        let Place { slot, addr, tick } = place;
+    #[inline(always)]
+    fn unmoved(&self, commit: &Commit<'_>, now: Now) -> Option<Found<'a>> {
+        let Place { slot, addr, tick } = commit.place?;
         let slot = self.bucket(commit.key.hash).slot_with(slot, addr)?;
         let item = Item::at(&self.store.arena, addr);
-        (item.tick() == tick).then_some(Found { slot, item })
+        let same = item.tick() == tick && !self.is_dead(&item, now.unix_s);
+        same.then_some(Found { slot, item })
+    }
+
+    /// Writes a small state over the one that was read, if that is still there and as long.
+    #[inline(always)]
+    fn rewrite_unmoved(&mut self, commit: &Commit<'_>, now: Now) -> bool {
+        self.unmoved(commit, now)
+            .is_some_and(|found| holds(commit, Some(found)) && self.rewrite(commit, &found.item))
     }
 
     /// Writes a small state over one that is as long and expires alike, as counters have them. False when it is not so.
+    #[inline(always)]
     fn rewrite(&mut self, commit: &Commit<'_>, item: &Item<'a>) -> bool {
         const SHAPE: u64 = flag::OBJECT | flag::CAS;
         const OTHERS: u64 = flag::FLAGGED | flag::STALE | flag::TOKEN_SENT;

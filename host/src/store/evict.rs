@@ -8,13 +8,15 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::alloc::{Chain, Plan};
 use super::arena::Addr;
-use super::shard::{EMPTY, Leave, Locked};
-use super::{Eviction, NoRoom, Store};
+use super::shard::{EMPTY, ID_BITS, Leave, Locked};
+use super::{Eviction, NoRoom, SHARDS_MAX, Store};
 
 /// Nodes of dead trees or pieces of dead values freed before anybody else leaves.
 pub(super) const GARBAGE_AT_ONCE: usize = 64;
 /// Bytes from which an item is likely to be gathered from several holes, so that their sum counts.
 const FROM_SEVERAL: usize = 4096;
+/// Tails compared at once; a single minimum would be waited for at each.
+const LANES: usize = 4;
 /// Somebody left; with the memory asked for, if that was possible then.
 pub(super) type Left = Option<Chain>;
 
@@ -108,14 +110,16 @@ impl Store {
 
     /// The shard whose tail is the oldest, and its tick.
     pub(super) fn oldest_tail(&self) -> Option<(u64, usize)> {
-        let mut oldest = (EMPTY, 0);
-        for (id, tail) in self.tails.iter().enumerate() {
-            let tick = tail.load(Relaxed);
-            if tick < oldest.0 {
-                oldest = (tick, id);
+        let mut lanes = [u64::MAX; LANES];
+        for (row, tails) in self.tails.chunks(LANES).enumerate() {
+            for (i, (lane, tail)) in lanes.iter_mut().zip(tails).enumerate() {
+                let id = (row * LANES + i) as u64;
+                *lane = (*lane).min(tail.load(Relaxed) << ID_BITS | id);
             }
         }
-        (oldest.0 != EMPTY).then_some(oldest)
+        let oldest = lanes.into_iter().min().unwrap_or(u64::MAX);
+        let (tick, id) = (oldest >> ID_BITS, oldest as usize & (SHARDS_MAX - 1));
+        (tick != EMPTY).then_some((tick, id))
     }
 
     /// Evicts the least recently used of all items, and tries for `plan`.
@@ -134,8 +138,8 @@ impl Store {
         }
     }
 
-    /// Evicts the least recently used item while the shards `held` are locked by this thread. False when that is one
-    /// of `spared`, which are the newest of all, so nobody else is left.
+    /// Evicts the least recently used item while the shards `held` are locked by this thread, but none of `spared`,
+    /// which are being used. False when each shard has only such, or nothing older.
     pub(super) fn evict_held(&self, held: &mut [Locked<'_>], spared: &[Addr]) -> bool {
         if self.free_garbage(GARBAGE_AT_ONCE) > 0 {
             return true;
@@ -144,13 +148,16 @@ impl Store {
             return false;
         }
         loop {
-            let Some((tick, id)) = self.oldest_tail() else {
+            let is_spared = |id| {
+                let mut held = held.iter();
+                held.any(|locked| locked.id == id && spared.contains(&locked.shard.oldest))
+            };
+            let tails = self.tails.iter().map(|tail| tail.load(Relaxed));
+            let others = tails.zip(0..).filter(|(_, id)| !is_spared(*id));
+            let Some((tick, id)) = others.min().filter(|(tick, _)| *tick != EMPTY) else {
                 return false;
             };
             if let Some(locked) = held.iter_mut().find(|locked| locked.id == id) {
-                if spared.contains(&locked.shard.oldest) {
-                    return false;
-                }
                 locked.remove_tail(Leave::Evicted, None);
                 return true;
             }

@@ -11,7 +11,7 @@ use super::alloc::Kind;
 use super::arena::Addr;
 use super::item::{Item, flag};
 use super::os::Zeroed;
-use super::shard::Leave;
+use super::shard::{Leave, Locked};
 use super::{Now, Store};
 
 const NEVER: u32 = 0;
@@ -121,10 +121,14 @@ impl Store {
             // With all shards locked, so that nobody finds an item that is gone a moment later under the same lock:
             // a commit has prepared for what it found.
             let _turn = self.commit.lock();
-            let _all: Vec<_> = (0..self.shards.len())
+            let mut all: Vec<_> = (0..self.shards.len())
                 .map(|id| self.lock_shard(id))
                 .collect();
-            let tick = self.tick.fetch_add(1, Relaxed);
+            let tick = all.iter().map(Locked::present).max().unwrap_or(0);
+            for locked in &mut all {
+                locked.shard.next_tick = tick + 1;
+            }
+            self.publish(tick + 1);
             self.flushed.fetch_max(tick, Relaxed);
             tick
         };

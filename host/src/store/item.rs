@@ -66,13 +66,21 @@ pub(super) fn links(arena: &Arena, addr: Addr) -> &AtomicU64 {
     arena.word(addr, NEWER / 2)
 }
 
-/// How many of the flags are set: mostly none, and there is no instruction for it on every processor.
+/// Half words that the optional fields of these flags take. Looked up in a word of nibbles, since not every processor has
+/// an instruction that counts bits.
 #[inline]
-fn count(flags: u64) -> usize {
-    match flags {
-        0 => 0,
-        flags => flags.count_ones() as usize,
-    }
+fn halves(flags: u64) -> usize {
+    const FIRST: u32 = flag::EXPIRES.trailing_zeros();
+    const HALVES: u64 = {
+        let (mut table, mut fields) = (0, 0);
+        while fields < 16u64 {
+            let cas = fields >> (flag::CAS.trailing_zeros() - FIRST) & 1;
+            table |= (fields.count_ones() as u64 + cas) << (4 * fields);
+            fields += 1;
+        }
+        table
+    };
+    (HALVES >> (4 * (flags >> FIRST & 0xf)) & 0xf) as usize
 }
 
 /// Byte at which the stream begins.
@@ -82,10 +90,8 @@ pub(super) fn stream_at(word0: u64) -> usize {
     if word0 & FIELDS == 0 && word0 >> 32 & 0xffff != BIG {
         return OPTIONAL * 4;
     }
-    let fours = count(word0 & (flag::CHAINED | flag::EXPIRES | flag::FLAGGED));
-    let eight = usize::from(word0 & flag::CAS != 0) * 8;
-    let big = usize::from(word0 >> 32 & 0xffff == BIG) * 4;
-    OPTIONAL * 4 + fours * 4 + eight + big
+    let big = usize::from(word0 >> 32 & 0xffff == BIG);
+    4 * (OPTIONAL + halves(word0) + big)
 }
 
 #[inline]
@@ -193,7 +199,7 @@ impl<'m> Item<'m> {
     /// Half word of an optional field, given those that stand before it.
     #[inline]
     fn field(&self, before: u64) -> usize {
-        OPTIONAL + count(self.word0 & before) + usize::from(self.is_big())
+        OPTIONAL + halves(self.word0 & before) + usize::from(self.is_big())
     }
 
     #[inline]
@@ -385,6 +391,13 @@ impl<'m> Item<'m> {
             byte: stream_at(self.word0),
             end: self.room(),
         }
+    }
+
+    /// Byte at which the value begins; `None` when the item has more than one piece.
+    #[inline(always)]
+    pub(super) fn value_at(&self) -> Option<usize> {
+        let byte = stream_at(self.word0) + self.key_len().saturating_sub(2);
+        (!self.has(flag::CHAINED)).then_some(byte)
     }
 
     /// A cursor at the value.

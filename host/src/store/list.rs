@@ -19,6 +19,17 @@ impl<'a> Locked<'a> {
         self.store.tails[self.id].store(tick, Relaxed);
     }
 
+    /// The newest item, or 0.
+    #[inline]
+    pub(super) fn newest(&self) -> Addr {
+        self.store.shards[self.id].newest.load(Relaxed)
+    }
+
+    #[inline]
+    fn set_newest(&self, addr: Addr) {
+        self.store.shards[self.id].newest.store(addr, Relaxed);
+    }
+
     /// Upper bits of the tail's tick.
     fn tail_epoch(&self) -> u64 {
         self.shard.tail_tick >> 32
@@ -26,15 +37,15 @@ impl<'a> Locked<'a> {
 
     /// Puts an item not in the list at its front, with a new tick.
     pub(super) fn push_front(&mut self, item: &Item<'a>) {
-        let tick = self.store.tick.fetch_add(1, Relaxed);
+        let tick = self.take_tick();
         self.place_first(item, tick);
     }
 
     fn place_first(&mut self, item: &Item<'a>, tick: u64) {
         item.set_tick(tick as u32);
-        let front = self.shard.newest;
+        let front = self.newest();
         item.set_links(0, front);
-        self.shard.newest = item.addr();
+        self.set_newest(item.addr());
         let epoch = tick >> 32;
         if front == 0 {
             self.shard.oldest = item.addr();
@@ -45,10 +56,10 @@ impl<'a> Locked<'a> {
         let newest = self
             .shard
             .epochs
-            .back()
+            .last()
             .map_or(self.tail_epoch(), |(_, epoch)| *epoch);
         if epoch != newest {
-            self.shard.epochs.push_back((item.addr(), epoch));
+            self.shard.epochs.push((item.addr(), epoch));
         }
     }
 
@@ -60,18 +71,18 @@ impl<'a> Locked<'a> {
             self.leave_epoch(item.addr(), newer);
         }
         if newer == 0 {
-            self.shard.newest = older;
+            self.set_newest(older);
         } else {
             item::set_older(arena, newer, older);
         }
         if older == 0 {
             self.shard.oldest = newer;
             let mut tail_epoch = self.tail_epoch();
-            if let Some((first, epoch)) = self.shard.epochs.front().copied()
+            if let Some((first, epoch)) = self.shard.epochs.first().copied()
                 && first == newer
             {
                 tail_epoch = epoch;
-                self.shard.epochs.pop_front();
+                self.shard.epochs.remove(0);
             }
             self.publish_tail(tail_epoch);
         } else {
@@ -96,7 +107,7 @@ impl<'a> Locked<'a> {
     #[inline(always)]
     pub(super) fn bump(&mut self, item: &Item<'a>) {
         let arena = &self.store.arena;
-        let tick = self.store.tick.fetch_add(1, Relaxed);
+        let tick = self.take_tick();
         let (newer, older) = item.links();
         // Nearly all: neither the oldest, which is published, nor where ticks run over 32 bits.
         if older != 0 && self.shard.epochs.is_empty() && tick >> 32 == self.tail_epoch() {
@@ -104,10 +115,10 @@ impl<'a> Locked<'a> {
             if newer != 0 {
                 item::set_older(arena, newer, older);
                 item::set_newer(arena, older, newer);
-                let front = self.shard.newest;
+                let front = self.newest();
                 item::set_newer(arena, front, item.addr());
                 item.set_links(0, front);
-                self.shard.newest = item.addr();
+                self.set_newest(item.addr());
             }
             return;
         }
@@ -122,7 +133,7 @@ impl<'a> Locked<'a> {
         item.set_tick(old.tick());
         item.set_links(newer, older);
         match newer {
-            0 => self.shard.newest = item.addr(),
+            0 => self.set_newest(item.addr()),
             newer => item::set_older(arena, newer, item.addr()),
         }
         match older {

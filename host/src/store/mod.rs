@@ -48,8 +48,10 @@ mod stats;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod upload;
 mod uses;
+mod word;
 mod write;
 
 use std::ops::Deref;
@@ -63,14 +65,14 @@ pub use api::*;
 pub use pins::{PINNED_BYTES_MIN, Pinned};
 pub use scan::Cursor;
 pub use shard::ValueRef;
-pub use upload::{Announced, NoUpload, Upload};
+pub use upload::{Announced, NoUpload, Taken, Upload};
 
 use alloc::{Allocator, Chain, Plan};
 use arena::{Addr, Arena};
 use clock::Clock;
 use expire::Due;
 use index::Index;
-use shard::{EMPTY, Locked, Shard};
+use shard::{EMPTY, Guarded, Locked, Shard};
 
 /// The store. Shared by all workers.
 #[derive(Debug)]
@@ -78,12 +80,12 @@ pub struct Store {
     arena: Arena,
     alloc: Padded<Mutex<Allocator>>,
     index: Index,
-    shards: Box<[Padded<Mutex<Shard>>]>,
+    shards: Box<[Padded<Guarded>]>,
     /// Tick of each shard's oldest item: who is the oldest of all.
     tails: Box<[AtomicU64]>,
     /// Buckets of each shard, for prefetching without its lock.
     bucket_counts: Box<[AtomicU32]>,
-    /// Accesses so far.
+    /// The published clock: no tick is as high, but of turns under way. See `turn.rs`.
     tick: Padded<AtomicU64>,
     /// Last CAS token given.
     cas: Padded<AtomicU64>,
@@ -139,7 +141,7 @@ pub struct PlainItem {
 }
 
 /// Most shards there are; more would not share a region of the index.
-const SHARDS_MAX: usize = 256;
+const SHARDS_MAX: usize = 1 << shard::ID_BITS;
 /// Memory under a shard, below which fewer shards are made.
 const SHARD_BYTES_MIN: usize = 64 << 10;
 
@@ -189,7 +191,7 @@ impl Store {
         store.set_memory_limit(limit);
         store.open_index();
         for shard in &store.shards {
-            shard.0.lock().buckets = 1;
+            shard.lock.lock().buckets = 1;
         }
         store
     }
@@ -222,12 +224,16 @@ impl Store {
 
     #[inline]
     fn lock(&self, hash: u64) -> Locked<'_> {
-        self.lock_shard(self.shard_of(hash))
+        let id = self.shard_of(hash);
+        let locked = self.lock_shard(id);
+        // It comes while the item is looked up.
+        self.prefetch_newest(id);
+        locked
     }
 
     #[inline]
     fn lock_shard(&self, id: usize) -> Locked<'_> {
-        let shard = &self.shards[id].0;
+        let shard = &self.shards[id].lock;
         Locked {
             store: self,
             id,
@@ -283,9 +289,7 @@ impl Store {
 
     #[cold]
     fn note_second(&self, now: Now) {
-        if self.clock.note(now, self.tick.load(Relaxed))
-            && self.flush_at_s.load(Relaxed) <= now.unix_s
-        {
+        if self.clock.note(now, self.clock_now()) && self.flush_at_s.load(Relaxed) <= now.unix_s {
             self.flush_at_s.store(u32::MAX, Relaxed);
             self.flush_now();
         }

@@ -24,6 +24,8 @@ impl Store {
     ///
     /// # Errors
     /// When a plain item has that name.
+    // Always: what it returns is put together where it is used, as with `find`.
+    #[inline(always)]
     pub fn object_open(
         &self,
         key: Key<'_>,

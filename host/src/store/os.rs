@@ -137,18 +137,20 @@ pub(super) struct Run<'a, T> {
     pub len: usize,
 }
 
-/// Runs that are filled by one read at most.
-pub(super) const RUNS_MAX: usize = 16;
+/// Runs that are filled by one read at most: a mebibyte in pieces of whole regions.
+pub(super) const RUNS_MAX: usize = 66;
 
-/// Reads from a file into `runs`, in order. Returns how many bytes came; 0 are the end.
+/// Reads from a file into `runs`, in order, and what comes after them into `after`. Returns how many bytes came; 0 are
+/// the end.
 ///
 /// # Errors
 /// Those of the file, also that there is nothing to read now.
 pub(super) fn read<T: Words>(
     from: BorrowedFd<'_>,
     runs: &ArrayVec<Run<'_, T>, RUNS_MAX>,
+    after: &mut [u8],
 ) -> io::Result<usize> {
-    let parts: ArrayVec<libc::iovec, RUNS_MAX> = runs
+    let mut parts: ArrayVec<libc::iovec, { RUNS_MAX + 1 }> = runs
         .iter()
         .map(|run| {
             let inside = run.skip.checked_add(run.len);
@@ -160,11 +162,16 @@ pub(super) fn read<T: Words>(
             }
         })
         .collect();
+    parts.push(libc::iovec {
+        iov_base: after.as_mut_ptr().cast(),
+        iov_len: after.len(),
+    });
     #[expect(
         unsafe_code,
         reason = "readv has no safe form for words that others may look at"
     )]
-    // SAFETY: each part lies inside words that are borrowed for the call, as was asserted. The kernel writes only there.
+    // SAFETY: each part lies inside words that are borrowed for the call, as was asserted, but for the last, which is
+    // `after`, borrowed for the call by us alone. The kernel writes only there.
     // Every bit pattern is a valid word, and they are atomics, which may change under a shared borrow: whoever else looks
     // at them sees one value or another. `parts` outlives the call, and the file is open as it is borrowed.
     let read = unsafe { libc::readv(from.as_raw_fd(), parts.as_ptr(), parts.len() as libc::c_int) };
@@ -189,6 +196,19 @@ pub(super) fn prefetch<T: Words>(word: &T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _no_such_hint = word;
+}
+
+/// Asks the processor to bring a line into its cache that is going to be written, without waiting for it.
+#[inline]
+pub(super) fn prefetch_for_writing<T>(at: &T) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "the instruction has no safe form")]
+    // SAFETY: the instruction changes nothing a program can see, and processors without it take it for none.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) std::ptr::from_ref(at), options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _no_such_hint = at;
 }
 
 /// The bytes of `words`, which are pinned, without a copy.
@@ -256,22 +276,25 @@ mod tests {
         use std::os::fd::AsFd;
         let words: Vec<AtomicU64> = (0..6).map(|_| AtomicU64::new(u64::MAX)).collect();
         let (from, mut to) = std::io::pipe().expect("a pipe");
-        to.write_all(b"abcdefghijklmnopq").expect("it has room");
+        to.write_all(b"abcdefghijklmnopqrstuv")
+            .expect("it has room");
         let run = |words, skip, len| Run { words, skip, len };
         let runs = [
             run(&words[..2], 3, 10),
             run(&words[3..], 0, 0),
             run(&words[4..], 1, 9),
         ];
-        let count = read(from.as_fd(), &runs.into_iter().collect()).expect("bytes are there");
-        assert_eq!(count, 17);
+        let mut after = [0xff; 4];
+        let count = read(from.as_fd(), &runs.into_iter().collect(), &mut after);
+        assert_eq!(count.expect("bytes are there"), 22);
+        assert_eq!(after, *b"tuv\xff");
         let bytes: Vec<u8> = words
             .iter()
             .flat_map(|word| word.load(Relaxed).to_le_bytes())
             .collect();
         let mut expected = vec![0xff; 48];
         expected[3..13].copy_from_slice(b"abcdefghij");
-        expected[33..40].copy_from_slice(b"klmnopq");
+        expected[33..42].copy_from_slice(b"klmnopqrs");
         assert_eq!(bytes, expected);
     }
 

@@ -1,8 +1,9 @@
 //! Memory asked for ahead of its use.
 //!
 //! A get of an item nobody asked for lately waits for memory four or five times: for the bucket, the item, its value
-//! and both neighbours in the LRU list. A batch of gets waits for all of these at once. Nothing here takes a lock, so
-//! what is read may be anything; it decides only which lines come into the cache.
+//! and both neighbours in the LRU list. A batch of gets waits for all of these at once, and for what another thread had
+//! last: the line of the shard's lock and the newest item. Nothing here takes a lock, so what is read may be anything;
+//! it decides only which lines come into the cache.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -38,6 +39,7 @@ impl Store {
         for hashes in hashes.chunks(BATCH) {
             let mut lines = [0; BATCH];
             for (hash, line) in hashes.iter().zip(&mut lines) {
+                self.shards[self.shard_of(*hash)].prefetch();
                 *line = self.racy_line(*hash);
                 self.arena.prefetch(*line);
             }
@@ -55,6 +57,22 @@ impl Store {
             for addr in items {
                 self.prefetch_around(addr);
             }
+            for hash in hashes {
+                self.prefetch_newest(self.shard_of(*hash));
+            }
+        }
+    }
+
+    /// Before the key `at` of a batch is used: prefetches those that come soon. All at once would be too early, as
+    /// other threads take the lines of shards back.
+    #[inline]
+    pub fn prefetch_ahead(&self, hashes: &[u64], at: usize) {
+        if !at.is_multiple_of(BATCH) || hashes.len() < 2 {
+            return;
+        }
+        let from = if at == 0 { 0 } else { at + BATCH };
+        if from < hashes.len() {
+            self.prefetch(&hashes[from..hashes.len().min(at + 2 * BATCH)]);
         }
     }
 
@@ -107,6 +125,13 @@ impl Store {
         self.arena.prefetch(self.arena.at(links as Addr) + 1);
         self.arena
             .prefetch(self.arena.at((links >> 32) as Addr) + 1);
+    }
+
+    /// The newest item of a shard, which is written when another becomes it.
+    #[inline]
+    pub(super) fn prefetch_newest(&self, shard: usize) {
+        let newest = self.shards[shard].newest.load(Relaxed);
+        self.arena.prefetch_for_writing(self.arena.at(newest) + 1);
     }
 
     /// What the removal of an item will need, for the one that leaves next.

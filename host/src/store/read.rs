@@ -1,7 +1,5 @@
 //! Reading items: get in all its meta forms, and touch.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::draft::Draft;
 use super::item::{Item, flag};
 use super::shard::{Found, Locked, Room, Spare, ValueRef};
@@ -126,8 +124,7 @@ impl<'a> Locked<'a> {
 
     /// Seconds since the last access.
     pub(super) fn idle_s(&self, item: &Item<'_>) -> u32 {
-        let now = self.store.tick.load(Relaxed);
-        self.store.clock.idle_s(item.tick(), now)
+        self.store.clock.idle_s(item.tick(), self.present())
     }
 
     /// Counts a get and decides who recaches. Inlined, since a plain get leaves little of it.

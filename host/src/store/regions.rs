@@ -108,7 +108,7 @@ impl Store {
             return;
         }
         let taken = self.alloc.lock().take_index_region(&self.arena);
-        let now = self.tick.load(Relaxed);
+        let now = self.clock_now();
         let resting = now < mover.rest_until;
         match taken.or_else(|| (!resting).then(|| self.empty_some_region(&mut mover))?) {
             Some(region) => self.index.push(&self.arena, region),

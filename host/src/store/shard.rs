@@ -4,10 +4,9 @@
 //! by tick and the oldest of all items is the oldest of the tails. Items keep the low 32 bits; a shard remembers
 //! where in its list the upper bits change (`epochs`, nearly always empty), so its tail's tick is known in full.
 
-use std::collections::VecDeque;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use parking_lot::MutexGuard;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::alloc::{Chain, Plan};
 use super::arena::Addr;
@@ -17,35 +16,58 @@ use super::item::{Item, KEY_BYTES_MAX};
 use super::size_idle::Candidates;
 use super::{Key, Now, Store};
 
-/// The tail's tick of an empty shard.
-pub(super) const EMPTY: u64 = u64::MAX;
+/// Bits of a shard's number.
+pub(super) const ID_BITS: u32 = 8;
+/// The tail's tick of an empty shard. Ticks leave room for a number beside them.
+pub(super) const EMPTY: u64 = u64::MAX >> ID_BITS;
+
+/// A shard and its lock.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Guarded {
+    /// Newest item, changed under the lock. Outside of it others look which memory they will need.
+    pub newest: AtomicU32,
+    pub lock: Mutex<Shard>,
+}
+
+impl Guarded {
+    /// Asks for the line that whoever takes the lock writes.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        super::os::prefetch_for_writing(&self.newest);
+    }
+}
 
 /// What the lock guards, beside the buckets and the items. In the order of use: all that a get needs is on the cache
 /// line of the lock.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Shard {
-    pub newest: Addr,
     pub oldest: Addr,
     pub buckets: u32,
     /// The tail's tick, as it was published.
     pub tail_tick: u64,
-    /// Oldest item of each later epoch in the list, with the upper bits of its tick.
-    pub epochs: VecDeque<(Addr, u64)>,
+    /// Above all ticks taken here, and not below the last flush.
+    pub next_tick: u64,
+    /// Oldest item of each later epoch in the list, with the upper bits of its tick; the earliest first.
+    pub epochs: Vec<(Addr, u64)>,
     /// Who may leave next by size and idle time.
     pub candidates: Candidates,
     pub counters: Counters,
     pub scratch: Vec<(u8, Addr)>,
 }
 
+/// A line, but for what stands before the shard in `Guarded`.
+const _: () = assert!(std::mem::offset_of!(Shard, candidates) + 16 <= 64);
+
 impl Default for Shard {
     fn default() -> Shard {
         Shard {
-            newest: 0,
             oldest: 0,
             buckets: 0,
             tail_tick: EMPTY,
-            epochs: VecDeque::new(),
+            next_tick: 0,
+            epochs: Vec::new(),
             candidates: Candidates::default(),
             counters: Counters::default(),
             scratch: Vec::new(),
@@ -168,7 +190,7 @@ impl<'a> Locked<'a> {
             return false;
         }
         // `flush_now` left none so old that 32 bits could not tell its age.
-        let now = self.store.tick.load(Relaxed).max(flushed);
+        let now = self.shard.next_tick;
         u64::from((now as u32).wrapping_sub(item.tick())) > now - flushed
     }
 
@@ -301,6 +323,7 @@ impl<'a> Locked<'a> {
     /// Removes the least recently used item, for `plan` as `remove_for`.
     pub(super) fn remove_tail(&mut self, why: Leave, plan: Option<&Plan>) -> Option<Chain> {
         let item = Item::at(&self.store.arena, self.shard.oldest);
+        self.store.publish(self.shard.tail_tick + 1);
         let hash = self.hash_of(&item);
         let slot = self
             .slot_of(hash, item.addr())
@@ -350,8 +373,11 @@ impl<'a> ValueRef<'a> {
     pub fn append_to(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.resize(start + self.len, 0);
-        let mut stream = self.item.value();
-        stream.read_into(&mut out[start..]);
+        let out = &mut out[start..];
+        match self.item.value_at() {
+            Some(byte) => self.item.arena.copy(self.item.addr(), byte, out),
+            None => self.item.value().read_into(out),
+        }
     }
 
     /// Hands the value to `sink`, in runs.

@@ -69,7 +69,7 @@ impl Store {
 impl<'a> Locked<'a> {
     /// Looks at some residents from a random bucket on; hashing makes neighbours a fair sample.
     fn look_around(&mut self, random: u32) {
-        let now = self.store.tick.load(Relaxed) as u32;
+        let now = self.present() as u32;
         let buckets = self.shard.buckets;
         let mut addrs = ArrayVec::<Addr, SAMPLES>::new();
         for step in 0..buckets.min(BUCKETS) {

@@ -43,6 +43,6 @@ impl Store {
             return 0;
         }
         let tick = Item::at(&self.arena, locked.shard.oldest).tick();
-        self.clock.idle_s(tick, self.tick.load(Relaxed))
+        self.clock.idle_s(tick, locked.present())
     }
 }

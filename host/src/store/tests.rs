@@ -13,6 +13,7 @@ mod places;
 mod short;
 mod shrink;
 mod soak;
+mod turns;
 mod upload;
 
 use super::*;

@@ -27,8 +27,10 @@ const SHARE: u64 = 4;
 const PIECE_BYTES_MIN: usize = 64;
 /// Pieces let go before others may have the allocator.
 const PIECES_PER_LOCK: usize = 1024;
-/// Bytes that get a place before they come, to be read by one call: as many as have come, within these bounds.
-const AHEAD_BYTES: std::ops::Range<usize> = 16 << 10..256 << 10;
+/// Bytes that get a place for one read: as many as are there to be read, and some more, within these bounds.
+const ROOM_BYTES: std::ops::Range<usize> = 16 << 10..1 << 20;
+/// More than is there, so that a read that takes all is seen to.
+const ROOM_MORE_BYTES: usize = 4 << 10;
 /// Bytes read before others have their turn: as much as is sent in one turn.
 const READ_BYTES_MAX: usize = 1 << 20;
 
@@ -52,6 +54,17 @@ pub enum NoUpload {
     Crowded,
     /// It can never be stored: [`Store::refuse_upload`].
     TooLarge,
+}
+
+/// What a read from a file brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Bytes of the value.
+    pub placed: usize,
+    /// Bytes that came after it.
+    pub after: usize,
+    /// Nothing more was there to be read.
+    pub drained: bool,
 }
 
 /// An item in the making. Dropped, it leaves nothing behind.
@@ -181,41 +194,55 @@ impl Upload {
         Ok(())
     }
 
-    /// Reads bytes that are there from a file, straight to where they will stay, about `READ_BYTES_MAX` at most. Returns how
-    /// many came; 0 are the end of the file, unless nothing is left to come.
+    /// Reads bytes that are there from a file, those of the value straight to where they will stay, about
+    /// `READ_BYTES_MAX` at most, and what comes after it into `after`. No bytes are the end of the file.
     ///
     /// # Errors
     /// When no memory can be made for any: the upload is of no use then. Inside of that, those of the file.
-    pub fn read_from(&mut self, file: BorrowedFd<'_>) -> Result<io::Result<usize>, NoRoom> {
-        let mut read = 0;
-        while read < READ_BYTES_MAX {
-            let came = self.announced.len - self.left;
-            match self.make_room(came.clamp(AHEAD_BYTES.start, AHEAD_BYTES.end)) {
-                Err(_) if read > 0 => break,
+    pub fn read_from(
+        &mut self,
+        file: BorrowedFd<'_>,
+        after: &mut [u8],
+    ) -> Result<io::Result<Taken>, NoRoom> {
+        let mut taken = Taken::default();
+        while taken.placed < READ_BYTES_MAX && !taken.drained && self.left > 0 {
+            // A file that cannot say what is there is read in small parts.
+            let there = rustix::io::ioctl_fionread(file).unwrap_or(0);
+            let room = usize::try_from(there).unwrap_or(usize::MAX);
+            let room = room.saturating_add(ROOM_MORE_BYTES);
+            match self.make_room(room.clamp(ROOM_BYTES.start, ROOM_BYTES.end)) {
+                Err(_) if taken.placed > 0 => break,
                 made => made?,
             }
-            let (result, room) = self.read_once(file);
-            match result {
-                Ok(count) => {
-                    self.advance(count);
-                    read += count;
-                    // A short read has taken all there is.
-                    if count < room || room == 0 {
-                        break;
-                    }
+            match self.read_once(file, after) {
+                Ok(more) => {
+                    self.advance(more.placed);
+                    taken.placed += more.placed;
+                    (taken.after, taken.drained) = (more.after, more.drained);
                 }
                 // What has come counts first; the error comes again, as does that of no room.
-                Err(_) if read > 0 => break,
+                Err(_) if taken.placed > 0 => break,
                 Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(Ok(read))
+        Ok(Ok(taken))
     }
 
-    /// One read into the room there is. With how much that was.
-    fn read_once(&self, file: BorrowedFd<'_>) -> (io::Result<usize>, usize) {
+    /// One read into the room there is, and into `after` when that is all of the value.
+    fn read_once(&self, file: BorrowedFd<'_>, after: &mut [u8]) -> io::Result<Taken> {
         let runs = self.runs();
-        (os::read(file, &runs), runs.iter().map(|run| run.len).sum())
+        let room = runs.iter().map(|run| run.len).sum();
+        let after = match room == self.left {
+            true => after,
+            false => &mut [],
+        };
+        let count = os::read(file, &runs, after)?;
+        let placed = count.min(room);
+        Ok(Taken {
+            placed,
+            after: count - placed,
+            drained: count < room + after.len(),
+        })
     }
 
     /// Where the next bytes will be.

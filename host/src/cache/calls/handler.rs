@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::worker::Worker;
-use super::{Args, Failure, LaneJob, run};
+use super::{Args, Failure, LaneJob, run, there};
 use crate::protocol::VirtualKey;
 use crate::runtime::FunctionRef;
 
@@ -57,28 +57,28 @@ impl Worker {
         let wanted: Vec<u64> = keys
             .take(LOCKS_MAX)
             .map(|key| match VirtualKey::parse(key) {
-                Some(call) => self.object_hash(&call).unwrap_or_default(),
+                Some(call) => self.object_name(&call).map_or(0, |object| object.hash),
                 None => self.shared.store.hash(key),
             })
             .collect();
         let told = &self.told;
         let mut args = Args::from_iter([b"", MAIN, told.command, &told.numbers, &told.keys]);
         args.extend(job.data);
+        let own = [b"$", job.key].concat();
         let object = self.types.types().of(job.function);
         if !object.wants_lane(job.function) {
-            let mut transaction = self.transaction.take().expect("put back after every call");
-            transaction.begin(self.now, (b"", job.key, None), true, false);
+            let transaction = there(&mut self.transaction);
+            transaction.begin(self.now, self.shared.store.key(&own), true, false);
             transaction.want(&wanted);
-            let (transaction, result) = run(
+            let result = run(
                 &mut self.instances,
-                transaction,
+                &mut self.transaction,
                 job.function,
                 &args,
                 None,
                 self.shared.inline_budget,
                 &mut self.reply,
             );
-            self.transaction = Some(transaction);
             match result {
                 Ok(()) => return Ok(Run::Done),
                 Err(Failure::Text(text)) => return Err(format!("{}: {text}", job.name())),
@@ -89,8 +89,7 @@ impl Worker {
             shared: Arc::clone(&self.shared),
             function: job.function,
             writes: true,
-            type_name: Vec::new(),
-            key: job.key.to_vec(),
+            object: own,
             name: job.name(),
             args: args.iter().map(|argument| argument.to_vec()).collect(),
             touch: None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Failure, run};
+use super::{Failure, run, there};
 use crate::cache::shared::Shared;
 use crate::runtime::{Budget, FunctionRef};
 use crate::store::Expiry;
@@ -13,8 +13,8 @@ pub struct LaneJob {
     pub(super) shared: Arc<Shared>,
     pub(super) function: FunctionRef,
     pub(super) writes: bool,
-    pub(super) type_name: Vec<u8>,
-    pub(super) key: Vec<u8>,
+    /// `type$key`.
+    pub(super) object: Vec<u8>,
     pub(super) name: String,
     pub(super) args: Vec<Vec<u8>>,
     pub(super) touch: Option<Expiry>,
@@ -34,23 +34,26 @@ pub struct LaneResult {
 impl LaneJob {
     /// Runs the call to its end; may block for its deadline and for locks and peers.
     pub fn run(self) -> LaneResult {
-        let (mut instances, mut transaction) = self.shared.lanes.take(&self.shared);
-        let own = (&self.type_name[..], &self.key[..], None);
-        transaction.begin(self.shared.clock.now(), own, self.writes, true);
-        transaction.want(&self.wanted);
+        let (mut instances, transaction) = self.shared.lanes.take(&self.shared);
+        let mut transaction = Some(transaction);
+        let own = self.shared.store.key(&self.object);
+        let begun = there(&mut transaction);
+        begun.begin(self.shared.clock.now(), own, self.writes, true);
+        begun.want(&self.wanted);
         let args: Vec<&[u8]> = self.args.iter().map(Vec::as_slice).collect();
         let mut reply = Vec::new();
-        let result;
-        (transaction, result) = run(
+        let result = run(
             &mut instances,
-            transaction,
+            &mut transaction,
             self.function,
             &args,
             self.touch,
             Budget::Full,
             &mut reply,
         );
-        self.shared.lanes.give_back(instances, transaction);
+        if let Some(transaction) = transaction {
+            self.shared.lanes.give_back(instances, transaction);
+        }
         LaneResult {
             result: match result {
                 Ok(()) => Ok(reply),

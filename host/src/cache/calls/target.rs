@@ -1,7 +1,5 @@
 //! Where a key leads: to the item of that name, or to a function of an object.
 
-use arrayvec::ArrayVec;
-
 use crate::cache::scripts::ScriptFunction;
 use crate::cache::transaction::OBJECT_NAME_BYTES_MAX;
 use crate::cache::worker::Worker;
@@ -26,7 +24,7 @@ impl Target<'_> {
     pub(in crate::cache) fn hash(&self) -> u64 {
         match self {
             Target::Item(key) => key.hash,
-            Target::Call(call) => call.hash.unwrap_or_default(),
+            Target::Call(call) => call.object.map_or(0, |object| object.hash),
         }
     }
 }
@@ -35,8 +33,8 @@ impl Target<'_> {
 #[derive(Clone, Debug)]
 pub(in crate::cache) struct Call<'a> {
     pub(super) virtual_key: VirtualKey<'a>,
-    /// Of the object's name; `None` when that is too long for any object.
-    pub(super) hash: Option<u64>,
+    /// `None` when its name is too long for any object.
+    pub(super) object: Option<ObjectName>,
     /// `None` is the host's own help.
     pub(super) function: Option<FunctionRef>,
     /// It may write.
@@ -45,6 +43,23 @@ pub(in crate::cache) struct Call<'a> {
     pub(super) on_lane: bool,
     /// The function is a script's.
     pub(super) script: bool,
+}
+
+/// The name of an object, `type$key`, among [`Worker::names`].
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cache) struct ObjectName {
+    start: usize,
+    len: usize,
+    pub(super) hash: u64,
+}
+
+impl ObjectName {
+    pub(super) fn of<'n>(&self, names: &'n [u8]) -> Key<'n> {
+        Key {
+            bytes: &names[self.start..][..self.len],
+            hash: self.hash,
+        }
+    }
 }
 
 impl Worker {
@@ -58,45 +73,50 @@ impl Worker {
     }
 
     /// What the key calls; `None` when it is an ordinary key.
+    // Always, as what is found is long.
+    #[inline(always)]
     fn virtual_key<'a>(&mut self, virtual_key: VirtualKey<'a>) -> Option<Call<'a>> {
-        let mut call = Call {
-            virtual_key,
-            hash: None,
-            function: None,
-            writes: false,
-            on_lane: false,
-            script: false,
-        };
-        if let Some(scripts) = self.scripts.load()
-            && let Some(script_type) = scripts.types.get(virtual_key.type_name())
-        {
-            call.script = true;
-            let &ScriptFunction { function, writes } =
-                script_type.functions.get(virtual_key.function())?;
-            call.writes = writes;
-            call.function = Some(function);
-            call.on_lane = self.types.types().of(function).wants_lane(function);
+        let scripts = self.scripts.load().as_deref();
+        let script = scripts.and_then(|scripts| scripts.find(&virtual_key));
+        let (function, writes, on_lane) = if let Some(found) = script {
+            let ScriptFunction { function, writes } = found?;
+            let object = self.types.types().of(function);
+            (Some(function), writes, object.wants_lane(function))
         } else {
             let (types, function) = self.types.find(virtual_key.call());
-            let Some(function) = function else {
-                let help = virtual_key.type_name() == HELP && types.iter().next().is_some();
-                return help.then_some(call);
-            };
-            let object = types.of(function);
-            call.function = Some(function);
-            call.writes = object.function(function).is_some_and(|f| f.writes);
-            call.on_lane = object.wants_lane(function);
-        }
-        call.hash = self.object_hash(&virtual_key);
-        Some(call)
+            if let Some(function) = function {
+                let object = types.of(function);
+                let writes = object.function(function).is_some_and(|f| f.writes);
+                (Some(function), writes, object.wants_lane(function))
+            } else if virtual_key.type_name() == HELP && types.iter().next().is_some() {
+                (None, false, false)
+            } else {
+                return None;
+            }
+        };
+        Some(Call {
+            virtual_key,
+            object: self.object_name(&virtual_key),
+            function,
+            writes,
+            on_lane,
+            script: script.is_some(),
+        })
     }
 
-    /// Hash of the object's name; `None` when that is too long for any object.
-    pub(super) fn object_hash(&self, key: &VirtualKey<'_>) -> Option<u64> {
-        let mut name = ArrayVec::<u8, OBJECT_NAME_BYTES_MAX>::new();
-        for part in [key.type_name(), b"$", key.object()] {
-            name.try_extend_from_slice(part).ok()?;
+    /// Puts down the name of the object; `None` when that is too long for any object.
+    #[inline(always)]
+    pub(super) fn object_name(&mut self, key: &VirtualKey<'_>) -> Option<ObjectName> {
+        let (type_name, object) = (key.type_name(), key.object());
+        let len = type_name.len() + 1 + object.len();
+        if len > OBJECT_NAME_BYTES_MAX {
+            return None;
         }
-        Some(self.shared.store.hash(&name))
+        let start = self.names.len();
+        self.names.extend_from_slice(type_name);
+        self.names.push(b'$');
+        self.names.extend_from_slice(object);
+        let hash = self.shared.store.hash(&self.names[start..]);
+        Some(ObjectName { start, len, hash })
     }
 }

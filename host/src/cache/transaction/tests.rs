@@ -195,7 +195,7 @@ proptest! {
         let mut txn = Transaction::new(Arc::clone(&cache.shared));
         let mut kept: [Option<Model>; 2] = [None, None];
         for (steps, keep) in calls {
-            txn.begin(NOW, (b"t", b"first", None), true, false);
+            txn.begin(NOW, cache.shared.store.key(b"t$first"), true, false);
             prop_assert!(txn.lock());
             let second = txn.open_object(b"t", b"second").unwrap();
             let mut models = kept.clone();
@@ -209,7 +209,7 @@ proptest! {
             } else {
                 txn.abandon();
             }
-            txn.begin(NOW, (b"t", b"first", None), false, false);
+            txn.begin(NOW, cache.shared.store.key(b"t$first"), false, false);
             prop_assert!(txn.lock());
             let second = txn.open_object(b"t", b"second").unwrap();
             prop_assert_eq!(whole(&mut txn, Handle(0)), kept[0].clone());
@@ -223,12 +223,12 @@ proptest! {
 fn an_object_deleted_under_a_running_call_makes_it_start_again() {
     let cache = cache();
     let mut txn = Transaction::new(Arc::clone(&cache.shared));
-    txn.begin(NOW, (b"t", b"k", None), true, false);
+    txn.begin(NOW, cache.shared.store.key(b"t$k"), true, false);
     assert!(txn.lock());
     txn.field_put(Handle(0), b"f", b"1").unwrap();
     txn.commit().unwrap();
 
-    txn.begin(NOW, (b"t", b"k", None), true, false);
+    txn.begin(NOW, cache.shared.store.key(b"t$k"), true, false);
     assert!(txn.lock());
     txn.field_put(Handle(0), b"f", b"2").unwrap();
     let store = &cache.shared.store;
@@ -247,7 +247,7 @@ fn an_object_deleted_under_a_running_call_makes_it_start_again() {
 fn a_ttl_set_by_a_call_ends_the_object() {
     let cache = cache();
     let mut txn = Transaction::new(Arc::clone(&cache.shared));
-    txn.begin(NOW, (b"t", b"k", None), true, false);
+    txn.begin(NOW, cache.shared.store.key(b"t$k"), true, false);
     assert!(txn.lock());
     assert_eq!(txn.ttl_ms(Handle(0)), Ok(TTL_ABSENT));
     assert_eq!(txn.set_ttl_ms(Handle(0), 5000), Ok(false));
@@ -260,7 +260,7 @@ fn a_ttl_set_by_a_call_ends_the_object() {
             unix_s: NOW.unix_s + later_s,
             ..NOW
         };
-        txn.begin(now, (b"t", b"k", None), false, false);
+        txn.begin(now, cache.shared.store.key(b"t$k"), false, false);
         assert!(txn.lock());
         assert_eq!(txn.exists(Handle(0)), Ok(present), "{later_s} s later");
         txn.abandon();

@@ -38,16 +38,22 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Milliseconds it may take, and what it is when it takes longer.
-    fn deadline(&self) -> (u64, CallError) {
+    /// Milliseconds it may take.
+    fn budget_ms(&self) -> u64 {
         match self.budget {
-            Budget::Inline { ms } if ms < self.deadline_ms => (ms, CallError::Slow),
-            _ => (
-                self.deadline_ms,
-                CallError::Deadline {
-                    ms: self.deadline_ms,
-                },
-            ),
+            Budget::Inline { ms } => ms.min(self.deadline_ms),
+            Budget::Full => self.deadline_ms,
+        }
+    }
+
+    /// What it is when it took longer.
+    fn late(&self) -> CallError {
+        if self.budget_ms() < self.deadline_ms {
+            CallError::Slow
+        } else {
+            CallError::Deadline {
+                ms: self.deadline_ms,
+            }
         }
     }
 }
@@ -134,22 +140,24 @@ impl<W: World> Warm<W> {
     }
 
     /// Runs a call. On errors `reply` has its former length.
+    ///
+    /// # Panics
+    /// When there is no world.
     #[inline(always)]
     pub(super) fn run(
         &mut self,
         call: &Call<'_>,
-        world: Box<W>,
+        world: &mut Option<Box<W>>,
         reply: &mut Vec<u8>,
-    ) -> (Box<W>, Result<(), CallError>) {
-        let (deadline_ms, late) = call.deadline();
+    ) -> Result<(), Box<CallError>> {
         // The tick that is under way is not a whole one.
-        let ticks = deadline_ms / TICK_MS + 1;
+        let ticks = call.budget_ms() / TICK_MS + 1;
         self.store.set_epoch_deadline(ticks);
         self.calls += 1;
         self.in_call = true;
 
         let state = self.store.data_mut();
-        state.world = Some(world);
+        std::mem::swap(&mut state.world, world);
         state.memory_guard.refused = false;
         let guest = &mut state.guest;
         guest.used = Used::default();
@@ -164,7 +172,7 @@ impl<W: World> Warm<W> {
         let ended = self.enter(call);
         let result = match ended {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.explain(error, late)),
+            Err(fault) => Err(Box::new(self.explain(fault, call))),
         };
 
         let state = self.store.data_mut();
@@ -172,12 +180,13 @@ impl<W: World> Warm<W> {
         if result.is_err() {
             reply.truncate(state.guest.reply_start);
         }
-        let world = state.world.take().expect("it was put there above");
+        std::mem::swap(&mut state.world, world);
         self.in_call = false;
-        (world, result)
+        result
     }
 
     /// From the arguments to the reply, both inside the guest's memory.
+    #[inline(always)]
     fn enter(&mut self, call: &Call<'_>) -> Result<(), Fault> {
         let len = self.put_arguments(call.args)?;
         let function = self.functions[call.function]
@@ -197,6 +206,7 @@ impl<W: World> Warm<W> {
     }
 
     /// Writes count, lengths and bytes of the arguments where the guest expects them; returns its parameter.
+    #[inline(always)]
     fn put_arguments(&mut self, args: &[&[u8]]) -> Result<i32, Fault> {
         let bytes: usize = args.iter().map(|arg| arg.len()).sum();
         let len = 4 + 4 * args.len() + bytes;
@@ -225,7 +235,7 @@ impl<W: World> Warm<W> {
 
     /// Why the call ended, in words.
     #[cold]
-    fn explain(&mut self, fault: Fault, late: CallError) -> CallError {
+    fn explain(&mut self, fault: Fault, call: &Call<'_>) -> CallError {
         let state = self.store.data_mut();
         let failure = state.guest.failure.take();
         let error = match fault {
@@ -244,7 +254,7 @@ impl<W: World> Warm<W> {
         }
         let trap = error.downcast_ref::<wasmtime::Trap>().copied();
         if trap == Some(wasmtime::Trap::Interrupt) {
-            return late;
+            return call.late();
         }
         if state.memory_guard.refused {
             let limit = state.guest.limits.memory_bytes;

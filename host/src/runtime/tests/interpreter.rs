@@ -54,14 +54,14 @@ fn call(
         b"",
     ];
     let mut reply = Vec::new();
-    let (_, result) = instances.call(
+    let result = instances.call(
         function(registry, name),
         &args,
-        Box::new(PlainWorld::new()),
+        &mut Some(Box::new(PlainWorld::new())),
         Budget::Full,
         &mut reply,
     );
-    result.map(|()| reply)
+    result.map(|()| reply).map_err(|error| *error)
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn an_instance_is_made_faster_than_the_scripts_run() {
         let rounds = if round == 0 { 1 } else { 200 };
         for _ in 0..rounds {
             let mut instances = Instances::new(&registry, Arc::new(NoLog));
-            let (_, made) = instances.prepare(load, Box::new(PlainWorld::new()));
+            let made = instances.prepare(load, &mut Some(Box::new(PlainWorld::new())));
             made.expect("made");
         }
         println!("round {round}: {:?} each", start.elapsed() / rounds);

@@ -97,14 +97,14 @@ fn too_few_arguments_are_answered_with_the_usage() {
     let mut instances = Instances::new(&registry, Arc::new(NoLog));
     let mut call = |args: &[&[u8]]| {
         let mut reply = Vec::new();
-        let (_, result) = instances.call(
+        let result = instances.call(
             put,
             args,
-            Box::new(PlainWorld::new()),
+            &mut Some(Box::new(PlainWorld::new())),
             Budget::INLINE,
             &mut reply,
         );
-        result.map(|()| reply[0])
+        result.map(|()| reply[0]).map_err(|error| *error)
     };
     let usage = CallError::Usage("set:put:<set>:<member>[:<note>]".to_owned());
     assert_eq!(usage.to_string(), "usage: set:put:<set>:<member>[:<note>]");
@@ -229,9 +229,11 @@ fn a_function_keeps_its_reference_over_reloads() {
     let mut instances = Instances::new(&registry, Arc::new(NoLog));
     let mut call = |function| {
         let mut reply = Vec::new();
-        let world = Box::new(PlainWorld::new());
-        let (_, result) = instances.call(function, &[b"key"], world, Budget::Full, &mut reply);
-        result.map(|()| String::from_utf8(reply).unwrap())
+        let world = &mut Some(Box::new(PlainWorld::new()));
+        let result = instances.call(function, &[b"key"], world, Budget::Full, &mut reply);
+        result
+            .map(|()| String::from_utf8(reply).unwrap())
+            .map_err(|error| *error)
     };
     assert_eq!((call(a), call(b)), (Ok("a".to_owned()), Ok("b".to_owned())));
     registry.reload(&of(&["c", "b"])).unwrap();
@@ -275,8 +277,8 @@ fn threads_call_the_same_type_at_once_while_it_is_reloaded() {
                     let mut instances = Instances::new(registry, Arc::new(NoLog));
                     for _ in 0..500 {
                         let mut reply = Vec::new();
-                        let world = Box::new(PlainWorld::new());
-                        let (_, result) =
+                        let world = &mut Some(Box::new(PlainWorld::new()));
+                        let result =
                             instances.call(run, &[b"key"], world, Budget::Full, &mut reply);
                         result.unwrap();
                     }

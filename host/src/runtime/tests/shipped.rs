@@ -45,11 +45,11 @@ impl Shipped {
             key.split(':').next().unwrap(),
             key.split(':').nth(2).unwrap()
         )];
-        let (world, result) =
-            self.instances
-                .call(function, &words[2..], world, Budget::Full, &mut reply);
-        result?;
-        self.world = *world;
+        let mut world = Some(world);
+        self.instances
+            .call(function, &words[2..], &mut world, Budget::Full, &mut reply)
+            .map_err(|error| *error)?;
+        self.world = *world.expect("it came back");
         Ok(String::from_utf8(reply).unwrap())
     }
 }

@@ -5,9 +5,10 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
+use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Gate, Session};
+use super::{FRONT_BYTES, Gate, Session};
 use crate::server::buffers::{Place, Rest};
 use crate::server::link::Wish;
 use crate::server::service::Service;
@@ -16,6 +17,9 @@ use crate::server::socket::Socket;
 
 /// Longer input asks for the memory of its own commands together, and does not wait for others.
 const GATHERED_BYTES_MAX: usize = 256;
+
+/// Of what comes after a value in the same read: its end and perhaps a few commands.
+const AFTER_BYTES_MAX: usize = 512;
 
 /// Where the input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             link,
             state,
             rest,
+            fronts,
             ..
         } = self;
         let (received, source) = poll_fn(|context| {
@@ -49,27 +54,26 @@ impl<S: Service, T: Socket> Session<S, T> {
                 return Poll::Ready(Ok((0, Source::Rest)));
             }
             let filling = rest.is_empty() && S::is_filling(state);
-            let placed = match filling {
-                true => stream.poll_file(context, &mut |file| S::fill_from(state, file)),
+            let filled = match filling {
+                true => poll_fill(shard, stream, state, context),
                 false => None,
             };
-            let polled = match placed {
-                None | Some(Poll::Ready(Ok(None))) => {
-                    let source = source_for(shard, rest, needed);
-                    let polled = match source {
-                        Source::Rest => poll_read(stream, context, rest.room(needed)),
-                        _ => {
-                            let mut input = shard.fresh_input();
-                            input.extend_from_slice(rest.bytes());
-                            poll_read(stream, context, &mut input)
-                        }
-                    };
-                    polled.map_ok(|read| (read, source))
-                }
-                Some(Poll::Ready(Ok(Some(read)))) => Poll::Ready(Ok((read, Source::Placed))),
-                Some(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-                Some(Poll::Pending) => Poll::Pending,
+            let bytes_max = match *fronts && !filling {
+                true => FRONT_BYTES,
+                false => shard.turn_bytes,
             };
+            let polled = filled.unwrap_or_else(|| {
+                let source = source_for(shard, rest, needed);
+                let polled = match source {
+                    Source::Rest => poll_read(stream, context, rest.room(needed)),
+                    _ => {
+                        let mut input = shard.fresh_input();
+                        input.extend_from_slice(rest.bytes());
+                        poll_read(stream, context, &mut (&mut *input).limit(bytes_max))
+                    }
+                };
+                polled.map_ok(|read| (read, source))
+            });
             match polled {
                 Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok((0, Source::Rest))),
                 Poll::Pending => {
@@ -126,6 +130,35 @@ impl<S: Service, T: Socket> Session<S, T> {
     }
 }
 
+/// Reads to where the service has a place for it, and what comes after it to the worker's buffer. `None`: read as always.
+fn poll_fill<S: Service, T: Socket>(
+    shard: &Shard<S>,
+    stream: &mut T,
+    state: &mut S::Connection,
+    context: &mut Context<'_>,
+) -> Option<Poll<io::Result<(usize, Source)>>> {
+    let mut after = [0; AFTER_BYTES_MAX];
+    let polled = stream.poll_file(context, &mut |file| {
+        let taken = S::fill_from(state, file, &mut after)?;
+        Ok((taken, taken.is_some_and(|taken| taken.drained)))
+    });
+    match polled? {
+        Poll::Ready(Ok(taken)) => {
+            let taken = taken?;
+            let source = match taken.after {
+                0 => Source::Placed,
+                more => {
+                    shard.fresh_input().extend_from_slice(&after[..more]);
+                    Source::Shared
+                }
+            };
+            Some(Poll::Ready(Ok((taken.placed + taken.after, source))))
+        }
+        Poll::Ready(Err(error)) => Some(Poll::Ready(Err(error))),
+        Poll::Pending => Some(Poll::Pending),
+    }
+}
+
 /// The buffer for the next read.
 fn source_for<S: Service>(shard: &Shard<S>, rest: &Rest, needed: usize) -> Source {
     match rest.len() {
@@ -139,7 +172,7 @@ fn source_for<S: Service>(shard: &Shard<S>, rest: &Rest, needed: usize) -> Sourc
 pub(super) fn poll_read<T: AsyncRead + Unpin>(
     stream: &mut T,
     context: &mut Context<'_>,
-    buffer: &mut Vec<u8>,
+    buffer: &mut impl BufMut,
 ) -> Poll<io::Result<usize>> {
     pin!(stream.read_buf(buffer)).poll(context)
 }

@@ -16,8 +16,8 @@ use crate::stats::ConnectionState;
 
 /// Answers of so many bytes wait for those of other connections: more than one small value, less than a socket takes.
 const DEFERRED_BYTES: std::ops::Range<usize> = 512..64 << 10;
-/// Parts of a value written at once.
-const SLICES_MAX: usize = 64;
+/// Parts written at once: a value of a mebibyte in pieces of whole regions, and what stands around it.
+const SLICES_MAX: usize = 68;
 
 impl<S: Service, T: Socket> Session<S, T> {
     /// Writes the worker's output buffer; answers to a pipeline together with those of all connections that have input

@@ -54,7 +54,7 @@ impl<S: Service, T: Socket> Session<S, T> {
                 // What a watching client sends is of no interest, but its leaving is.
                 loop {
                     let mut input = shard.fresh_input();
-                    match poll_read(stream, context, &mut input) {
+                    match poll_read(stream, context, &mut *input) {
                         Poll::Ready(Ok(1..)) => {}
                         Poll::Ready(_) => return Poll::Ready(false),
                         Poll::Pending => break,

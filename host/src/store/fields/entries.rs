@@ -14,6 +14,7 @@
 use std::cmp::Ordering;
 
 use super::varint;
+use crate::store::word::word;
 
 /// `INLINE` of runs that hold every value themselves.
 pub(super) const ALL: usize = usize::MAX;
@@ -161,14 +162,7 @@ fn first_ten(bytes: &[u8], at: usize) -> Option<&[u8; 10]> {
 /// prefixes may differ nevertheless.
 #[inline]
 pub(super) fn prefix(name: &[u8]) -> u64 {
-    match name.first_chunk() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => {
-            name.iter()
-                .fold(0, |word, &byte| word << 8 | u64::from(byte))
-                << ((8 - name.len()) * 8 % 64)
-        }
-    }
+    word(name).swap_bytes()
 }
 
 /// The bits of a prefix that belong to a name of this length.

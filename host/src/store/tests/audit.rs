@@ -57,15 +57,24 @@ impl Store {
             let mut listed = Vec::new();
             let (mut addr, mut older) = (locked.shard.oldest, 0);
             let mut payload = 0;
+            let (mut epoch, mut epochs) =
+                (locked.shard.tail_tick >> 32, locked.shard.epochs.iter());
+            let (mut later, mut tick) = (epochs.next(), 0);
             while addr != 0 {
                 let item = Item::at(&self.arena, addr);
                 assert_eq!(item.older(), older);
+                if let Some((_, begun)) = later.filter(|(first, _)| *first == addr) {
+                    (epoch, later) = (*begun, epochs.next());
+                }
+                assert!(epoch << 32 | u64::from(item.tick()) > tick);
+                tick = epoch << 32 | u64::from(item.tick());
                 payload += item.payload_len() as u64;
                 listed.push(addr);
                 older = addr;
                 addr = item.newer();
             }
-            assert_eq!(locked.shard.newest, older);
+            assert_eq!(locked.newest(), older);
+            assert!(later.is_none() && tick < locked.shard.next_tick.max(1));
             assert_eq!(locked.shard.counters.items as usize, listed.len());
             assert_eq!(locked.shard.counters.payload, payload);
             let mut indexed = HashSet::new();

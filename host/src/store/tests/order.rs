@@ -8,6 +8,8 @@ use super::*;
 
 /// Names of each thread.
 const NAMES: u64 = 20_000;
+/// Operations of a turn on the average.
+const TURN: u64 = 30;
 
 /// When an item was used last. Rounds follow each other, and so do the operations of one thread; of two threads in the
 /// same round nothing is known.
@@ -33,7 +35,7 @@ impl Used {
 /// What one thread put into the store, by the number of the name, each with its value.
 type Twin = HashMap<u64, (Used, Vec<u8>)>;
 
-fn name_of(thread: u64, number: u64) -> [u8; 8] {
+pub(super) fn name_of(thread: u64, number: u64) -> [u8; 8] {
     (thread << 32 | number).to_le_bytes()
 }
 
@@ -46,6 +48,13 @@ fn number_of(name: &[u8]) -> (u64, u64) {
 fn work(store: &Store, twin: &mut Twin, thread: u64, round: u64, operations: u64) {
     let mut random = Random(round << 8 | thread);
     for operation in 0..operations {
+        if random.below(TURN) == 0 {
+            // Every other thread works in turns.
+            store.end_turn();
+            if thread.is_multiple_of(2) {
+                store.begin_turn();
+            }
+        }
         let used = Used {
             round,
             thread,
@@ -68,6 +77,7 @@ fn work(store: &Store, twin: &mut Twin, thread: u64, round: u64, operations: u64
             twin.remove(&number);
         }
     }
+    store.end_turn();
 }
 
 /// Who left since the last round, out of `twins`. Nobody who stayed was used before any of them.

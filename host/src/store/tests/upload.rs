@@ -60,8 +60,8 @@ fn send(upload: &mut Upload, mut bytes: &[u8], random: &mut Random) {
         }
         to.write_all(now).expect("a pipe holds 64 KiB");
         while !now.is_empty() {
-            let read = upload.read_from(from.as_fd()).expect("room");
-            now = &now[read.expect("bytes are there")..];
+            let taken = upload.read_from(from.as_fd(), &mut []).expect("room");
+            now = &now[taken.expect("bytes are there").placed..];
         }
     }
 }
@@ -116,6 +116,34 @@ proptest! {
         prop_assert!(holes || upload.4.abs_diff(set.4) <= 2, "{} for {} grains", upload.4, set.4);
         prop_assert!(stores[1].holds_nothing());
     }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "has no such call")]
+fn one_read_takes_what_is_there_of_the_value_and_after_it() {
+    let store = store(4 << 20, 4);
+    let value = value(7, 50_000);
+    let (from, mut to) = std::io::pipe().expect("a pipe");
+    let mut upload = store.begin(b"k", value.len());
+    let mut after = [0; 4];
+    let mut send = |bytes: &[&[u8]]| {
+        to.write_all(&bytes.concat()).expect("a pipe holds 64 KiB");
+        let taken = upload.read_from(from.as_fd(), &mut after).expect("room");
+        taken.expect("bytes are there")
+    };
+    let taken = |placed, after, drained| Taken {
+        placed,
+        after,
+        drained,
+    };
+    assert_eq!(send(&[&value[..30_000]]), taken(30_000, 0, true));
+    assert_eq!(
+        send(&[&value[30_000..], b"\r\nget k\r\n"]),
+        taken(20_000, 4, false)
+    );
+    assert_eq!(after, *b"\r\nge");
+    upload.publish(NOW);
+    assert_eq!(store.read(b"k"), Some(value));
 }
 
 #[test]
