@@ -103,7 +103,7 @@ miri: ## The arena and short lives of stores in an interpreter that finds undefi
 tsan: ## Tests of the store's threads under ThreadSanitizer, which finds data races; T="name" for others
 	@tests/install-tools tsan
 	cd fuzz && RUSTFLAGS=-Zsanitizer=thread $(CARGO) +nightly test -Z build-std --target $$(rustc -vV | sed -n 's/^host: //p') \
-		--target-dir target/tsan --lib -- $(or $(T),$(addprefix store::tests::,concurrent order pins upload objects::transfers long short))
+		--target-dir target/tsan --lib -- $(or $(T),$(addprefix store::tests::,concurrent order turns pins upload objects::transfers long short))
 
 soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory, 40 million operations in order, CACHEISMO_SOAK_SECONDS=30 of churn in the store
 	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests

@@ -120,6 +120,7 @@ pub(super) enum Leave {
 pub(super) struct Locked<'a> {
     pub store: &'a Store,
     pub id: usize,
+    pub newest: &'a AtomicU32,
     pub shard: MutexGuard<'a, Shard>,
 }
 
