@@ -93,7 +93,7 @@ fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 # borrow of the arena byte by byte, so whole stores run without them: races, bounds and uninitialised memory are seen all the same.
 MIRI = cd fuzz && PROPTEST_CASES=2 MIRIFLAGS="-Zmiri-disable-isolation $(1)" $(CARGO) +nightly miri test --lib --
 MIRI_TESTS = $(addprefix tests::basics::,keys_that_share modes_do_what a_token_is_given numbers_count_in_place touching_gives a_flush_ends) \
-	tests::short fields::small
+	tests::short $(addprefix fields::small::tests::,a_small_object no_bytes an_overwrite)
 
 miri: ## The arena and short lives of stores in an interpreter that finds undefined behaviour; T="name" for others
 	@tests/install-tools miri

@@ -370,7 +370,8 @@ impl<'a> ValueRef<'a> {
     }
 
     /// Appends the value to `out`.
-    #[inline]
+    // Always: an item handed over through memory would be waited for.
+    #[inline(always)]
     pub fn append_to(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.resize(start + self.len, 0);
