@@ -93,7 +93,7 @@ fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 # borrow of the arena byte by byte, so whole stores run without them: races, bounds and uninitialised memory are seen all the same.
 MIRI = cd fuzz && PROPTEST_CASES=2 MIRIFLAGS="-Zmiri-disable-isolation $(1)" $(CARGO) +nightly miri test --lib --
 MIRI_TESTS = $(addprefix tests::basics::,keys_that_share modes_do_what a_token_is_given numbers_count_in_place touching_gives a_flush_ends) \
-	tests::short fields::small
+	tests::short $(addprefix fields::small::tests::,a_small_object no_bytes an_overwrite)
 
 miri: ## The arena and short lives of stores in an interpreter that finds undefined behaviour; T="name" for others
 	@tests/install-tools miri
@@ -103,7 +103,7 @@ miri: ## The arena and short lives of stores in an interpreter that finds undefi
 tsan: ## Tests of the store's threads under ThreadSanitizer, which finds data races; T="name" for others
 	@tests/install-tools tsan
 	cd fuzz && RUSTFLAGS=-Zsanitizer=thread $(CARGO) +nightly test -Z build-std --target $$(rustc -vV | sed -n 's/^host: //p') \
-		--target-dir target/tsan --lib -- $(or $(T),$(addprefix store::tests::,concurrent order pins upload objects::transfers long short))
+		--target-dir target/tsan --lib -- $(or $(T),$(addprefix store::tests::,concurrent order turns pins upload objects::transfers long short))
 
 soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory, 40 million operations in order, CACHEISMO_SOAK_SECONDS=30 of churn in the store
 	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests

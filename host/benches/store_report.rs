@@ -203,6 +203,13 @@ fn stalls() {
         });
         print_times(&format!("a set that evicts, values of {what} bytes"), &sets);
     }
+    let store = store(1 << 30, Eviction::Lru);
+    let mut next = 0;
+    let sets = times(|_| {
+        put(&store, digits(next, &mut [0; 10]), 100);
+        next += 1;
+    });
+    print_times("a set of a new key while memory and index grow", &sets);
 }
 
 /// Bytes of the one value whose end others may notice.

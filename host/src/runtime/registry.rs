@@ -263,6 +263,22 @@ struct Recent {
 /// Longest `type:function` that is remembered.
 const RECENT_BYTES_MAX: usize = 48;
 
+impl Recent {
+    /// Finds a call anew, and remembers it.
+    #[inline(never)]
+    fn renew(recent: &mut Option<Recent>, types: &Types, call: &[u8]) -> Option<FunctionRef> {
+        let function = types.find(call)?;
+        if let Ok(call) = ArrayVec::try_from(call) {
+            *recent = Some(Recent {
+                types: types.number,
+                call,
+                function,
+            });
+        }
+        Some(function)
+    }
+}
+
 impl TypesReader {
     fn new(types: &Arc<ArcSwap<Types>>) -> TypesReader {
         TypesReader {
@@ -278,7 +294,7 @@ impl TypesReader {
     }
 
     /// The types of this moment, and what [`Types::find`] says. Asked for every key with a `:` in it.
-    #[inline]
+    #[inline(always)]
     pub fn find(&mut self, call: &[u8]) -> (&Types, Option<FunctionRef>) {
         let types = self.types.load();
         if let Some(recent) = &self.recent
@@ -287,15 +303,7 @@ impl TypesReader {
         {
             return (types, Some(recent.function));
         }
-        let function = types.find(call);
-        if let (Some(function), Ok(call)) = (function, ArrayVec::try_from(call)) {
-            self.recent = Some(Recent {
-                types: types.number,
-                call,
-                function,
-            });
-        }
-        (types, function)
+        (types, Recent::renew(&mut self.recent, types, call))
     }
 }
 

@@ -22,12 +22,12 @@ impl<'a> Locked<'a> {
     /// The newest item, or 0.
     #[inline]
     pub(super) fn newest(&self) -> Addr {
-        self.store.shards[self.id].newest.load(Relaxed)
+        self.newest.load(Relaxed)
     }
 
     #[inline]
     fn set_newest(&self, addr: Addr) {
-        self.store.shards[self.id].newest.store(addr, Relaxed);
+        self.newest.store(addr, Relaxed);
     }
 
     /// Upper bits of the tail's tick.

@@ -224,19 +224,19 @@ impl Store {
 
     #[inline]
     fn lock(&self, hash: u64) -> Locked<'_> {
-        let id = self.shard_of(hash);
-        let locked = self.lock_shard(id);
-        // It comes while the item is looked up.
-        self.prefetch_newest(id);
-        locked
+        self.lock_shard(self.shard_of(hash))
     }
 
     #[inline]
     fn lock_shard(&self, id: usize) -> Locked<'_> {
-        let shard = &self.shards[id].lock;
+        let Guarded {
+            newest,
+            lock: shard,
+        } = &*self.shards[id];
         Locked {
             store: self,
             id,
+            newest,
             shard: shard.try_lock().unwrap_or_else(|| wait_for(shard)),
         }
     }

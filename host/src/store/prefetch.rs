@@ -58,7 +58,9 @@ impl Store {
                 self.prefetch_around(addr);
             }
             for hash in hashes {
-                self.prefetch_newest(self.shard_of(*hash));
+                // It is written when another becomes the newest.
+                let newest = self.shards[self.shard_of(*hash)].newest.load(Relaxed);
+                self.arena.prefetch_for_writing(self.arena.at(newest) + 1);
             }
         }
     }
@@ -125,13 +127,6 @@ impl Store {
         self.arena.prefetch(self.arena.at(links as Addr) + 1);
         self.arena
             .prefetch(self.arena.at((links >> 32) as Addr) + 1);
-    }
-
-    /// The newest item of a shard, which is written when another becomes it.
-    #[inline]
-    pub(super) fn prefetch_newest(&self, shard: usize) {
-        let newest = self.shards[shard].newest.load(Relaxed);
-        self.arena.prefetch_for_writing(self.arena.at(newest) + 1);
     }
 
     /// What the removal of an item will need, for the one that leaves next.

@@ -120,6 +120,7 @@ pub(super) enum Leave {
 pub(super) struct Locked<'a> {
     pub store: &'a Store,
     pub id: usize,
+    pub newest: &'a AtomicU32,
     pub shard: MutexGuard<'a, Shard>,
 }
 
@@ -369,7 +370,8 @@ impl<'a> ValueRef<'a> {
     }
 
     /// Appends the value to `out`.
-    #[inline]
+    // Always: an item handed over through memory would be waited for.
+    #[inline(always)]
     pub fn append_to(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.resize(start + self.len, 0);

@@ -119,7 +119,8 @@ pub(super) enum Place<'a> {
 ///
 /// The walk looks at lengths and the first eight bytes of each name in one go; only a name that agrees in those is
 /// compared as a whole.
-#[inline]
+// Always: an entry is long, and would be waited for on its way through memory.
+#[inline(always)]
 pub(super) fn find<'a, const INLINE: usize>(
     bytes: &'a [u8],
     mut at: usize,
