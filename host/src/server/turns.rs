@@ -29,6 +29,8 @@ pub(super) struct Turns {
     crowd: Cell<bool>,
     /// The connection just polled asks to be polled again after others.
     again: Cell<bool>,
+    /// Connections of a group execute, one after the other.
+    executing: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -70,6 +72,12 @@ impl Turns {
         let second = |group: &mut Vec<usize>| {
             before_second();
             let crowd = self.crowd.replace(false);
+            self.executing.set(true);
+            group.retain(|slot| {
+                self.poll(*slot);
+                self.again.take()
+            });
+            self.executing.set(false);
             group.drain(..).for_each(|slot| self.poll(slot));
             self.crowd.set(crowd);
         };
@@ -106,6 +114,20 @@ impl Turns {
         let mut asked = false;
         poll_fn(|_| {
             if asked || !self.is_crowd() {
+                return Poll::Ready(());
+            }
+            asked = true;
+            self.again.set(true);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Lets the others of a group execute before this connection writes.
+    pub(super) async fn after_group(&self) {
+        let mut asked = false;
+        poll_fn(|_| {
+            if asked || !self.executing.get() {
                 return Poll::Ready(());
             }
             asked = true;

@@ -24,7 +24,12 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// now. A client on another core is woken once then and finds work for long, not anew by each write.
     pub(super) async fn flush_with_others(&mut self) -> io::Result<()> {
         if !DEFERRED_BYTES.contains(&self.shard.output().len()) {
-            return self.flush().await;
+            let out = self.shard.take_output();
+            self.shard.turns.after_group().await;
+            return match out.is_empty() {
+                true => Ok(()),
+                false => self.write_buffer(out).await,
+            };
         }
         let out = self.shard.take_output();
         tokio::task::yield_now().await;
