@@ -111,23 +111,19 @@ impl Turns {
     /// Lets other connections read first, when [there are some](Turns::is_crowd). It may end early, so nothing but
     /// speed may depend on it.
     pub(super) async fn after_others(&self) {
-        let mut asked = false;
-        poll_fn(|_| {
-            if asked || !self.is_crowd() {
-                return Poll::Ready(());
-            }
-            asked = true;
-            self.again.set(true);
-            Poll::Pending
-        })
-        .await;
+        self.step_back(&self.crowd).await;
     }
 
     /// Lets the others of a group execute before this connection writes.
     pub(super) async fn after_group(&self) {
+        self.step_back(&self.executing).await;
+    }
+
+    /// Asks once to be polled again after others, if they are waited for.
+    async fn step_back(&self, waited_for: &Cell<bool>) {
         let mut asked = false;
         poll_fn(|_| {
-            if asked || !self.executing.get() {
+            if asked || !waited_for.get() {
                 return Poll::Ready(());
             }
             asked = true;

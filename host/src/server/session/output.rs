@@ -21,18 +21,17 @@ const SLICES_MAX: usize = 68;
 
 impl<S: Service, T: Socket> Session<S, T> {
     /// Writes the worker's output buffer; answers to a pipeline together with those of all connections that have input
-    /// now. A client on another core is woken once then and finds work for long, not anew by each write.
+    /// now. A client on another core is woken once then and finds work for long, not anew by each write. Other answers wait
+    /// until the group of the connection has executed.
     pub(super) async fn flush_with_others(&mut self) -> io::Result<()> {
-        if !DEFERRED_BYTES.contains(&self.shard.output().len()) {
-            let out = self.shard.take_output();
-            self.shard.turns.after_group().await;
-            return match out.is_empty() {
-                true => Ok(()),
-                false => self.write_buffer(out).await,
-            };
+        if self.shard.output().is_empty() {
+            return Ok(());
         }
         let out = self.shard.take_output();
-        tokio::task::yield_now().await;
+        match DEFERRED_BYTES.contains(&out.len()) {
+            true => tokio::task::yield_now().await,
+            false => self.shard.turns.after_group().await,
+        }
         self.write_buffer(out).await
     }
 
