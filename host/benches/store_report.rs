@@ -456,7 +456,7 @@ fn time_with(threads: usize, stores: &[Store], style: Style) -> (f64, f64) {
 /// it at the same time, and did not disturb each other: such a row says nothing.
 fn threads() {
     // As a server with two workers has.
-    let stores = [(); 2].map(|()| sharded(256 << 20, Eviction::Lru, 64));
+    let stores = [(); 2].map(|()| sharded(256 << 20, Eviction::Lru, 256));
     for store in &stores {
         for i in 0..1_000_000 {
             put(store, digits(i, &mut [0; 10]), 100);

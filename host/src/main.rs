@@ -22,9 +22,9 @@ const PEER_TIME_MAX: Duration = Duration::from_secs(1);
 const REPLY_FRAME_BYTES: u64 = 512;
 /// Index shards of a worker that is alone.
 const SHARDS_ALONE: usize = 4;
-/// Index shards for each of several workers: few enough to be cheap, enough that what one has just asked for is seldom
-/// taken away by another before it is used.
-const SHARDS_PER_WORKER: usize = 32;
+/// Index shards of several workers: enough that what one has just asked for is seldom taken away by another before it
+/// is used.
+const SHARDS_SHARED: usize = 256;
 
 /// The modules of `objects/prebuilt`.
 const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
@@ -108,7 +108,7 @@ fn cache_config(config: &Config) -> cache::Config {
 fn shards(workers: usize) -> usize {
     match workers {
         1 => SHARDS_ALONE,
-        workers => (workers * SHARDS_PER_WORKER).next_power_of_two(),
+        _ => SHARDS_SHARED,
     }
 }
 

@@ -8,15 +8,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::alloc::{Chain, Plan};
 use super::arena::Addr;
-use super::shard::{EMPTY, ID_BITS, Leave, Locked};
-use super::{Eviction, NoRoom, SHARDS_MAX, Store};
+use super::shard::{Leave, Locked};
+use super::tails::EMPTY;
+use super::{Eviction, NoRoom, Store};
 
 /// Nodes of dead trees or pieces of dead values freed before anybody else leaves.
 pub(super) const GARBAGE_AT_ONCE: usize = 64;
 /// Bytes from which an item is likely to be gathered from several holes, so that their sum counts.
 const FROM_SEVERAL: usize = 4096;
-/// Tails compared at once; a single minimum would be waited for at each.
-const LANES: usize = 4;
 /// Somebody left; with the memory asked for, if that was possible then.
 pub(super) type Left = Option<Chain>;
 
@@ -108,27 +107,13 @@ impl Store {
         }
     }
 
-    /// The shard whose tail is the oldest, and its tick.
-    pub(super) fn oldest_tail(&self) -> Option<(u64, usize)> {
-        let mut lanes = [u64::MAX; LANES];
-        for (row, tails) in self.tails.chunks(LANES).enumerate() {
-            for (i, (lane, tail)) in lanes.iter_mut().zip(tails).enumerate() {
-                let id = (row * LANES + i) as u64;
-                *lane = (*lane).min(tail.load(Relaxed) << ID_BITS | id);
-            }
-        }
-        let oldest = lanes.into_iter().min().unwrap_or(u64::MAX);
-        let (tick, id) = (oldest >> ID_BITS, oldest as usize & (SHARDS_MAX - 1));
-        (tick != EMPTY).then_some((tick, id))
-    }
-
     /// Evicts the least recently used of all items, and tries for `plan`.
     pub(super) fn evict_lru(&self, plan: Option<&Plan>) -> Option<Left> {
         loop {
-            let (tick, id) = self.oldest_tail()?;
+            let (tick, id) = self.tails.oldest()?;
             let mut locked = self.lock_shard(id);
             // Somebody may have been faster: then another shard's tail may be the oldest.
-            if self.tails[id].load(Relaxed) == tick {
+            if self.tails.tick(id) == tick {
                 let why = match tick < self.flushed.load(Relaxed) {
                     true => Leave::Expired,
                     false => Leave::Evicted,
@@ -152,8 +137,11 @@ impl Store {
                 let mut held = held.iter();
                 held.any(|locked| locked.id == id && spared.contains(&locked.shard.oldest))
             };
-            let tails = self.tails.iter().map(|tail| tail.load(Relaxed));
-            let others = tails.zip(0..).filter(|(_, id)| !is_spared(*id));
+            let others = self
+                .tails
+                .ticks()
+                .zip(0..)
+                .filter(|(_, id)| !is_spared(*id));
             let Some((tick, id)) = others.min().filter(|(tick, _)| *tick != EMPTY) else {
                 return false;
             };
@@ -163,7 +151,7 @@ impl Store {
             }
             // Whoever holds this shard holds no other and waits for none, so waiting here ends.
             let mut locked = self.lock_shard(id);
-            if self.tails[id].load(Relaxed) == tick {
+            if self.tails.tick(id) == tick {
                 locked.remove_tail(Leave::Evicted, None);
                 return true;
             }
@@ -173,7 +161,7 @@ impl Store {
     /// Removes a flushed item, if there is one, and tries for `plan`.
     pub(super) fn drop_flushed(&self, plan: Option<&Plan>) -> Option<Left> {
         let flushed = self.flushed.load(Relaxed);
-        let any = self.tails.iter().any(|tail| tail.load(Relaxed) < flushed);
-        any.then(|| self.evict_lru(plan)).flatten()
+        let (oldest, _) = self.tails.oldest()?;
+        (oldest < flushed).then(|| self.evict_lru(plan)).flatten()
     }
 }

@@ -150,12 +150,12 @@ impl Store {
     /// Removes flushed items, at most about `budget`, with ticks below `before`. They are the oldest of all.
     fn remove_older(&self, before: u64, budget: usize) -> usize {
         let mut done = 0;
-        for (id, tail) in self.tails.iter().enumerate() {
+        for id in 0..self.shards.len() {
             // The tail of an empty shard is the youngest there can be.
-            while done < budget && tail.load(Relaxed) < before {
+            while done < budget && self.tails.tick(id) < before {
                 let mut locked = self.lock_shard(id);
                 for _ in 0..FLUSHED_PER_LOCK {
-                    if tail.load(Relaxed) < before {
+                    if self.tails.tick(id) < before {
                         locked.remove_tail(Leave::Expired, None);
                         done += 1;
                     }

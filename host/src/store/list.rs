@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::arena::Addr;
 use super::item::{self, Item};
-use super::shard::{EMPTY, Locked};
+use super::shard::Locked;
+use super::tails::EMPTY;
 
 impl<'a> Locked<'a> {
     /// Tells everybody the tick of the tail, whose upper bits are `epoch`.
@@ -16,7 +17,7 @@ impl<'a> Locked<'a> {
             epoch << 32 | u64::from(tick)
         };
         self.shard.tail_tick = tick;
-        self.store.tails[self.id].store(tick, Relaxed);
+        self.store.tails.set(self.id, tick);
     }
 
     /// The newest item, or 0.

@@ -4,7 +4,7 @@
 //! handed in run under a lock: they copy and decide, and never block.
 //!
 //! - `arena`: the memory, `alloc`: who owns which part of it, `regions`, `shrink`: how it moves between items and index, and away.
-//! - `item`: what an item looks like, `index`, `bucket`: where it is, `shard`: index and LRU list under one lock.
+//! - `item`: what an item looks like, `index`, `bucket`: where it is, `shard`: index and LRU `list` under one lock, `tails`: the lists' ends.
 //! - `pins`: values that stay while they are sent.
 //! - `read`, `write`, `arith`: the operations, `prefetch`: their memory. `objects`, `commit`: objects, whose `fields` are trees of `nodes` when large.
 //! - `upload`, `held`: large values that come in parts. `garbage`: what is freed in parts.
@@ -46,6 +46,7 @@ mod shrink;
 mod size_idle;
 mod stats;
 mod stream;
+mod tails;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -72,7 +73,8 @@ use arena::{Addr, Arena};
 use clock::Clock;
 use expire::Due;
 use index::Index;
-use shard::{EMPTY, Guarded, Locked, Shard};
+use shard::{Guarded, Locked, Shard};
+use tails::Tails;
 
 /// The store. Shared by all workers.
 #[derive(Debug)]
@@ -81,8 +83,7 @@ pub struct Store {
     alloc: Padded<Mutex<Allocator>>,
     index: Index,
     shards: Box<[Padded<Guarded>]>,
-    /// Tick of each shard's oldest item: who is the oldest of all.
-    tails: Box<[AtomicU64]>,
+    tails: Tails,
     /// Buckets of each shard, for prefetching without its lock.
     bucket_counts: Box<[AtomicU32]>,
     /// The published clock: no tick is as high, but of turns under way. See `turn.rs`.
@@ -141,7 +142,7 @@ pub struct PlainItem {
 }
 
 /// Most shards there are; more would not share a region of the index.
-const SHARDS_MAX: usize = 1 << shard::ID_BITS;
+const SHARDS_MAX: usize = 1 << tails::ID_BITS;
 /// Memory under a shard, below which fewer shards are made.
 const SHARD_BYTES_MIN: usize = 64 << 10;
 
@@ -165,7 +166,7 @@ impl Store {
             alloc: Padded(Mutex::new(Allocator::new(0))),
             index: Index::new(&arena, shards as u32),
             shards: (0..shards).map(|_| Padded::default()).collect(),
-            tails: (0..shards).map(|_| AtomicU64::new(EMPTY)).collect(),
+            tails: Tails::new(shards),
             bucket_counts: (0..shards).map(|_| AtomicU32::new(1)).collect(),
             tick: Padded(AtomicU64::new(tick)),
             cas: Padded::default(),

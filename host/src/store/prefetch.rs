@@ -104,8 +104,9 @@ impl Store {
     /// The first two lines of an item; both may hold parts of its header.
     #[inline]
     fn prefetch_head(&self, addr: Addr, items: &mut Candidates) {
-        self.arena.prefetch(self.arena.at(addr));
-        self.arena.prefetch(self.arena.at(addr) + LINE_WORDS);
+        self.arena.prefetch_for_writing(self.arena.at(addr));
+        self.arena
+            .prefetch_for_writing(self.arena.at(addr) + LINE_WORDS);
         let _full = items.try_push(addr);
     }
 
@@ -124,9 +125,9 @@ impl Store {
         self.arena.prefetch(end - 1);
         let links = item::links(&self.arena, addr).load(Relaxed);
         // The half words of the links are in the second word.
-        self.arena.prefetch(self.arena.at(links as Addr) + 1);
-        self.arena
-            .prefetch(self.arena.at((links >> 32) as Addr) + 1);
+        for link in [links as Addr, (links >> 32) as Addr] {
+            self.arena.prefetch_for_writing(self.arena.at(link) + 1);
+        }
     }
 
     /// What the removal of an item will need, for the one that leaves next.

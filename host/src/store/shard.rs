@@ -14,12 +14,8 @@ use super::bucket::{Bucket, NODE_PLAN, Slot};
 use super::index::{bucket_of, tag_of};
 use super::item::{Item, KEY_BYTES_MAX};
 use super::size_idle::Candidates;
+use super::tails::EMPTY;
 use super::{Key, Now, Store};
-
-/// Bits of a shard's number.
-pub(super) const ID_BITS: u32 = 8;
-/// The tail's tick of an empty shard. Ticks leave room for a number beside them.
-pub(super) const EMPTY: u64 = u64::MAX >> ID_BITS;
 
 /// A shard and its lock.
 #[derive(Debug, Default)]

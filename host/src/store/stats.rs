@@ -35,7 +35,7 @@ impl Store {
 
     /// Idle seconds of the oldest item of all.
     fn tail_age_s(&self) -> u32 {
-        let Some((_, id)) = self.oldest_tail() else {
+        let Some((_, id)) = self.tails.oldest() else {
             return 0;
         };
         let locked = self.lock_shard(id);
