@@ -116,42 +116,80 @@ impl Lua {
 }
 
 /// An integer in decimal, made without the formatting machinery, which would be most of a small
-/// module.
+/// module. Its text is written by whole words: single bytes would be waited for when it is copied.
 #[derive(Clone, Copy, Debug)]
 pub struct Integer {
-    /// The text is at their end.
-    bytes: [u8; INTEGER_BYTES],
-    first: usize,
+    /// A sign, the 20 digits of the largest, and what was written behind shorter ones.
+    pub(crate) bytes: [u8; 24],
+    length: usize,
 }
 
-/// A sign and the digits of the largest.
-const INTEGER_BYTES: usize = 21;
+/// Digits that one word holds as text.
+const WORD_DIGITS: usize = 8;
+/// The first number of more digits.
+const WORD_END: u64 = 10u64.pow(WORD_DIGITS as u32);
 
 impl Integer {
     /// The decimal text.
     #[inline]
     pub fn text(&self) -> &[u8] {
-        &self.bytes[self.first..]
+        &self.bytes[..self.length]
     }
 
-    #[inline]
-    fn new(negative: bool, mut magnitude: u64) -> Self {
-        let mut bytes = [0; INTEGER_BYTES];
-        let mut first = INTEGER_BYTES;
-        loop {
-            first -= 1;
-            bytes[first] = b'0' + (magnitude % 10) as u8;
-            magnitude /= 10;
-            if magnitude == 0 {
-                break;
-            }
+    #[inline(always)]
+    fn new(negative: bool, magnitude: u64) -> Self {
+        let mut text = Self {
+            bytes: [0; 24],
+            length: usize::from(negative),
+        };
+        text.bytes[0] = b'-';
+        if magnitude < WORD_END {
+            text.push_first(magnitude);
+        } else {
+            text.push_long(magnitude);
         }
-        if negative {
-            first -= 1;
-            bytes[first] = b'-';
-        }
-        Self { bytes, first }
+        text
     }
+
+    #[inline(never)]
+    fn push_long(&mut self, magnitude: u64) {
+        let (ahead, last) = (magnitude / WORD_END, magnitude % WORD_END);
+        if ahead < WORD_END {
+            self.push_first(ahead);
+        } else {
+            self.push_first(ahead / WORD_END);
+            self.push_word(eight_digits(ahead % WORD_END));
+        }
+        self.push_word(eight_digits(last));
+    }
+
+    /// The first word, without the zeros ahead.
+    #[inline(always)]
+    fn push_first(&mut self, number: u64) {
+        let digits = eight_digits(number);
+        // The last digit stays, were it 0.
+        let zeros = (digits | 1 << 56).trailing_zeros() / 8;
+        self.push_word(digits >> (8 * zeros));
+        self.length -= zeros as usize;
+    }
+
+    #[inline(always)]
+    fn push_word(&mut self, digits: u64) {
+        let text = digits | u64::from_ne_bytes([b'0'; WORD_DIGITS]);
+        self.bytes[self.length..][..WORD_DIGITS].copy_from_slice(&text.to_le_bytes());
+        self.length += WORD_DIGITS;
+    }
+}
+
+/// The digits of a number below [`WORD_END`], a byte each, the first in the lowest. All are divided
+/// out at once, four by four, two by two, one by one, by products that are exact for so few.
+#[inline(always)]
+fn eight_digits(number: u64) -> u64 {
+    let fours = number / 10_000 + ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
+    let twos = hundreds + ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens + ((twos - tens * 10) << 8)
 }
 
 macro_rules! integers {

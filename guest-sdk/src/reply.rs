@@ -1,6 +1,7 @@
 //! The answer of a call.
 
-use crate::{Error, Object, Value, number, sys};
+use crate::number::{self, Integer};
+use crate::{Error, Object, Value, sys};
 
 /// A long answer, written piece by piece. What does not fit a small buffer goes to the server at
 /// once, so that an answer of any length takes little memory in the guest. A function gets one by
@@ -57,6 +58,18 @@ impl<'c> Reply<'c> {
                 self.used += bytes.len();
             }
             _ => self.stream(bytes),
+        }
+    }
+
+    /// Appends an integer, copied in one piece with what is behind its text, as that is shorter than to look.
+    #[inline(always)]
+    fn write_integer(&mut self, integer: &Integer) {
+        match self.buffer[self.used..].first_chunk_mut() {
+            Some(room) if self.word.is_empty() => {
+                *room = integer.bytes;
+                self.used += integer.text().len();
+            }
+            _ => self.write(integer.text()),
         }
     }
 
@@ -275,7 +288,7 @@ macro_rules! integers {
         impl IntoReply for $kind {
             #[inline(always)]
             fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
-                reply.write(number::Integer::from(self).text());
+                reply.write_integer(&Integer::from(self));
                 Ok(())
             }
         }

@@ -88,8 +88,6 @@ pub struct Store {
     bucket_counts: Box<[AtomicU32]>,
     /// The published clock: no tick is as high, but of turns under way. See `turn.rs`.
     tick: Padded<AtomicU64>,
-    /// Last CAS token given.
-    cas: Padded<AtomicU64>,
     /// Items with an older tick were flushed.
     flushed: AtomicU64,
     /// Second of a flush to come, `u32::MAX` for none.
@@ -169,7 +167,6 @@ impl Store {
             tails: Tails::new(shards),
             bucket_counts: (0..shards).map(|_| AtomicU32::new(1)).collect(),
             tick: Padded(AtomicU64::new(tick)),
-            cas: Padded::default(),
             flushed: AtomicU64::new(0),
             flush_at_s: AtomicU32::new(u32::MAX),
             due: Due::new(arena.regions()),
@@ -273,11 +270,6 @@ impl Store {
             alloc.put(&self.arena, node);
         }
         plan.and_then(|plan| alloc.take(&self.arena, plan).ok())
-    }
-
-    #[inline]
-    fn next_cas(&self) -> u64 {
-        self.cas.fetch_add(1, Relaxed) + 1
     }
 
     /// Notes the time: a flush that was to come may have come.

@@ -172,7 +172,7 @@ impl<'a> Locked<'a> {
         };
         let (item, _) = self.create(key.hash, &draft, spare)?;
         if item.cas() == Some(0) {
-            item.set_cas(self.store.next_cas());
+            item.set_cas(self.take_tick());
         }
         let info = ItemInfo {
             won: true,
@@ -225,7 +225,7 @@ impl<'a> Locked<'a> {
         let (copy, mut value) = draft.write(&self.store.arena, chain);
         value.copy(&mut item.value(), item.value_len());
         if copy.cas() == Some(0) {
-            copy.set_cas(self.store.next_cas());
+            copy.set_cas(self.take_tick());
         }
         self.replace(found, &copy, true);
         Ok(copy)

@@ -235,18 +235,18 @@ impl<'a> Locked<'a> {
     }
 
     /// Gives a written item its token, if it has one.
-    pub(super) fn stored(&self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
+    pub(super) fn stored(&mut self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
         SetOutcome::Stored {
             cas: self.renew_cas(item, cas),
             len: item.value_len() as u32,
         }
     }
 
-    pub(super) fn renew_cas(&self, item: &Item<'_>, cas: Option<u64>) -> u64 {
+    pub(super) fn renew_cas(&mut self, item: &Item<'_>, cas: Option<u64>) -> u64 {
         if !item.has(flag::CAS) {
             return 0;
         }
-        let cas = cas.unwrap_or_else(|| self.store.next_cas());
+        let cas = cas.unwrap_or_else(|| self.take_tick());
         item.set_cas(cas);
         cas
     }

@@ -105,12 +105,17 @@ proptest! {
                 upload.publish(NOW)
             };
             store.audit();
-            (outcome, store.look(&key, NOW, &GetOptions::default()).map(|(info, value)| {
-                (info.flags, info.expiry, info.cas, info.fetched, value)
+            let SetOutcome::Stored { cas, len } = outcome else {
+                panic!("it has room");
+            };
+            assert_eq!(cas != 0, want_cas);
+            (len, store.look(&key, NOW, &GetOptions::default()).map(|(info, value)| {
+                assert_eq!(info.cas, cas);
+                (info.flags, info.expiry, info.fetched, value)
             }), store.stats().payload_bytes, store.stats().total_items, store.used() - before.min(store.used()))
         });
         let [set, upload] = outcomes;
-        prop_assert_eq!(upload.1.as_ref().map(|found| &found.4), Some(&value));
+        prop_assert_eq!(upload.1.as_ref().map(|found| &found.3), Some(&value));
         prop_assert_eq!((&set.0, &set.1, set.2, set.3), (&upload.0, &upload.1, upload.2, upload.3));
         // A link, and heads of pieces that a set has as well unless it found one hole.
         prop_assert!(holes || upload.4.abs_diff(set.4) <= 2, "{} for {} grains", upload.4, set.4);
