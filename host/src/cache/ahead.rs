@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 
 use super::connection::Connection;
 use super::worker::Worker;
+use crate::protocol::key_end;
 
 /// Keys looked at before they are fetched; those beyond are not waited for.
 const KEYS_MAX: usize = 32;
@@ -41,8 +42,7 @@ impl Worker {
 fn first_key(line: &[u8]) -> Option<&[u8]> {
     let space = line.iter().take(WORD_BYTES_MAX).position(|&b| b == b' ')?;
     let key = &line[space + 1..];
-    let end = key.iter().position(|&b| b <= b' ').unwrap_or(key.len());
-    Some(&key[..end])
+    Some(&key[..key_end(key)])
 }
 
 #[cfg(test)]

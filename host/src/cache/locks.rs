@@ -6,6 +6,8 @@
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::store::prefetch_for_writing;
+
 /// Stripes: more means fewer objects that wait for each other by accident. 8 bytes each.
 const STRIPES: usize = 4096;
 /// Tries before a worker gives a contended call to a lane; a call takes about a microsecond.
@@ -51,6 +53,12 @@ impl ObjectLocks {
     fn stripe(hash: u64) -> usize {
         // The store's shards and buckets use the low bits.
         (hash >> 40) as usize % STRIPES
+    }
+
+    /// Asks for the line of an object's lock, which nobody may have used for long.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch_for_writing(&self.stripes[ObjectLocks::stripe(hash)]);
     }
 
     fn try_lock(&self, stripe: usize, exclusive: bool) -> Option<Guard> {

@@ -27,5 +27,5 @@ pub use exptime::*;
 pub use limits::*;
 pub use meta::*;
 pub use text::parse_text;
-pub use tokens::{Tokens, find_byte};
+pub use tokens::{Tokens, find_byte, key_end};
 pub use virtual_key::VirtualKey;

@@ -55,7 +55,7 @@ pub fn find_byte(bytes: &[u8], wanted: u8) -> usize {
 ///
 /// The lowest flagged byte of each step is exact: a borrow only runs to higher bytes.
 #[inline]
-pub(super) fn key_end(bytes: &[u8]) -> usize {
+pub fn key_end(bytes: &[u8]) -> usize {
     let (eights, tail) = bytes.as_chunks::<8>();
     for (i, eight) in eights.iter().enumerate() {
         let x = u64::from_le_bytes(*eight);

@@ -63,9 +63,9 @@ impl Slot {
         }
     }
 
-    /// Its number in its line or node.
+    /// Its number in its line or node, and which of the two: what is left when the bucket is known.
     pub(super) fn number(self) -> u8 {
-        self.i() as u8
+        (self.0 & 31) as u8
     }
 }
 
@@ -126,11 +126,22 @@ impl<'m> Bucket<'m> {
         self.half(slot.base(), slot.half())
     }
 
-    /// The slot of that number in the line, if it holds `addr`.
+    /// The slot of that number that holds `addr`.
     pub(super) fn slot_with(&self, number: u8, addr: Addr) -> Option<Slot> {
-        let i = usize::from(number);
-        let slot = (i < LINE_SLOTS).then(|| Slot::new(self.line, i, false))?;
-        (self.addr(slot) == addr).then_some(slot)
+        let slot_at = |base: usize| Slot(base << 5 | usize::from(number));
+        let slot = slot_at(self.line);
+        if !slot.node() {
+            return (self.addr(slot) == addr).then_some(slot);
+        }
+        let mut node = self.next(self.line);
+        while node != 0 {
+            let base = self.arena.at(node);
+            if self.addr(slot_at(base)) == addr {
+                return Some(slot_at(base));
+            }
+            node = self.next(base);
+        }
+        None
     }
 
     /// Points a slot to where its item moved.

@@ -94,9 +94,15 @@ impl Worker {
                 return None;
             }
         };
+        let object = self.object_name(&virtual_key);
+        if let Some(object) = object
+            && writes
+        {
+            self.shared.locks.prefetch(object.hash);
+        }
         Some(Call {
             virtual_key,
-            object: self.object_name(&virtual_key),
+            object,
             function,
             writes,
             on_lane,
