@@ -103,8 +103,8 @@ impl Engine {
         &self.warnings
     }
 
-    /// Milliseconds the ticker has counted: a clock of 1 ms that costs nothing to read, and may run a little slow. It
-    /// stands still while nobody calls.
+    /// Milliseconds the ticker has counted: a clock that costs nothing to read, moves by ticks and may run a little slow.
+    /// It stands still while nobody calls.
     pub fn ticks_ms(&self) -> u64 {
         self.ticker.ticks_ms()
     }

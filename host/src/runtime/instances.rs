@@ -20,6 +20,7 @@ use super::object_type::{Callable, ObjectType, STOPS};
 use super::registry::{FunctionRef, Registry, TypesReader};
 use super::state::{CallState, Log, Logger};
 use super::tally::{Ending, Tally};
+use super::ticker::TICK_MS;
 use super::world::World;
 
 mod image;
@@ -170,7 +171,7 @@ impl<W: World> Instances<W> {
 }
 
 /// Calls over which the tick changed this often certainly lasted.
-const LASTING_TICKS_MS: u64 = 2;
+const LASTING_TICKS_MS: u64 = 2 * TICK_MS;
 
 /// Reasons to refuse a call before anything runs.
 #[inline(always)]

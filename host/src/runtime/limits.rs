@@ -41,7 +41,7 @@ macro_rules! limits {
 }
 
 limits! {
-    /// A call is stopped after this many milliseconds, wherever it runs. Resolution: one tick, 1 ms.
+    /// A call is stopped after this many milliseconds, wherever it runs. Resolution: one tick, 4 ms.
     deadline_ms = 100;
     /// A call that took this many milliseconds is named in the log; 0 names none.
     slow_log_ms = 10;

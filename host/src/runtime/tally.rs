@@ -3,7 +3,7 @@
 //! Each thread has a [`Tally`] per type that only it writes, with plain loads and stores; reading sums
 //! them up. So a call shares no cache line with another thread. Reading a clock twice costs 40 to 60 ns, as much
 //! as a whole call: the first [`TIMED_FIRST`] calls are timed, then one in [`TIMED_EVERY`], which stands for the rest,
-//! and every call that lasted a tick or longer. That makes about 4 ns a call.
+//! and every call that lasted two ticks. That makes about 4 ns a call.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Time as guests see it: a thread that counts milliseconds while calls may be running, and sleeps otherwise.
+//! Time as guests see it: a thread that counts ticks while calls may be running, and sleeps otherwise.
 //!
 //! A call says how long it may take ([`Ticker::tick_for`]), which costs it two loads. The thread sleeps when all
 //! calls that said so are over their time, and some more, so that it need not be woken for each call of a few.
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-/// How long a tick is. Deadlines have this resolution.
-pub(super) const TICK_MS: u64 = 1;
+/// How long a tick is. Deadlines have this resolution. Measured on a virtual machine, where timers are dear: ticks of 1 ms
+/// cost a busy worker 3 % of its processor when the thread shares it.
+pub(super) const TICK_MS: u64 = 4;
 /// How long the thread stays awake when no call needs it any more.
 pub(super) const LINGER_MS: u64 = 1000;
 
@@ -152,7 +153,8 @@ mod tests {
             let start_ms = ticker.tick_for(ms);
             assert!(!is_asleep(&ticker) || ticker.ticks_ms() >= start_ms + ms);
             wait_for_sleep(&ticker);
-            assert!(counted.load(Relaxed) - before >= ms, "{ms} ms");
+            let ticks = counted.load(Relaxed) - before;
+            assert!(ticks * TICK_MS >= ms, "{ticks} ticks in {ms} ms");
             let asleep = counted.load(Relaxed);
             thread::yield_now();
             assert_eq!(counted.load(Relaxed), asleep);

@@ -63,7 +63,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 pub use api::*;
-pub(crate) use os::prefetch_for_writing;
+pub use os::prefetch_for_writing;
 pub use pins::{PINNED_BYTES_MIN, Pinned};
 pub use scan::Cursor;
 pub use shard::ValueRef;

@@ -200,7 +200,7 @@ pub(super) fn prefetch<T: Words>(word: &T) {
 
 /// Asks the processor to bring a line into its cache that is going to be written, without waiting for it.
 #[inline]
-pub(crate) fn prefetch_for_writing<T>(at: &T) {
+pub fn prefetch_for_writing<T>(at: &T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[expect(unsafe_code, reason = "the instruction has no safe form")]
     // SAFETY: the instruction changes nothing a program can see, and processors without it take it for none.

@@ -151,7 +151,7 @@ impl<W: World> Warm<W> {
         reply: &mut Vec<u8>,
     ) -> Result<(), Box<CallError>> {
         // The tick that is under way is not a whole one.
-        let ticks = call.budget_ms() / TICK_MS + 1;
+        let ticks = call.budget_ms().div_ceil(TICK_MS) + 1;
         self.store.set_epoch_deadline(ticks);
         self.calls += 1;
         self.in_call = true;

@@ -236,7 +236,7 @@ pub(super) struct Arguments {
     /// Longest run of one call
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=3_600_000), help_heading = "Objects")]
     pub(super) deadline_ms: u64,
-    /// Longest run on a worker thread before a call moves to a lane thread
+    /// Run on a worker thread after which a call moves to a lane thread, 2 to 6 ms later
     #[arg(long, value_name = "US", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=3_600_000_000), help_heading = "Objects")]
     pub(super) inline_budget_us: u64,
     /// Log calls that took at least this long

@@ -42,7 +42,7 @@ fn memory_stays_flat_whatever_the_sizes_do() {
         let base = resident();
         let store = Arc::new(Store::new(&Config {
             eviction,
-            ..config(LIMITS.0, 8)
+            ..config(LIMITS.0, 64)
         }));
         let end = Instant::now() + Duration::from_secs(seconds / 2);
         std::thread::scope(|scope| {
