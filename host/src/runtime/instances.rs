@@ -5,30 +5,30 @@
 //! the snapshot of types. A worker and a lane thread each have their own `Instances`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use cacheismo_abi::level;
 use wasmtime::{InstancePre, Linker};
 
 use super::engine::Engine;
 use super::error::CallError;
 use super::imports;
-use super::lane::{Advice, Gauge};
+use super::lane::Gauge;
 use super::limits::Budget;
 use super::loader::SETUP;
 use super::object_type::{Callable, ObjectType, STOPS};
 use super::registry::{FunctionRef, Registry, TypesReader};
 use super::state::{CallState, Log, Logger};
 use super::tally::{Ending, Tally};
-use super::ticker::TICK_MS;
 use super::world::World;
 
+mod after;
 mod image;
 mod warm;
 
 /// Milliseconds an interpreter may take for its scripts: nobody waits for it but the start, or a reload.
 pub const SETUP_MS_MAX: u64 = 10_000;
 
+use after::{After, LASTING_TICKS_MS};
 pub(super) use image::Image;
 use warm::{Call, Warm};
 
@@ -169,9 +169,6 @@ impl<W: World> Instances<W> {
             .sum()
     }
 }
-
-/// Calls over which the tick changed this often certainly lasted.
-const LASTING_TICKS_MS: u64 = 2 * TICK_MS;
 
 /// Reasons to refuse a call before anything runs.
 #[inline(always)]
@@ -345,94 +342,6 @@ fn no_instance(error: wasmtime::Error) -> Box<CallError> {
 impl<W: World> Drop for Slot<W> {
     fn drop(&mut self) {
         self.tally.set_memory(0);
-    }
-}
-
-/// What is noted after a call, off the straight path.
-struct After<'a> {
-    object: &'a ObjectType,
-    callable: &'a Callable,
-    number: usize,
-    log: &'a dyn Log,
-    engine: &'a Engine,
-}
-
-impl After<'_> {
-    /// After a call that was timed, lasted or failed. `timed` are nanoseconds, and for how many calls they stand.
-    #[inline(never)]
-    fn note<W: World>(
-        &self,
-        slot: &mut Slot<W>,
-        ticks_ms: u64,
-        timed: Option<(u64, u64)>,
-        error: Option<&CallError>,
-    ) {
-        if ticks_ms >= LASTING_TICKS_MS {
-            // Every lasting call is timed, to the tick at least: it stands for itself only.
-            let ns = timed.map_or(ticks_ms * 1_000_000, |(ns, _)| ns);
-            self.note_time(slot, ns, 1);
-            self.log_if_slow(ns);
-        } else if let Some((ns, calls)) = timed {
-            self.note_time(slot, ns, calls);
-        }
-        let Some(error) = error else { return };
-        self.note_error(error);
-        if matches!(error, CallError::NeedsLane) {
-            // It would come to the same point each time, and each time cost the instance.
-            let on_lane = &self.callable.pace.on_lane;
-            on_lane.store(true, std::sync::atomic::Ordering::Relaxed);
-            slot.gauges[self.number] = Gauge::default();
-        }
-    }
-
-    fn note_time<W: World>(&self, slot: &mut Slot<W>, ns: u64, calls: u64) {
-        slot.tally.note_time(ns, calls);
-        let on_lane = &self.callable.pace.on_lane;
-        let now = on_lane.load(std::sync::atomic::Ordering::Relaxed);
-        let advice = slot.gauges[self.number].note(ns, calls, now);
-        if advice != Advice::Stay {
-            let to_lane = advice == Advice::ToLane;
-            on_lane.store(to_lane, std::sync::atomic::Ordering::Relaxed);
-            let place = if to_lane {
-                "is slow: its calls move to the lane"
-            } else {
-                "is fast again"
-            };
-            self.say(level::INFO, || {
-                format!("{place} (last call {:?})", Duration::from_nanos(ns))
-            });
-        }
-    }
-
-    fn log_if_slow(&self, ns: u64) {
-        let limit_ms = self.object.limits().slow_log_ms;
-        if limit_ms > 0 && ns >= limit_ms * 1_000_000 {
-            self.say(level::WARN, || {
-                format!("took {:?}", Duration::from_nanos(ns))
-            });
-        }
-    }
-
-    #[cold]
-    fn note_error(&self, error: &CallError) {
-        if let CallError::Trap(trap) = error {
-            self.say(level::ERROR, || {
-                format!("{trap}, in {}", trap.frames.join(" < "))
-            });
-        }
-        let stopped = matches!(error, CallError::Trap(_) | CallError::Deadline { .. });
-        if stopped && self.callable.pace.note_stop(self.engine.ticks_ms()) {
-            self.say(level::WARN, || {
-                format!("is paused after {STOPS} traps or deadline stops")
-            });
-        }
-    }
-
-    fn say(&self, level: i32, text: impl FnOnce() -> String) {
-        if self.log.shows(level) {
-            let subject = format!("{}:{}", self.object.name, self.callable.function.name);
-            self.log.line(level, &subject, &text());
-        }
     }
 }
 

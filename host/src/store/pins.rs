@@ -172,6 +172,13 @@ impl Store {
         })
     }
 
+    /// Ends a pin of the item of that memory, which is freed if it was the last and the item has left.
+    pub(super) fn unpin(&self, chain: Chain) {
+        if self.pins.remove(chain.head) {
+            self.free(chain);
+        }
+    }
+
     /// The memory of an item that was taken out of index and list, to free; `None` when the last of its pins will.
     #[inline]
     pub(super) fn chain_of_gone(&self, item: &Item<'_>) -> Option<Chain> {
@@ -195,9 +202,7 @@ pub(super) struct Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        if self.store.pins.remove(self.chain.head) {
-            self.store.free(self.chain);
-        }
+        self.store.unpin(self.chain);
     }
 }
 

@@ -286,9 +286,7 @@ impl Store {
                 self.free(chain);
             }
         });
-        if self.pins.remove(addr) {
-            self.free(found.item.chain());
-        }
+        self.unpin(found.item.chain());
         moved.or_else(|NoRoom| self.evict_unmoved(addr))
     }
 

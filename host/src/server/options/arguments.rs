@@ -239,7 +239,7 @@ pub(super) struct Arguments {
     /// Run on a worker thread after which a call moves to a lane thread, 2 to 6 ms later
     #[arg(long, value_name = "US", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=3_600_000_000), help_heading = "Objects")]
     pub(super) inline_budget_us: u64,
-    /// Log calls that took at least this long
+    /// Log calls that took at least this long, within 4 ms
     #[arg(
         long,
         value_name = "MS",
