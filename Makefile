@@ -9,8 +9,8 @@ SECONDS_EACH ?= 30
 
 # A release build is laid out by what host/hot.profdata says is hot. `make profile` records that; what has changed since is
 # built as without. The host is built by itself: features of others' dependencies would give functions other names.
-RELEASE = RUSTFLAGS="-Cprofile-use=$(CURDIR)/host/hot.profdata -Cllvm-args=-no-pgo-warn-mismatch" \
-	$(CARGO) build --release --package cacheismo
+PROFILED = RUSTFLAGS="-Cprofile-use=$(CURDIR)/host/hot.profdata -Cllvm-args=-no-pgo-warn-mismatch" $(CARGO)
+RELEASE = $(PROFILED) build --release --package cacheismo
 
 .PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench instructions profile fuzz miri tsan soak clean
 
@@ -68,7 +68,7 @@ bench: ## Compare with memcached and redis, interleaved and pinned, then time th
 	$(RELEASE)
 	$(CARGO) build --release --package cacheismo-bench
 	target/release/cacheismo-bench $(ARGS)
-	[ -n "$(ARGS)" ] || $(CARGO) bench --package cacheismo --bench store --bench call
+	[ -n "$(ARGS)" ] || $(PROFILED) bench --package cacheismo --bench store --bench call
 
 instructions: ## Instructions per request of the hot paths against tests/instructions.txt; fails at 5 % more
 	@tests/install-tools bench
