@@ -32,6 +32,12 @@ impl Slot {
         Slot(base << 5 | usize::from(node) << 4 | i)
     }
 
+    /// The slot of that [`number`](Slot::number) in a line or node.
+    #[inline]
+    fn numbered(base: usize, number: u8) -> Slot {
+        Slot(base << 5 | usize::from(number))
+    }
+
     #[inline]
     fn base(self) -> usize {
         self.0 >> 5
@@ -128,16 +134,16 @@ impl<'m> Bucket<'m> {
 
     /// The slot of that number that holds `addr`.
     pub(super) fn slot_with(&self, number: u8, addr: Addr) -> Option<Slot> {
-        let slot_at = |base: usize| Slot(base << 5 | usize::from(number));
-        let slot = slot_at(self.line);
+        let slot = Slot::numbered(self.line, number);
         if !slot.node() {
             return (self.addr(slot) == addr).then_some(slot);
         }
         let mut node = self.next(self.line);
         while node != 0 {
             let base = self.arena.at(node);
-            if self.addr(slot_at(base)) == addr {
-                return Some(slot_at(base));
+            let slot = Slot::numbered(base, number);
+            if self.addr(slot) == addr {
+                return Some(slot);
             }
             node = self.next(base);
         }

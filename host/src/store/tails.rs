@@ -46,7 +46,7 @@ impl Tails {
 
     /// The tick of each, in the order of their numbers.
     pub(super) fn ticks(&self) -> impl Iterator<Item = u64> {
-        self.ranks.iter().map(|rank| parts(rank.load(Relaxed)).0)
+        ticks(&self.ranks)
     }
 
     /// The tick and the number of the oldest; `None` when all are empty.
@@ -61,10 +61,7 @@ impl Tails {
                 return Some((tick, id));
             }
             // What was empty may yet get a tail of any age, as far as is known here.
-            if ranks
-                .iter()
-                .any(|rank| parts(rank.load(Relaxed)).0 == EMPTY)
-            {
+            if ticks(ranks).any(|tick| tick == EMPTY) {
                 break;
             }
             self.bounds[group].store(rank(tick, group), Relaxed);
@@ -84,6 +81,10 @@ fn rank(tick: u64, number: usize) -> u64 {
 #[inline]
 fn parts(rank: u64) -> (u64, usize) {
     (rank >> ID_BITS, rank as usize & ((1 << ID_BITS) - 1))
+}
+
+fn ticks(ranks: &[AtomicU64]) -> impl Iterator<Item = u64> {
+    ranks.iter().map(|rank| parts(rank.load(Relaxed)).0)
 }
 
 /// The least of all.
