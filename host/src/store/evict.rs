@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::alloc::{Chain, Plan};
 use super::arena::Addr;
 use super::shard::{Leave, Locked};
-use super::tails::EMPTY;
 use super::{Eviction, NoRoom, Store};
 
 /// Nodes of dead trees or pieces of dead values freed before anybody else leaves.
@@ -109,16 +108,25 @@ impl Store {
 
     /// Evicts the least recently used of all items, and tries for `plan`.
     pub(super) fn evict_lru(&self, plan: Option<&Plan>) -> Option<Left> {
+        self.evict_below(u64::MAX, plan)
+    }
+
+    /// Evicts the least recently used of all items, if its tick is below `end`, and tries for `plan`.
+    fn evict_below(&self, end: u64, plan: Option<&Plan>) -> Option<Left> {
         loop {
-            let (tick, id) = self.tails.oldest()?;
+            let (tick, number) = self.tails.oldest(self.clock_now())?;
+            if tick >= end {
+                return None;
+            }
+            let (id, list) = self.list_at(number);
             let mut locked = self.lock_shard(id);
-            // Somebody may have been faster: then another shard's tail may be the oldest.
-            if self.tails.tick(id) == tick {
+            // Somebody may have been faster: then another list's tail may be the oldest.
+            if self.tails.tick(number) == tick {
                 let why = match tick < self.flushed.load(Relaxed) {
                     true => Leave::Expired,
                     false => Leave::Evicted,
                 };
-                return Some(locked.remove_tail(why, plan));
+                return Some(locked.remove_tail(list, why, plan));
             }
         }
     }
@@ -133,26 +141,25 @@ impl Store {
             return false;
         }
         loop {
-            let is_spared = |id| {
+            let is_spared = |number| {
+                let (id, list) = self.list_at(number);
+                let oldest = |locked: &Locked<'_>| locked.shard.lists[list].oldest;
                 let mut held = held.iter();
-                held.any(|locked| locked.id == id && spared.contains(&locked.shard.oldest))
+                held.any(|locked| locked.id == id && spared.contains(&oldest(locked)))
             };
-            let others = self
-                .tails
-                .ticks()
-                .zip(0..)
-                .filter(|(_, id)| !is_spared(*id));
-            let Some((tick, id)) = others.min().filter(|(tick, _)| *tick != EMPTY) else {
+            let others = self.tails.ticks().filter(|(_, number)| !is_spared(*number));
+            let Some((tick, number)) = others.min() else {
                 return false;
             };
+            let (id, list) = self.list_at(number);
             if let Some(locked) = held.iter_mut().find(|locked| locked.id == id) {
-                locked.remove_tail(Leave::Evicted, None);
+                locked.remove_tail(list, Leave::Evicted, None);
                 return true;
             }
             // Whoever holds this shard holds no other and waits for none, so waiting here ends.
             let mut locked = self.lock_shard(id);
-            if self.tails.tick(id) == tick {
-                locked.remove_tail(Leave::Evicted, None);
+            if self.tails.tick(number) == tick {
+                locked.remove_tail(list, Leave::Evicted, None);
                 return true;
             }
         }
@@ -160,8 +167,6 @@ impl Store {
 
     /// Removes a flushed item, if there is one, and tries for `plan`.
     pub(super) fn drop_flushed(&self, plan: Option<&Plan>) -> Option<Left> {
-        let flushed = self.flushed.load(Relaxed);
-        let (oldest, _) = self.tails.oldest()?;
-        (oldest < flushed).then(|| self.evict_lru(plan)).flatten()
+        self.evict_below(self.flushed.load(Relaxed), plan)
     }
 }

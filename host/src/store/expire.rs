@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use super::alloc::Kind;
 use super::arena::Addr;
 use super::item::{Item, flag};
+use super::list::LISTS;
 use super::os::Zeroed;
 use super::shard::{Leave, Locked};
 use super::{Now, Store};
@@ -150,13 +151,14 @@ impl Store {
     /// Removes flushed items, at most about `budget`, with ticks below `before`. They are the oldest of all.
     fn remove_older(&self, before: u64, budget: usize) -> usize {
         let mut done = 0;
-        for id in 0..self.shards.len() {
-            // The tail of an empty shard is the youngest there can be.
-            while done < budget && self.tails.tick(id) < before {
+        for number in 0..self.shards.len() * LISTS {
+            let (id, list) = self.list_at(number);
+            // The tail of an empty list is the youngest there can be.
+            while done < budget && self.tails.tick(number) < before {
                 let mut locked = self.lock_shard(id);
                 for _ in 0..FLUSHED_PER_LOCK {
-                    if self.tails.tick(id) < before {
-                        locked.remove_tail(Leave::Expired, None);
+                    if self.tails.tick(number) < before {
+                        locked.remove_tail(list, Leave::Expired, None);
                         done += 1;
                     }
                 }

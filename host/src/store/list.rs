@@ -1,4 +1,8 @@
-//! The LRU list of a shard.
+//! The LRU lists of a shard, one for each of a few workers.
+//!
+//! An access moves its item to the front of the accessing worker's own list, whichever it was in. So the newest item of
+//! a list, which each access writes, stays in that worker's cache. All are ordered by tick, and the oldest of all items
+//! is the oldest of the tails; that it was one list or several makes no difference to who leaves.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -6,125 +10,216 @@ use super::arena::Addr;
 use super::item::{self, Item};
 use super::shard::Locked;
 use super::tails::EMPTY;
+use super::turn::own_list;
+
+/// Lists of a shard. Workers beyond that share them.
+pub(super) const LISTS: usize = 2;
+
+/// One of them, but for its newest item.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct List {
+    pub oldest: Addr,
+    /// The tail's tick, as it was published.
+    pub tail_tick: u64,
+    /// Oldest item of each later epoch in the list, with the upper bits of its tick; the earliest first.
+    pub epochs: Vec<(Addr, u64)>,
+}
+
+impl Default for List {
+    fn default() -> List {
+        List {
+            oldest: 0,
+            tail_tick: EMPTY,
+            epochs: Vec::new(),
+        }
+    }
+}
+
+impl List {
+    /// Upper bits of the tail's tick.
+    pub(super) fn tail_epoch(&self) -> u64 {
+        self.tail_tick >> 32
+    }
+
+    fn newest_epoch(&self) -> u64 {
+        let last = self.epochs.last();
+        last.map_or(self.tail_epoch(), |(_, epoch)| *epoch)
+    }
+}
 
 impl<'a> Locked<'a> {
-    /// Tells everybody the tick of the tail, whose upper bits are `epoch`.
-    fn publish_tail(&mut self, epoch: u64) {
-        let tick = if self.shard.oldest == 0 {
-            EMPTY
+    /// Tells everybody the tick of a tail, whose upper bits are `epoch`.
+    fn publish_tail(&mut self, list: usize, epoch: u64) {
+        let shard = &mut *self.shard;
+        let oldest = shard.lists[list].oldest;
+        if oldest == 0 {
+            shard.lists[list].tail_tick = EMPTY;
+            self.store
+                .tails
+                .empty(self.store.tail_number(self.id, list));
         } else {
-            let tick = Item::at(&self.store.arena, self.shard.oldest).tick();
-            epoch << 32 | u64::from(tick)
-        };
-        self.shard.tail_tick = tick;
-        self.store.tails.set(self.id, tick);
-    }
-
-    /// The newest item, or 0.
-    #[inline]
-    pub(super) fn newest(&self) -> Addr {
-        self.newest.load(Relaxed)
-    }
-
-    #[inline]
-    fn set_newest(&self, addr: Addr) {
-        self.newest.store(addr, Relaxed);
-    }
-
-    /// Upper bits of the tail's tick.
-    fn tail_epoch(&self) -> u64 {
-        self.shard.tail_tick >> 32
-    }
-
-    /// Puts an item not in the list at its front, with a new tick.
-    pub(super) fn push_front(&mut self, item: &Item<'a>) {
-        let tick = self.take_tick();
-        self.place_first(item, tick);
-    }
-
-    fn place_first(&mut self, item: &Item<'a>, tick: u64) {
-        item.set_tick(tick as u32);
-        let front = self.newest();
-        item.set_links(0, front);
-        self.set_newest(item.addr());
-        let epoch = tick >> 32;
-        if front == 0 {
-            self.shard.oldest = item.addr();
-            self.publish_tail(epoch);
-            return;
+            let tick = Item::at(&self.store.arena, oldest).tick();
+            let tick = epoch << 32 | u64::from(tick);
+            shard.lists[list].tail_tick = tick;
+            self.store
+                .tails
+                .set(self.store.tail_number(self.id, list), tick);
         }
-        item::set_newer(&self.store.arena, front, item.addr());
-        let newest = self
+        self.sum_up();
+    }
+
+    /// Notes what each access asks about all lists.
+    fn sum_up(&mut self) {
+        let shard = &mut *self.shard;
+        let ticks = shard.lists.iter().map(|list| list.tail_tick);
+        shard.tail_tick = ticks.min().unwrap_or(EMPTY);
+        let epoch = shard.tail_tick >> 32;
+        let of_it = |list: &List| list.oldest == 0 || list.newest_epoch() == epoch;
+        shard.epoch = shard.lists.iter().all(of_it).then_some(epoch as u32);
+    }
+
+    /// The newest item of a list, or 0.
+    #[inline]
+    pub(super) fn newest(&self, list: usize) -> Addr {
+        self.newest[list].load(Relaxed)
+    }
+
+    #[inline]
+    fn set_newest(&self, list: usize, addr: Addr) {
+        self.newest[list].store(addr, Relaxed);
+    }
+
+    /// The list with this newest item.
+    #[inline]
+    fn list_from(&self, newest: Addr) -> usize {
+        let at = self
+            .newest
+            .iter()
+            .position(|addr| addr.load(Relaxed) == newest);
+        at.expect("an item with none newer is the newest of a list")
+    }
+
+    /// The list with this oldest item.
+    fn list_to(&self, oldest: Addr) -> usize {
+        let at = self
             .shard
-            .epochs
-            .last()
-            .map_or(self.tail_epoch(), |(_, epoch)| *epoch);
-        if epoch != newest {
-            self.shard.epochs.push((item.addr(), epoch));
+            .lists
+            .iter()
+            .position(|list| list.oldest == oldest);
+        at.expect("an item with none older is the oldest of a list")
+    }
+
+    /// Puts an item that is in no list at the front of the worker's, with a new tick.
+    pub(super) fn push_front(&mut self, item: &Item<'a>) {
+        let list = own_list();
+        let front = self.newest(list);
+        if front == 0 {
+            return self.push_first(list, item);
+        }
+        let tick = self.take_tick();
+        item.set_tick(tick as u32);
+        item.set_links(0, front);
+        self.set_newest(list, item.addr());
+        item::set_newer(&self.store.arena, front, item.addr());
+        if self.shard.epoch != Some((tick >> 32) as u32) {
+            self.note_epoch(list, item.addr(), tick >> 32);
         }
     }
 
-    /// Takes an item out of the list.
-    pub(super) fn unlink(&mut self, item: &Item<'a>) {
-        let arena = &self.store.arena;
-        let (newer, older) = item.links();
-        if !self.shard.epochs.is_empty() {
-            self.leave_epoch(item.addr(), newer);
+    /// The newest item of a list is of this epoch.
+    #[cold]
+    fn note_epoch(&mut self, list: usize, newest: Addr, epoch: u64) {
+        let list = &mut self.shard.lists[list];
+        if epoch != list.newest_epoch() {
+            list.epochs.push((newest, epoch));
         }
-        if newer == 0 {
-            self.set_newest(older);
-        } else {
-            item::set_older(arena, newer, older);
+        self.sum_up();
+    }
+
+    /// As `push_front`, into an empty list.
+    fn push_first(&mut self, list: usize, item: &Item<'a>) {
+        // Nothing here tells how young all are that left.
+        let floor = self.store.tails.fill(self.store.tail_number(self.id, list));
+        let tick = self.take_tick_from(floor.max(self.store.clock_now()));
+        item.set_tick(tick as u32);
+        item.set_links(0, 0);
+        self.set_newest(list, item.addr());
+        self.shard.lists[list].oldest = item.addr();
+        self.publish_tail(list, tick >> 32);
+    }
+
+    /// Takes an item out of its list.
+    pub(super) fn unlink(&mut self, item: &Item<'a>) {
+        let (newer, older) = item.links();
+        let in_epochs = self.shard.epoch.is_none();
+        if in_epochs {
+            for list in &mut self.shard.lists {
+                list.leave_epoch(item.addr(), newer);
+            }
         }
         if older == 0 {
-            self.shard.oldest = newer;
-            let mut tail_epoch = self.tail_epoch();
-            if let Some((first, epoch)) = self.shard.epochs.first().copied()
-                && first == newer
-            {
-                tail_epoch = epoch;
-                self.shard.epochs.remove(0);
-            }
-            self.publish_tail(tail_epoch);
+            self.unlink_oldest(item.addr(), newer);
         } else {
-            item::set_newer(arena, older, newer);
+            self.close_gap(newer, older, item.addr());
+        }
+        if in_epochs {
+            self.sum_up();
         }
     }
 
-    /// The oldest item of an epoch leaves: its newer neighbour is the oldest now, if it is of that epoch.
-    fn leave_epoch(&mut self, addr: Addr, newer: Addr) {
-        let epochs = &mut self.shard.epochs;
-        if let Some(i) = epochs.iter().position(|(first, _)| *first == addr) {
-            let following = epochs.get(i + 1).map_or(0, |(first, _)| *first);
-            if newer == following {
-                epochs.remove(i);
-            } else {
-                epochs[i].0 = newer;
-            }
+    /// The neighbours of `addr`, which leaves, become each other's.
+    #[inline(always)]
+    fn close_gap(&mut self, newer: Addr, older: Addr, addr: Addr) {
+        if newer == 0 {
+            self.set_newest(self.list_from(addr), older);
+        } else {
+            item::set_older(&self.store.arena, newer, older);
         }
+        item::set_newer(&self.store.arena, older, newer);
     }
 
-    /// Counts an access: to the front, with a new tick.
+    fn unlink_oldest(&mut self, addr: Addr, newer: Addr) {
+        let number = self.list_to(addr);
+        let list = &mut self.shard.lists[number];
+        list.oldest = newer;
+        let mut epoch = list.tail_epoch();
+        if let Some((first, later)) = list.epochs.first().copied()
+            && first == newer
+        {
+            epoch = later;
+            list.epochs.remove(0);
+        }
+        if newer == 0 {
+            self.set_newest(number, 0);
+        } else {
+            item::set_older(&self.store.arena, newer, 0);
+        }
+        self.publish_tail(number, epoch);
+    }
+
+    /// Counts an access: to the front of the worker's list, with a new tick.
     #[inline(always)]
     pub(super) fn bump(&mut self, item: &Item<'a>) {
-        let arena = &self.store.arena;
-        let tick = self.take_tick();
+        let list = own_list();
         let (newer, older) = item.links();
+        let front = self.newest(list);
         // Nearly all: neither the oldest, which is published, nor where ticks run over 32 bits.
-        if older != 0 && self.shard.epochs.is_empty() && tick >> 32 == self.tail_epoch() {
-            item.set_tick(tick as u32);
-            if newer != 0 {
-                item::set_older(arena, newer, older);
-                item::set_newer(arena, older, newer);
-                let front = self.newest();
-                item::set_newer(arena, front, item.addr());
-                item.set_links(0, front);
-                self.set_newest(item.addr());
+        if older != 0 && front != 0 {
+            let tick = self.take_tick();
+            if self.shard.epoch == Some((tick >> 32) as u32) {
+                item.set_tick(tick as u32);
+                if front != item.addr() {
+                    self.close_gap(newer, older, item.addr());
+                    item::set_newer(&self.store.arena, front, item.addr());
+                    item.set_links(0, front);
+                    self.set_newest(list, item.addr());
+                }
+                return;
             }
-            return;
         }
         self.unlink(item);
-        self.place_first(item, tick);
+        self.push_front(item);
     }
 
     /// The new item stands in the list where the old one stood.
@@ -134,16 +229,39 @@ impl<'a> Locked<'a> {
         item.set_tick(old.tick());
         item.set_links(newer, older);
         match newer {
-            0 => self.set_newest(item.addr()),
+            0 => self.set_newest(self.list_from(old.addr()), item.addr()),
             newer => item::set_older(arena, newer, item.addr()),
         }
         match older {
-            0 => self.shard.oldest = item.addr(),
+            0 => {
+                let list = self.list_to(old.addr());
+                self.shard.lists[list].oldest = item.addr();
+            }
             older => item::set_newer(arena, older, item.addr()),
         }
-        for (first, _) in &mut self.shard.epochs {
+        let epochs = self
+            .shard
+            .lists
+            .iter_mut()
+            .flat_map(|list| &mut list.epochs);
+        for (first, _) in epochs {
             if *first == old.addr() {
                 *first = item.addr();
+            }
+        }
+    }
+}
+
+impl List {
+    /// The oldest item of an epoch leaves: its newer neighbour is the oldest now, if it is of that epoch.
+    fn leave_epoch(&mut self, addr: Addr, newer: Addr) {
+        let epochs = &mut self.epochs;
+        if let Some(i) = epochs.iter().position(|(first, _)| *first == addr) {
+            let following = epochs.get(i + 1).map_or(0, |(first, _)| *first);
+            if newer == following {
+                epochs.remove(i);
+            } else {
+                epochs[i].0 = newer;
             }
         }
     }

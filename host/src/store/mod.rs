@@ -74,6 +74,7 @@ use arena::{Addr, Arena};
 use clock::Clock;
 use expire::Due;
 use index::Index;
+use list::LISTS;
 use shard::{Guarded, Locked, Shard};
 use tails::Tails;
 
@@ -141,7 +142,8 @@ pub struct PlainItem {
 }
 
 /// Most shards there are; more would not share a region of the index.
-const SHARDS_MAX: usize = 1 << tails::ID_BITS;
+const SHARDS_MAX: usize = 256;
+const _: () = assert!(SHARDS_MAX * LISTS <= 1 << tails::NUMBER_BITS);
 /// Memory under a shard, below which fewer shards are made.
 const SHARD_BYTES_MIN: usize = 64 << 10;
 
@@ -165,7 +167,7 @@ impl Store {
             alloc: Padded(Mutex::new(Allocator::new(0))),
             index: Index::new(&arena, shards as u32),
             shards: (0..shards).map(|_| Padded::default()).collect(),
-            tails: Tails::new(shards),
+            tails: Tails::new(shards * LISTS),
             bucket_counts: (0..shards).map(|_| AtomicU32::new(1)).collect(),
             tick: Padded(AtomicU64::new(tick)),
             flushed: AtomicU64::new(0),
@@ -219,6 +221,20 @@ impl Store {
     fn shard_of(&self, hash: u64) -> usize {
         // The top bits; a shift by 64 would be an overflow with one shard.
         (hash >> 32 >> (32 - self.shards.len().ilog2())) as usize
+    }
+
+    /// Number of a list among those of all shards. A worker's are together.
+    #[inline]
+    fn tail_number(&self, shard: usize, list: usize) -> usize {
+        list * self.shards.len() + shard
+    }
+
+    /// The shard and the list of it that have this number.
+    #[inline]
+    fn list_at(&self, number: usize) -> (usize, usize) {
+        // A power of two.
+        let shards = self.shards.len();
+        (number & (shards - 1), number >> shards.ilog2())
     }
 
     #[inline]

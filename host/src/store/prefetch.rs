@@ -2,8 +2,8 @@
 //!
 //! A get of an item nobody asked for lately waits for memory four or five times: for the bucket, the item, its value
 //! and both neighbours in the LRU list. A batch of gets waits for all of these at once, and for what another thread had
-//! last: the line of the shard's lock and the newest item. Nothing here takes a lock, so what is read may be anything;
-//! it decides only which lines come into the cache.
+//! last: the line of the shard's lock. Nothing here takes a lock, so what is read may be anything; it decides only which
+//! lines come into the cache.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -57,9 +57,10 @@ impl Store {
             for addr in items {
                 self.prefetch_around(addr);
             }
+            let list = super::turn::own_list();
             for hash in hashes {
                 // It is written when another becomes the newest.
-                let newest = self.shards[self.shard_of(*hash)].newest.load(Relaxed);
+                let newest = self.shards[self.shard_of(*hash)].newest[list].load(Relaxed);
                 self.arena.prefetch_for_writing(self.arena.at(newest) + 1);
             }
         }

@@ -1,8 +1,8 @@
-//! One part of the index with its part of the LRU list, under one lock.
+//! One part of the index with its part of the LRU order, under one lock.
 //!
-//! Every access takes a tick from one counter of the whole store, under the shard's lock, so each list is ordered
-//! by tick and the oldest of all items is the oldest of the tails. Items keep the low 32 bits; a shard remembers
-//! where in its list the upper bits change (`epochs`, nearly always empty), so its tail's tick is known in full.
+//! Every access takes a tick, under the shard's lock, so each of the shard's lists is ordered by tick. Items keep the low
+//! 32 bits; a list remembers where the upper bits change (`epochs`, nearly always empty), so its tail's tick is known
+//! in full.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -13,6 +13,7 @@ use super::arena::Addr;
 use super::bucket::{Bucket, NODE_PLAN, Slot};
 use super::index::{bucket_of, tag_of};
 use super::item::{Item, KEY_BYTES_MAX};
+use super::list::{LISTS, List};
 use super::size_idle::Candidates;
 use super::tails::EMPTY;
 use super::{Key, Now, Store};
@@ -21,8 +22,8 @@ use super::{Key, Now, Store};
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Guarded {
-    /// Newest item, changed under the lock. Outside of it others look which memory they will need.
-    pub newest: AtomicU32,
+    /// Newest item of each list, changed under the lock. Outside of it others look which memory they will need.
+    pub newest: [AtomicU32; LISTS],
     pub lock: Mutex<Shard>,
 }
 
@@ -39,14 +40,14 @@ impl Guarded {
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Shard {
-    pub oldest: Addr,
     pub buckets: u32,
-    /// The tail's tick, as it was published.
-    pub tail_tick: u64,
+    /// Upper bits of the ticks of all items, where they are the same.
+    pub epoch: Option<u32>,
     /// Above all ticks taken here, and not below the last flush.
     pub next_tick: u64,
-    /// Oldest item of each later epoch in the list, with the upper bits of its tick; the earliest first.
-    pub epochs: Vec<(Addr, u64)>,
+    /// The least of the tails' ticks.
+    pub tail_tick: u64,
+    pub lists: [List; LISTS],
     /// Who may leave next by size and idle time.
     pub candidates: Candidates,
     pub counters: Counters,
@@ -54,16 +55,16 @@ pub(super) struct Shard {
 }
 
 /// A line, but for what stands before the shard in `Guarded`.
-const _: () = assert!(std::mem::offset_of!(Shard, candidates) + 16 <= 64);
+const _: () = assert!(std::mem::offset_of!(Shard, lists) + 16 <= 64);
 
 impl Default for Shard {
     fn default() -> Shard {
         Shard {
-            oldest: 0,
             buckets: 0,
-            tail_tick: EMPTY,
+            epoch: None,
             next_tick: 0,
-            epochs: Vec::new(),
+            tail_tick: EMPTY,
+            lists: std::array::from_fn(|_| List::default()),
             candidates: Candidates::default(),
             counters: Counters::default(),
             scratch: Vec::new(),
@@ -116,7 +117,7 @@ pub(super) enum Leave {
 pub(super) struct Locked<'a> {
     pub store: &'a Store,
     pub id: usize,
-    pub newest: &'a AtomicU32,
+    pub newest: &'a [AtomicU32; LISTS],
     pub shard: MutexGuard<'a, Shard>,
 }
 
@@ -317,17 +318,23 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Removes the least recently used item, for `plan` as `remove_for`.
-    pub(super) fn remove_tail(&mut self, why: Leave, plan: Option<&Plan>) -> Option<Chain> {
-        let item = Item::at(&self.store.arena, self.shard.oldest);
-        self.store.publish(self.shard.tail_tick + 1);
+    /// Removes the least recently used item of a list, for `plan` as `remove_for`.
+    pub(super) fn remove_tail(
+        &mut self,
+        list: usize,
+        why: Leave,
+        plan: Option<&Plan>,
+    ) -> Option<Chain> {
+        let item = Item::at(&self.store.arena, self.shard.lists[list].oldest);
+        self.store.publish(self.shard.lists[list].tail_tick + 1);
         let hash = self.hash_of(&item);
         let slot = self
             .slot_of(hash, item.addr())
             .expect("an item in the list is in the index");
         let taken = self.remove_for(hash, Found { slot, item }, why, plan);
-        if self.shard.oldest != 0 {
-            let next = Item::at(&self.store.arena, self.shard.oldest);
+        let next = self.shard.lists[list].oldest;
+        if next != 0 {
+            let next = Item::at(&self.store.arena, next);
             self.store.prefetch_removal(&next, self.hash_of(&next));
         }
         taken

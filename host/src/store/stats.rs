@@ -35,14 +35,16 @@ impl Store {
 
     /// Idle seconds of the oldest item of all.
     fn tail_age_s(&self) -> u32 {
-        let Some((_, id)) = self.tails.oldest() else {
+        let Some((_, number)) = self.tails.oldest(self.clock_now()) else {
             return 0;
         };
+        let (id, list) = self.list_at(number);
         let locked = self.lock_shard(id);
-        if locked.shard.oldest == 0 {
+        let oldest = locked.shard.lists[list].oldest;
+        if oldest == 0 {
             return 0;
         }
-        let tick = Item::at(&self.arena, locked.shard.oldest).tick();
+        let tick = Item::at(&self.arena, oldest).tick();
         self.clock.idle_s(tick, locked.present())
     }
 }

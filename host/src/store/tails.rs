@@ -1,90 +1,148 @@
-//! How old each shard's oldest item is: who is the oldest of all.
+//! How old each list's oldest item is: who is the oldest of all.
 //!
-//! Whoever evicts asks for that each time, and there may be hundreds of shards. Their tails only get younger, so what a
-//! group of shards was seen to have at least stays true: only the groups that may have the oldest are looked at.
+//! Whoever evicts asks for that each time, and there may be hundreds of lists. Their tails only get younger, so what a
+//! group of lists was seen to have at least stays true: only the groups that may have the oldest are looked at. That
+//! an empty list's first item is not below what its group was seen to have is agreed on by a floor, which the list keeps.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Bits of a shard's number.
-pub(super) const ID_BITS: u32 = 8;
-/// The tail's tick of an empty shard, younger than all. Ticks leave room for a number beside them.
-pub(super) const EMPTY: u64 = u64::MAX >> ID_BITS;
-/// Shards of a group.
+/// Bits of a list's number.
+pub(super) const NUMBER_BITS: u32 = 9;
+/// Above all ticks: the tail's tick of an empty list. The rank of such a list has it with its floor.
+pub(super) const EMPTY: u64 = 1 << (u64::BITS - NUMBER_BITS - 1);
+/// Lists of a group.
 const GROUP: usize = 16;
 /// Tails compared at once; a single minimum would be waited for at each.
 const LANES: usize = 4;
 
-/// A tail each; written under its shard's lock, read by all.
+/// A tail each; written under its shard's lock, but for floors, and read by all.
 #[derive(Debug)]
 pub(super) struct Tails {
-    /// Of each shard, its tail's tick with its number.
+    /// Of each list, its tail's tick with its number.
     ranks: Box<[AtomicU64]>,
     /// Of each group, a tick that none in it is below, with its number; also where the group got younger meanwhile.
     bounds: Box<[AtomicU64]>,
 }
 
 impl Tails {
-    /// As many empty shards.
-    pub(super) fn new(shards: usize) -> Tails {
-        let empty = |id| AtomicU64::new(rank(EMPTY, id));
+    /// As many empty lists.
+    pub(super) fn new(lists: usize) -> Tails {
+        let empty = |number| AtomicU64::new(rank(EMPTY, number));
         let unknown = |group| AtomicU64::new(rank(0, group));
         Tails {
-            ranks: (0..shards).map(empty).collect(),
-            bounds: (0..shards.div_ceil(GROUP)).map(unknown).collect(),
+            ranks: (0..lists).map(empty).collect(),
+            bounds: (0..lists.div_ceil(GROUP)).map(unknown).collect(),
         }
     }
 
     #[inline]
-    pub(super) fn set(&self, id: usize, tick: u64) {
-        self.ranks[id].store(rank(tick, id), Relaxed);
+    pub(super) fn set(&self, number: usize, tick: u64) {
+        self.ranks[number].store(rank(tick, number), Relaxed);
     }
 
+    /// The list has nothing any more.
+    pub(super) fn empty(&self, number: usize) {
+        self.set(number, EMPTY);
+    }
+
+    /// The empty list is going to have an item, whose tick must not be below what is returned. Until it is set, the list
+    /// counts as the one with the oldest.
+    pub(super) fn fill(&self, number: usize) -> u64 {
+        let (tick, _) = parts(self.ranks[number].swap(rank(0, number), Relaxed));
+        tick & !EMPTY
+    }
+
+    /// The tick of a list's tail, `EMPTY` or above where there is none.
     #[inline]
-    pub(super) fn tick(&self, id: usize) -> u64 {
-        parts(self.ranks[id].load(Relaxed)).0
+    pub(super) fn tick(&self, number: usize) -> u64 {
+        parts(self.ranks[number].load(Relaxed)).0
     }
 
-    /// The tick of each, in the order of their numbers.
-    pub(super) fn ticks(&self) -> impl Iterator<Item = u64> {
-        ticks(&self.ranks)
+    /// The ticks of all tails, with the numbers of their lists.
+    pub(super) fn ticks(&self) -> impl Iterator<Item = (u64, usize)> {
+        let ranks = self.ranks.iter().map(|rank| parts(rank.load(Relaxed)));
+        ranks.filter(|(tick, _)| *tick < EMPTY)
     }
 
-    /// The tick and the number of the oldest; `None` when all are empty.
-    pub(super) fn oldest(&self) -> Option<(u64, usize)> {
-        // Each look but the last raises a bound, and nearly always two are enough. One group is looked at as it is.
+    /// The tick and the number of the oldest; `None` when all are empty. `now` is a tick that was published.
+    pub(super) fn oldest(&self, now: u64) -> Option<(u64, usize)> {
+        // Nearly always the oldest of all was in the first group until it left, and is in the second now.
         for _ in 1..self.bounds.len() {
-            let (bound, group) = parts(least(&self.bounds));
-            let ranks = self.ranks.chunks(GROUP).nth(group).unwrap_or_default();
-            let oldest = least(ranks);
-            let (tick, id) = parts(oldest);
-            if tick == bound {
-                return Some((tick, id));
+            let [first, second] = two_least(&self.bounds);
+            let oldest = self.look(first, second, now);
+            let oldest = oldest.or_else(|raised| match raised > second {
+                true => self.look(second, second, now),
+                false => Err(raised),
+            });
+            if let Ok(oldest) = oldest {
+                return Some(oldest);
             }
-            // What was empty may yet get a tail of any age, as far as is known here.
-            if ticks(ranks).any(|tick| tick == EMPTY) {
-                break;
-            }
-            self.bounds[group].store(rank(tick, group), Relaxed);
         }
-        let (tick, id) = parts(least(&self.ranks));
-        (tick < EMPTY).then_some((tick, id))
+        let (tick, number) = parts(least(&self.ranks));
+        (tick < EMPTY).then_some((tick, number))
+    }
+
+    /// The oldest of the group with this bound, if it is not younger than the bound `others`; else the bound is raised, and
+    /// returned.
+    #[inline]
+    fn look(&self, bound: u64, others: u64, now: u64) -> Result<(u64, usize), u64> {
+        let (_, group) = parts(bound);
+        let ranks = self.ranks.chunks(GROUP).nth(group).unwrap_or_default();
+        let (tick, number) = parts(least(ranks));
+        if rank(tick, group) <= others {
+            return Ok((tick, number));
+        }
+        let bound = ranks.iter().fold(tick.min(now), |bound, rank| {
+            bound.min(raise_floor(rank, bound, now))
+        });
+        let bound = rank(bound, group);
+        self.bounds[group].store(bound, Relaxed);
+        Err(bound)
+    }
+}
+
+/// Sees to it that a list that is empty gets no item below `bound`. Returns what it may get.
+#[inline]
+fn raise_floor(empty: &AtomicU64, bound: u64, now: u64) -> u64 {
+    let seen = empty.load(Relaxed);
+    let (tick, number) = parts(seen);
+    if tick < EMPTY {
+        return tick;
+    }
+    let floor = tick & !EMPTY;
+    if floor >= bound {
+        return floor;
+    }
+    // As high as can be, so that it holds for long.
+    let raised = rank(EMPTY | now, number);
+    match empty.compare_exchange(seen, raised, Relaxed, Relaxed) {
+        Ok(_) => now,
+        Err(other) => parts(other).0 & !EMPTY,
     }
 }
 
 /// Of the tick, then the number.
 #[inline]
 fn rank(tick: u64, number: usize) -> u64 {
-    tick << ID_BITS | number as u64
+    tick << NUMBER_BITS | number as u64
 }
 
 /// What a rank consists of.
 #[inline]
 fn parts(rank: u64) -> (u64, usize) {
-    (rank >> ID_BITS, rank as usize & ((1 << ID_BITS) - 1))
+    (
+        rank >> NUMBER_BITS,
+        rank as usize & ((1 << NUMBER_BITS) - 1),
+    )
 }
 
-fn ticks(ranks: &[AtomicU64]) -> impl Iterator<Item = u64> {
-    ranks.iter().map(|rank| parts(rank.load(Relaxed)).0)
+/// The least of all, and the least of the others; there is at least one.
+#[inline]
+fn two_least(ranks: &[AtomicU64]) -> [u64; 2] {
+    ranks.iter().fold([u64::MAX; 2], |[first, second], rank| {
+        let rank = rank.load(Relaxed);
+        [first.min(rank), second.min(rank.max(first))]
+    })
 }
 
 /// The least of all.
@@ -105,25 +163,60 @@ mod tests {
 
     use super::*;
 
+    /// What happens to a list.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// Its tail gets younger, or it gets its first, taken from a turn that began so many ticks ago.
+        Tail { ago: u64 },
+        /// It has nothing any more.
+        Leave,
+        /// Somebody asks who is the oldest.
+        Ask,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..300u64).prop_map(|ago| Step::Tail { ago }),
+            1 => Just(Step::Leave),
+            2 => Just(Step::Ask),
+        ]
+    }
+
     proptest! {
-        /// Tails that get younger, empty and full again, in any order: always the first of the oldest.
+        /// Lists that get younger, empty and full again, in any order: always the first of the oldest.
         #[test]
         fn the_oldest_is_the_oldest(
-            shards_log in 0..=ID_BITS,
-            steps in prop::collection::vec((any::<u8>(), 1..1000u64, any::<bool>()), 1..2000),
+            lists in 1..=1usize << NUMBER_BITS,
+            steps in prop::collection::vec((any::<u16>(), step(), 0..3u64), 1..2000),
         ) {
-            let shards = 1 << shards_log;
-            let tails = Tails::new(shards);
-            let mut last = vec![0; shards];
-            let mut naive = vec![EMPTY; shards];
-            for (id, younger, stays) in steps {
-                let id = usize::from(id) % shards;
-                last[id] += younger;
-                naive[id] = if stays || younger % 8 != 0 { last[id] } else { EMPTY };
-                tails.set(id, naive[id]);
-                let oldest = (0..shards).map(|id| (naive[id], id)).min();
-                prop_assert_eq!(tails.oldest(), oldest.filter(|(tick, _)| *tick < EMPTY));
-                prop_assert_eq!(tails.tick(id), naive[id]);
+            let tails = Tails::new(lists);
+            let (mut now, mut last) = (1000, vec![0; lists]);
+            let mut naive = vec![None; lists];
+            for (number, step, passed) in steps {
+                let number = usize::from(number) % lists;
+                now += passed;
+                match step {
+                    Step::Tail { ago } => {
+                        let floor = match naive[number] {
+                            None => tails.fill(number),
+                            Some(tick) => tick,
+                        };
+                        let tick = (now - ago).max(floor).max(last[number]);
+                        naive[number] = Some(tick);
+                        last[number] = tick + 1;
+                        tails.set(number, tick);
+                    }
+                    Step::Leave if naive[number].is_some() => {
+                        naive[number] = None;
+                        tails.empty(number);
+                    }
+                    Step::Leave => {}
+                    Step::Ask => {
+                        let all = naive.iter().zip(0..).filter_map(|(tick, list)| tick.map(|tick| (tick, list)));
+                        prop_assert_eq!(tails.ticks().min(), all.clone().min());
+                        prop_assert_eq!(tails.oldest(now), all.min());
+                    }
+                }
             }
         }
     }

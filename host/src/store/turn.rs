@@ -16,9 +16,11 @@
 //! An access outside of a turn is a turn of its own.
 
 use std::cell::Cell;
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use super::Store;
+use super::list::LISTS;
 use super::shard::Locked;
 
 thread_local! {
@@ -27,6 +29,7 @@ thread_local! {
         Turn {
             store: Cell::new(0),
             next: Cell::new(0),
+            list: Cell::new(None),
         }
     };
 }
@@ -36,6 +39,28 @@ struct Turn {
     store: Cell<usize>,
     /// Tick of the next access, if the shard has none as high.
     next: Cell<u64>,
+    /// The list of each shard that its items come to.
+    list: Cell<Option<u8>>,
+}
+
+/// The list of each shard that this thread's items come to.
+#[inline(always)]
+pub(super) fn own_list() -> usize {
+    TURN.with(|turn| usize::from(turn.list.get().unwrap_or_else(|| turn.choose_list(&OTHERS))))
+}
+
+/// Threads that work in turns, and other threads, each counted by itself: few as there are of the former, they get
+/// different lists.
+static WORKERS: AtomicUsize = AtomicUsize::new(0);
+static OTHERS: AtomicUsize = AtomicUsize::new(0);
+
+impl Turn {
+    #[cold]
+    fn choose_list(&self, alike: &AtomicUsize) -> u8 {
+        let list = (alike.fetch_add(1, Relaxed) % LISTS) as u8;
+        self.list.set(Some(list));
+        list
+    }
 }
 
 impl Store {
@@ -46,6 +71,9 @@ impl Store {
             let open = turn.store.replace(self.address()) == self.address();
             let before = if open { turn.next.get() } else { 0 };
             turn.next.set(before.max(self.clock_now()));
+            if turn.list.get().is_none() {
+                turn.choose_list(&WORKERS);
+            }
         });
     }
 
@@ -82,15 +110,18 @@ impl Locked<'_> {
     /// Tick of an access to this shard.
     #[inline(always)]
     pub(super) fn take_tick(&mut self) -> u64 {
+        self.take_tick_from(0)
+    }
+
+    /// Tick of an access to this shard, not below `least`.
+    #[inline(always)]
+    pub(super) fn take_tick_from(&mut self, least: u64) -> u64 {
         let store = self.store;
         let tick = TURN.with(|turn| {
             if turn.store.get() != store.address() {
                 return self.take_single_tick();
             }
-            let mut tick = turn.next.get().max(self.shard.next_tick);
-            if self.newest() == 0 {
-                tick = tick.max(store.clock_now());
-            }
+            let tick = turn.next.get().max(self.shard.next_tick).max(least);
             turn.next.set(tick + 1);
             tick
         });

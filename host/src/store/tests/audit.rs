@@ -55,26 +55,21 @@ impl Store {
         for id in 0..self.shards.len() {
             let locked = self.lock_shard(id);
             let mut listed = Vec::new();
-            let (mut addr, mut older) = (locked.shard.oldest, 0);
-            let mut payload = 0;
-            let (mut epoch, mut epochs) =
-                (locked.shard.tail_tick >> 32, locked.shard.epochs.iter());
-            let (mut later, mut tick) = (epochs.next(), 0);
-            while addr != 0 {
-                let item = Item::at(&self.arena, addr);
-                assert_eq!(item.older(), older);
-                if let Some((_, begun)) = later.filter(|(first, _)| *first == addr) {
-                    (epoch, later) = (*begun, epochs.next());
-                }
-                assert!(epoch << 32 | u64::from(item.tick()) > tick);
-                tick = epoch << 32 | u64::from(item.tick());
-                payload += item.payload_len() as u64;
-                listed.push(addr);
-                older = addr;
-                addr = item.newer();
+            let mut epochs = HashSet::new();
+            for list in 0..LISTS {
+                self.audit_list(&locked, list, &mut listed, &mut epochs);
             }
-            assert_eq!(locked.newest(), older);
-            assert!(later.is_none() && tick < locked.shard.next_tick.max(1));
+            let mut payload = 0;
+            for addr in &listed {
+                payload += Item::at(&self.arena, *addr).payload_len() as u64;
+            }
+            if let Some(epoch) = locked.shard.epoch
+                && !listed.is_empty()
+            {
+                assert_eq!(epochs, HashSet::from([u64::from(epoch)]));
+            } else {
+                assert_ne!(epochs.len(), 1);
+            }
             assert_eq!(locked.shard.counters.items as usize, listed.len());
             assert_eq!(locked.shard.counters.payload, payload);
             let mut indexed = HashSet::new();
@@ -101,6 +96,40 @@ impl Store {
             self.audit_pieces(chain, &mut owned);
         }
         owned
+    }
+
+    /// Adds the items of a list, and the upper bits of their ticks.
+    fn audit_list(
+        &self,
+        locked: &Locked<'_>,
+        number: usize,
+        listed: &mut Vec<Addr>,
+        epochs: &mut HashSet<u64>,
+    ) {
+        let list = &locked.shard.lists[number];
+        let (mut addr, mut older) = (list.oldest, 0);
+        let (mut epoch, mut begin) = (list.tail_epoch(), list.epochs.iter());
+        let (mut later, mut tick) = (begin.next(), 0);
+        let published = self.tails.tick(self.tail_number(locked.id, number));
+        while addr != 0 {
+            let item = Item::at(&self.arena, addr);
+            assert_eq!(item.older(), older);
+            if let Some((_, begun)) = later.filter(|(first, _)| *first == addr) {
+                (epoch, later) = (*begun, begin.next());
+            }
+            assert!(epoch << 32 | u64::from(item.tick()) > tick);
+            tick = epoch << 32 | u64::from(item.tick());
+            if older == 0 {
+                assert_eq!(published, tick);
+            }
+            epochs.insert(epoch);
+            listed.push(addr);
+            older = addr;
+            addr = item.newer();
+        }
+        assert_eq!(locked.newest(number), older);
+        assert!(later.is_none() && tick < locked.shard.next_tick.max(1));
+        assert!(older != 0 || published >= tails::EMPTY);
     }
 
     fn audit_item(&self, addr: Addr, owned: &mut HashSet<Addr>) {

@@ -50,7 +50,7 @@ fn memory_whose_tags_do_not_add_up_is_a_panic_and_not_an_endless_loop() {
     for i in 0..100u32 {
         store.put(&i.to_le_bytes(), &[7; 100]);
     }
-    let victim = store.shards[0].lock.lock().oldest;
+    let victim = store.shards[0].lock.lock().lists[0].oldest;
     store.arena.word0(victim).store(0, Relaxed);
     let region = victim / arena::REGION_GRAINS;
     let walk = || {

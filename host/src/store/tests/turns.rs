@@ -51,7 +51,8 @@ fn what_a_thread_touches_when_it_was_told_of_a_touch_leaves_later() {
             }
             put_in_turn(store, &names[own], random.below(40));
             if round > 0 || own > 0 {
-                let next = store.tails.oldest().map(|(_, shard)| shard);
+                let next = store.tails.oldest(store.clock_now());
+                let next = next.map(|(_, number)| store.list_at(number).0);
                 assert_eq!(next, Some(1 - own), "the younger is next in round {round}");
             }
             if random.below(8) == 0 {
