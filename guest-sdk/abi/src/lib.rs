@@ -91,10 +91,13 @@ pub mod capability {
 /// `h` is an object handle, `k`/`kl` pointer and length of a field name, `v`/`vl` of a value,
 /// `out`/`cap` a buffer the host fills with at most `cap` bytes.
 pub mod imports {
+    /// Opens another object than the call's own.
+    pub const OBJECT_OPEN: &str = "object_open";
+
     /// Names and wasm types, `i` for `i32` and `I` for `i64`, parameters then `:` then result.
     pub const CORE: &[(&str, &str)] = &[
         // Opens another object: (type, key) -> handle. Opening the same object again gives the same handle.
-        ("object_open", "iiii:i"),
+        (OBJECT_OPEN, "iiii:i"),
         // (h) -> 1 when the object exists, else 0.
         ("object_exists", "i:i"),
         // (h) -> 1 when it was created (empty, never expiring), 0 when it was there.

@@ -122,7 +122,11 @@ impl Worker {
             return Ok(Some(self.job(call, function, &args, touch)));
         }
         let key = own.of(&self.names);
-        there(&mut self.transaction).begin(self.now, key, call.writes, false);
+        let transaction = there(&mut self.transaction);
+        transaction.begin(self.now, key, call.writes, false);
+        if call.alone {
+            transaction.go_alone();
+        }
         let result = run(
             &mut self.instances,
             &mut self.transaction,

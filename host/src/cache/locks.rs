@@ -90,6 +90,18 @@ impl LockSet {
         self.exclusive = exclusive;
     }
 
+    /// Nothing wanted is held by anybody.
+    #[inline]
+    pub(super) fn are_free(&self, locks: &ObjectLocks) -> bool {
+        let mut wanted = self.wanted.iter();
+        wanted.all(|stripe| !locks.stripes[*stripe].is_locked())
+    }
+
+    #[inline]
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.exclusive
+    }
+
     /// Adds the object to what `acquire` takes.
     pub(super) fn want(&mut self, hash: u64) {
         let stripe = ObjectLocks::stripe(hash);

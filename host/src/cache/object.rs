@@ -366,6 +366,18 @@ impl Object {
         self.touched != Touched::Nothing
     }
 
+    /// Commits it, if it is a small one of the store's that became another of the same length. False when it is not, or
+    /// when something happened to it meanwhile.
+    #[inline]
+    pub(super) fn rewrite(&self, store: &Store) -> bool {
+        match self.base {
+            Some(opened) if self.present && self.large.is_none() => {
+                store.rewrite(self.key(), opened, &self.small, self.expiry)
+            }
+            _ => false,
+        }
+    }
+
     /// What the commit has to do for it; `None` when the store need not hear of it.
     #[inline(always)]
     pub(super) fn commit(&self) -> Option<Commit<'_>> {

@@ -35,7 +35,8 @@ pub struct Transaction {
     /// Nothing of this call has been committed yet, so it may start again.
     restartable: bool,
     locks: LockSet,
-    /// It only reads, so far only its own object, and that as it was at one moment: it needs no lock.
+    /// So far it uses only its own object, and that as it was at one moment: it needs no lock. If it writes, its commit
+    /// finds out whether others were faster.
     lockless: bool,
     /// The first `used` are this call's; handle 0 is its own object.
     objects: Vec<Object>,
@@ -81,6 +82,12 @@ impl Transaction {
         self.forget_items();
     }
 
+    /// The call uses no other object and no item: its first run need not lock, unless somebody else holds the lock.
+    #[inline]
+    pub(super) fn go_alone(&mut self) {
+        self.lockless |= !self.lane && self.locks.are_free(&self.shared.locks);
+    }
+
     fn forget_items(&mut self) {
         // Nearly always empty, and clearing an empty map isn't free.
         if !self.items.is_empty() {
@@ -112,6 +119,7 @@ impl Transaction {
     /// Ends a run that did not commit; `lock` starts the next.
     pub(super) fn abandon(&mut self) {
         self.locks.release();
+        self.lockless &= !self.locks.is_exclusive();
         self.used = self.used.min(1);
         self.objects[..self.used]
             .iter_mut()
@@ -146,12 +154,11 @@ impl Transaction {
             if !objects.iter().any(Object::written) {
                 return Ok(());
             }
-            // The common call: one object, no list to build. What is to be done for it is not moved, as it is long.
+            // The common call: one object, no list to build.
             if let [own] = objects
-                && let Some(commit) = &own.commit()
+                && own.rewrite(&self.shared.store)
             {
-                let commits = std::slice::from_ref(commit);
-                return self.shared.store.commit(self.now, commits);
+                return Ok(());
             }
         }
         let mut commits: Vec<Commit<'_>> = objects.iter().filter_map(Object::commit).collect();

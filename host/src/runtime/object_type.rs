@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use cacheismo_abi as abi;
 use wasmtime::Module;
 
 use super::backoff::{Backoff, STOPS_MAX};
@@ -24,6 +25,7 @@ pub struct ObjectType {
     pub(super) name: Arc<str>,
     pub(super) module: Module,
     pub(super) buffer_address: usize,
+    alone: bool,
     /// Functions by their number; `None` was dropped by a reload.
     pub(super) functions: Vec<Option<Callable>>,
     pub(super) by_name: Names,
@@ -142,6 +144,12 @@ impl ObjectType {
         self.callable(function).map(|callable| &callable.function)
     }
 
+    /// Its module cannot open other objects, nor items: a call uses its own object, and nothing else.
+    #[inline]
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
     /// Calls of this function take long: run them on a lane, with [`Budget::Full`](super::Budget::Full).
     #[inline]
     pub fn wants_lane(&self, function: FunctionRef) -> bool {
@@ -202,7 +210,11 @@ impl ObjectType {
         for (number, callable) in callables {
             functions[number as usize] = Some(callable);
         }
+        let alone = module.imports().all(|import| {
+            import.module() == abi::IMPORT_MODULE && import.name() != abi::imports::OBJECT_OPEN
+        });
         ObjectType {
+            alone,
             source_name: source.name.clone(),
             setup: source.setup.clone(),
             image: OnceLock::new(),

@@ -15,7 +15,9 @@ use super::item::{Item, KEY_BYTES_MAX, flag};
 use super::objects::version;
 use super::read::seconds;
 use super::shard::{Found, Leave, Locked, Room, Spare};
-use super::{Change, Commit, CommitError, Now, Place, Plan, SMALL_BYTES_MAX, Store};
+use super::{
+    Change, Commit, CommitError, Expiry, Key, Now, Place, Plan, SMALL_BYTES_MAX, Store, Version,
+};
 
 mod trees;
 
@@ -63,18 +65,27 @@ impl Store {
         done
     }
 
-    /// The usual commit: one item, and no tree.
-    fn commit_one(&self, now: Now, commit: &Commit<'_>) -> Result<(), CommitError> {
-        // Nearly always nothing has happened to it, nor has its length changed: then it takes no memory.
-        if self.lock(commit.key.hash).rewrite_unmoved(commit, now) {
+    /// The commit of a small state that is as long as the one that was opened and expires alike, as counters have them, if
+    /// nothing has happened to that since: it takes no memory. False when it is not so, and nothing was done.
+    #[inline]
+    pub fn rewrite(
+        &self,
+        key: Key<'_>,
+        opened: (Version, Place),
+        state: &[u8],
+        expiry: Expiry,
+    ) -> bool {
+        let mut locked = self.lock(key.hash);
+        let done = locked.rewrite(key.hash, opened, state, seconds(expiry));
+        drop(locked);
+        if done {
             self.settle();
-            return Ok(());
         }
-        self.commit_anew(now, commit)
+        done
     }
 
-    #[inline(never)]
-    fn commit_anew(&self, now: Now, commit: &Commit<'_>) -> Result<(), CommitError> {
+    /// The usual commit: one item, and no tree.
+    fn commit_one(&self, now: Now, commit: &Commit<'_>) -> Result<(), CommitError> {
         let done = self.with_room(commit.key.hash, |locked, spare| {
             let found = locked.find_again(commit, now);
             if !holds(commit, found) {
@@ -195,45 +206,53 @@ fn holds(commit: &Commit<'_>, found: Option<Found<'_>>) -> bool {
 impl<'a> Locked<'a> {
     /// What stands where the commit saw it, or is found anew.
     fn find_again(&mut self, commit: &Commit<'_>, now: Now) -> Option<Found<'a>> {
-        self.unmoved(commit, now)
+        let unmoved = commit
+            .place
+            .and_then(|place| self.unmoved(commit.key.hash, place));
+        unmoved
+            .filter(|found| !self.is_dead(&found.item, now.unix_s))
             .or_else(|| self.find(commit.key, now))
     }
 
     /// An item that moved or left is not in its slot any more, and whatever else may be there was accessed later.
     #[inline(always)]
-    fn unmoved(&self, commit: &Commit<'_>, now: Now) -> Option<Found<'a>> {
-        let Place { slot, addr, tick } = commit.place?;
-        let slot = self.bucket(commit.key.hash).slot_with(slot, addr)?;
+    fn unmoved(&self, hash: u64, place: Place) -> Option<Found<'a>> {
+        let Place { slot, addr, tick } = place;
+        let slot = self.bucket(hash).slot_with(slot, addr)?;
         let item = Item::at(&self.store.arena, addr);
-        let same = item.tick() == tick && !self.is_dead(&item, now.unix_s);
-        same.then_some(Found { slot, item })
+        (item.tick() == tick).then_some(Found { slot, item })
     }
 
-    /// Writes a small state over the one that was read, if that is still there and as long.
+    /// See [`Store::rewrite`].
     #[inline(always)]
-    fn rewrite_unmoved(&mut self, commit: &Commit<'_>, now: Now) -> bool {
-        self.unmoved(commit, now)
-            .is_some_and(|found| holds(commit, Some(found)) && self.rewrite(commit, &found.item))
-    }
-
-    /// Writes a small state over one that is as long and expires alike, as counters have them. False when it is not so.
-    #[inline(always)]
-    fn rewrite(&mut self, commit: &Commit<'_>, item: &Item<'a>) -> bool {
+    fn rewrite(
+        &mut self,
+        hash: u64,
+        (version, place): (Version, Place),
+        state: &[u8],
+        expiry: Option<u32>,
+    ) -> bool {
         const SHAPE: u64 = flag::OBJECT | flag::CAS;
         const OTHERS: u64 = flag::FLAGGED | flag::STALE | flag::TOKEN_SENT;
-        let Change::Small(state) = commit.change else {
+        let Some(Found { item, .. }) = self.unmoved(hash, place) else {
             return false;
         };
+        // It was alive when it was opened, at the same time; but it may have been flushed.
         let same = item.word0 & (SHAPE | OTHERS) == SHAPE
             && item.value_len() == state.len()
-            && item.expiry() == seconds(commit.expiry)
-            && !self.store.is_pinned(item);
-        if same {
-            item.value().write(state);
-            self.renew_cas(item, None);
-            self.bump(item);
+            && item.cas() == Some(version.0)
+            && item.expiry() == expiry
+            && !self.is_flushed(&item)
+            && !self.store.is_pinned(&item);
+        if let Some(at) = item.value_at()
+            && same
+        {
+            self.store.arena.write(item.addr(), at, state);
+            let tick = self.bump(&item);
+            item.set_cas(tick);
+            return true;
         }
-        same
+        false
     }
 
     /// Finds the memory `apply` will take, into `spare`.

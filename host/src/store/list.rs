@@ -110,8 +110,8 @@ impl<'a> Locked<'a> {
         at.expect("an item with none older is the oldest of a list")
     }
 
-    /// Puts an item that is in no list at the front of the worker's, with a new tick.
-    pub(super) fn push_front(&mut self, item: &Item<'a>) {
+    /// Puts an item that is in no list at the front of the worker's, with a new tick, which is returned.
+    pub(super) fn push_front(&mut self, item: &Item<'a>) -> u64 {
         let list = own_list();
         let front = self.newest(list);
         if front == 0 {
@@ -125,6 +125,7 @@ impl<'a> Locked<'a> {
         if self.shard.epoch != Some((tick >> 32) as u32) {
             self.note_epoch(list, item.addr(), tick >> 32);
         }
+        tick
     }
 
     /// The newest item of a list is of this epoch.
@@ -138,7 +139,7 @@ impl<'a> Locked<'a> {
     }
 
     /// As `push_front`, into an empty list.
-    fn push_first(&mut self, list: usize, item: &Item<'a>) {
+    fn push_first(&mut self, list: usize, item: &Item<'a>) -> u64 {
         // Nothing here tells how young all are that left.
         let floor = self.store.tails.fill(self.store.tail_number(self.id, list));
         let tick = self.take_tick_from(floor.max(self.store.clock_now()));
@@ -147,6 +148,7 @@ impl<'a> Locked<'a> {
         self.set_newest(list, item.addr());
         self.shard.lists[list].oldest = item.addr();
         self.publish_tail(list, tick >> 32);
+        tick
     }
 
     /// Takes an item out of its list.
@@ -198,9 +200,9 @@ impl<'a> Locked<'a> {
         self.publish_tail(number, epoch);
     }
 
-    /// Counts an access: to the front of the worker's list, with a new tick.
+    /// Counts an access: to the front of the worker's list, with a new tick, which is returned.
     #[inline(always)]
-    pub(super) fn bump(&mut self, item: &Item<'a>) {
+    pub(super) fn bump(&mut self, item: &Item<'a>) -> u64 {
         let list = own_list();
         let (newer, older) = item.links();
         let front = self.newest(list);
@@ -215,11 +217,11 @@ impl<'a> Locked<'a> {
                     item.set_links(0, front);
                     self.set_newest(list, item.addr());
                 }
-                return;
+                return tick;
             }
         }
         self.unlink(item);
-        self.push_front(item);
+        self.push_front(item)
     }
 
     /// The new item stands in the list where the old one stood.

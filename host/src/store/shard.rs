@@ -181,7 +181,7 @@ impl<'a> Locked<'a> {
     }
 
     #[inline]
-    fn is_flushed(&self, item: &Item<'_>) -> bool {
+    pub(super) fn is_flushed(&self, item: &Item<'_>) -> bool {
         let flushed = self.store.flushed.load(Relaxed);
         // While the tail is younger than the flush nothing in this shard is older.
         if flushed <= self.shard.tail_tick {

@@ -39,6 +39,8 @@ pub(in crate::cache) struct Call<'a> {
     pub(super) function: Option<FunctionRef>,
     /// It may write.
     pub(super) writes: bool,
+    /// It uses no other object and no item.
+    pub(super) alone: bool,
     /// Its calls have been slow of late.
     pub(super) on_lane: bool,
     /// The function is a script's.
@@ -78,18 +80,23 @@ impl Worker {
     fn virtual_key<'a>(&mut self, virtual_key: VirtualKey<'a>) -> Option<Call<'a>> {
         let scripts = self.scripts.load().as_deref();
         let script = scripts.and_then(|scripts| scripts.find(&virtual_key));
-        let (function, writes, on_lane) = if let Some(found) = script {
+        let (function, writes, alone, on_lane) = if let Some(found) = script {
             let ScriptFunction { function, writes } = found?;
             let object = self.types.types().of(function);
-            (Some(function), writes, object.wants_lane(function))
+            (Some(function), writes, false, object.wants_lane(function))
         } else {
             let (types, function) = self.types.find(virtual_key.call());
             if let Some(function) = function {
                 let object = types.of(function);
                 let writes = object.function(function).is_some_and(|f| f.writes);
-                (Some(function), writes, object.wants_lane(function))
+                (
+                    Some(function),
+                    writes,
+                    object.is_alone(),
+                    object.wants_lane(function),
+                )
             } else if virtual_key.type_name() == HELP && types.iter().next().is_some() {
-                (None, false, false)
+                (None, false, false, false)
             } else {
                 return None;
             }
@@ -97,6 +104,7 @@ impl Worker {
         let object = self.object_name(&virtual_key);
         if let Some(object) = object
             && writes
+            && !alone
         {
             self.shared.locks.prefetch(object.hash);
         }
@@ -105,6 +113,7 @@ impl Worker {
             object,
             function,
             writes,
+            alone,
             on_lane,
             script: script.is_some(),
         })

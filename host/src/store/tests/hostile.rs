@@ -50,7 +50,9 @@ fn memory_whose_tags_do_not_add_up_is_a_panic_and_not_an_endless_loop() {
     for i in 0..100u32 {
         store.put(&i.to_le_bytes(), &[7; 100]);
     }
-    let victim = store.shards[0].lock.lock().lists[0].oldest;
+    let oldest = store.tails.oldest(store.clock_now());
+    let (shard, list) = store.list_at(oldest.expect("there are a hundred").1);
+    let victim = store.lock_shard(shard).shard.lists[list].oldest;
     store.arena.word0(victim).store(0, Relaxed);
     let region = victim / arena::REGION_GRAINS;
     let walk = || {
