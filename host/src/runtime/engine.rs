@@ -105,11 +105,13 @@ impl Engine {
 
     /// Milliseconds the ticker has counted: a clock that costs nothing to read, moves by ticks and may run a little slow.
     /// It stands still while nobody calls.
+    #[inline]
     pub fn ticks_ms(&self) -> u64 {
         self.ticker.ticks_ms()
     }
 
     /// Has the clock go on for so many milliseconds, for a deadline that ends within them; gives the time.
+    #[inline]
     pub(super) fn tick_for(&self, ms: u64) -> u64 {
         self.ticker.tick_for(ms)
     }

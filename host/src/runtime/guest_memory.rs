@@ -13,6 +13,7 @@ pub(super) struct Span {
 
 impl Span {
     /// The ABI passes addresses and lengths as `i32`, meaning `u32`.
+    #[inline]
     pub(super) fn new(pointer: i32, len: i32) -> Span {
         Span {
             start: pointer as u32 as usize,
@@ -20,17 +21,20 @@ impl Span {
         }
     }
 
+    #[inline]
     fn range(self) -> std::ops::Range<usize> {
         // Two 32-bit numbers: the sum fits a 64-bit usize.
         self.start..self.start + self.len
     }
 
     /// The bytes to read.
+    #[inline]
     pub(super) fn of(self, memory: &[u8]) -> Result<&[u8], Stop> {
         memory.get(self.range()).ok_or(OUTSIDE)
     }
 
     /// The bytes to fill.
+    #[inline]
     pub(super) fn of_mut(self, memory: &mut [u8]) -> Result<&mut [u8], Stop> {
         memory.get_mut(self.range()).ok_or(OUTSIDE)
     }

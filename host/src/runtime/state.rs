@@ -119,6 +119,7 @@ impl<W: World> CallState<W> {
 
 impl Guest {
     /// Counts bytes the host copies for the guest.
+    #[inline]
     pub(super) fn spend_bytes(&mut self, bytes: usize) -> Result<(), Stop> {
         spend(
             &mut self.used.host_bytes,
@@ -129,6 +130,7 @@ impl Guest {
     }
 
     /// Counts a host call.
+    #[inline]
     pub(super) fn spend_call(&mut self) -> Result<(), Stop> {
         spend(
             &mut self.used.host_calls,
@@ -139,6 +141,7 @@ impl Guest {
     }
 
     /// Counts a write, and refuses it in a read-only function.
+    #[inline]
     pub(super) fn spend_write(&mut self, bytes: usize) -> Result<(), Stop> {
         if !self.writes {
             return Err(Stop::Misuse("write in a read-only function"));
@@ -168,6 +171,7 @@ impl Guest {
 }
 
 /// Adds to a counter that must not pass its limit.
+#[inline]
 pub(super) fn spend(used: &mut u64, amount: u64, limit: u64, what: &str) -> Result<(), Stop> {
     *used += amount;
     if *used > limit {

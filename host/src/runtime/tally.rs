@@ -70,6 +70,7 @@ impl Default for Tally {
 
 impl Tally {
     /// Is the next call to be timed, and if so, how many calls does it stand for?
+    #[inline]
     pub(super) fn timing(&self) -> Option<u64> {
         let calls = self.calls.load(Relaxed);
         if calls < TIMED_FIRST {
@@ -79,6 +80,7 @@ impl Tally {
         }
     }
 
+    #[inline]
     pub(super) fn note(&self, ending: Ending) {
         add(&self.calls, 1);
         match ending {

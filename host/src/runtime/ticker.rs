@@ -68,11 +68,13 @@ impl Ticker {
     }
 
     /// Milliseconds counted, those slept through included.
+    #[inline]
     pub(super) fn ticks_ms(&self) -> u64 {
         self.shared.ticks_ms.load(Relaxed)
     }
 
     /// Has the thread tick for so many milliseconds from now on; gives the milliseconds counted.
+    #[inline]
     pub(super) fn tick_for(&self, ms: u64) -> u64 {
         let now_ms = self.ticks_ms();
         if now_ms.saturating_add(ms) <= self.shared.awake_until_ms.load(Relaxed) {

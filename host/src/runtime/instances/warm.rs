@@ -39,6 +39,7 @@ pub(super) struct Call<'a> {
 
 impl Call<'_> {
     /// Milliseconds it may take.
+    #[inline]
     fn budget_ms(&self) -> u64 {
         match self.budget {
             Budget::Inline { ms } => ms.min(self.deadline_ms),
@@ -98,6 +99,7 @@ impl<W: World> Warm<W> {
     }
 
     /// A call was begun and never ended.
+    #[inline]
     pub(super) fn in_call(&self) -> bool {
         self.in_call
     }
@@ -127,6 +129,7 @@ impl<W: World> Warm<W> {
 
     /// Is it to be dropped? Always after a call that was stopped: a trap leaves the guest's stack pointer,
     /// and whatever it was about to do, where they were.
+    #[inline]
     pub(super) fn is_spent(&self, failed: bool, limits: &Limits) -> bool {
         let grew = self.store.data().memory_guard.grew;
         (failed && !self.returned())
@@ -135,6 +138,7 @@ impl<W: World> Warm<W> {
     }
 
     /// The last call came back from the guest by itself.
+    #[inline]
     fn returned(&self) -> bool {
         self.store.data().guest.returned
     }
