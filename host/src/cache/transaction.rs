@@ -154,11 +154,15 @@ impl Transaction {
             if !objects.iter().any(Object::written) {
                 return Ok(());
             }
-            // The common call: one object, no list to build.
-            if let [own] = objects
-                && own.rewrite(&self.shared.store)
-            {
-                return Ok(());
+            // The common call: one object, no list to build. What is to be done for it is not moved, as it is long.
+            if let [own] = objects {
+                if own.rewrite(&self.shared.store) {
+                    return Ok(());
+                }
+                if let Some(commit) = &own.commit() {
+                    let commits = std::slice::from_ref(commit);
+                    return self.shared.store.commit(self.now, commits);
+                }
             }
         }
         let mut commits: Vec<Commit<'_>> = objects.iter().filter_map(Object::commit).collect();

@@ -286,6 +286,8 @@ pub struct Place {
     /// Its number in the line of its bucket, or any other.
     pub(super) slot: u8,
     pub(super) addr: super::arena::Addr,
+    /// Bytes of its value.
+    pub(super) len: usize,
     /// Of its last access, the opening.
     pub(super) tick: u32,
 }

@@ -75,6 +75,10 @@ impl Store {
         state: &[u8],
         expiry: Expiry,
     ) -> bool {
+        let (_, place) = opened;
+        if place.len != state.len() {
+            return false;
+        }
         let mut locked = self.lock(key.hash);
         let done = locked.rewrite(key.hash, opened, state, seconds(expiry));
         drop(locked);
@@ -217,7 +221,9 @@ impl<'a> Locked<'a> {
     /// An item that moved or left is not in its slot any more, and whatever else may be there was accessed later.
     #[inline(always)]
     fn unmoved(&self, hash: u64, place: Place) -> Option<Found<'a>> {
-        let Place { slot, addr, tick } = place;
+        let Place {
+            slot, addr, tick, ..
+        } = place;
         let slot = self.bucket(hash).slot_with(slot, addr)?;
         let item = Item::at(&self.store.arena, addr);
         (item.tick() == tick).then_some(Found { slot, item })

@@ -60,6 +60,7 @@ impl Store {
             place: Place {
                 slot: slot.number(),
                 addr: item.addr(),
+                len: item.value_len(),
                 tick: item.tick(),
             },
         }))

@@ -243,6 +243,56 @@ fn an_object_deleted_under_a_running_call_makes_it_start_again() {
     assert_eq!(txn.exists(Handle(0)), Ok(false));
 }
 
+/// A call that uses nothing but its own object, up to its commit.
+fn alone(txn: &mut Transaction, key: Key<'_>, value: &[u8]) {
+    txn.begin(NOW, key, true, false);
+    txn.go_alone();
+    assert!(txn.lock());
+    txn.value_set(Handle(0), value).unwrap();
+}
+
+#[test]
+fn of_two_calls_that_are_alone_on_an_object_the_slower_one_starts_again() {
+    let cache = cache();
+    let store = &cache.shared.store;
+    let key = store.key(b"t$k");
+    let mut slower = Transaction::new(Arc::clone(&cache.shared));
+    let mut faster = Transaction::new(Arc::clone(&cache.shared));
+    // Into nothing, over as many bytes, over fewer, and as a large one.
+    let long = vec![7; 5000];
+    for value in [&b"one"[..], b"two", b"3", &long] {
+        alone(&mut slower, key, b"lost");
+        alone(&mut faster, key, value);
+        assert_eq!(faster.commit(), Ok(()));
+        assert_eq!(
+            slower.commit(),
+            Err(CommitError::Gone),
+            "{} bytes",
+            value.len()
+        );
+        // Now it has the lock, and nobody is faster.
+        slower.abandon();
+        assert!(slower.lock());
+        let mut read = vec![0; value.len()];
+        assert_eq!(
+            slower.value_get(Handle(0), 0, &mut read),
+            Ok(Some(value.len()))
+        );
+        assert_eq!(read, value);
+        faster.begin(NOW, key, true, false);
+        faster.go_alone();
+        assert!(!faster.lock(), "the slower one has it");
+        slower.value_set(Handle(0), value).unwrap();
+        slower.commit().unwrap();
+    }
+    let key = store.key(b"t$flushed");
+    alone(&mut slower, key, b"1");
+    slower.commit().unwrap();
+    alone(&mut slower, key, b"2");
+    store.flush_all(NOW, NOW);
+    assert_eq!(slower.commit(), Err(CommitError::Gone));
+}
+
 #[test]
 fn a_ttl_set_by_a_call_ends_the_object() {
     let cache = cache();
