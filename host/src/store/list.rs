@@ -51,21 +51,16 @@ impl List {
 impl<'a> Locked<'a> {
     /// Tells everybody the tick of a tail, whose upper bits are `epoch`.
     fn publish_tail(&mut self, list: usize, epoch: u64) {
-        let shard = &mut *self.shard;
-        let oldest = shard.lists[list].oldest;
-        if oldest == 0 {
-            shard.lists[list].tail_tick = EMPTY;
-            self.store
-                .tails
-                .empty(self.store.tail_number(self.id, list));
+        let oldest = self.shard.lists[list].oldest;
+        let tick = if oldest == 0 {
+            EMPTY
         } else {
             let tick = Item::at(&self.store.arena, oldest).tick();
-            let tick = epoch << 32 | u64::from(tick);
-            shard.lists[list].tail_tick = tick;
-            self.store
-                .tails
-                .set(self.store.tail_number(self.id, list), tick);
-        }
+            epoch << 32 | u64::from(tick)
+        };
+        self.shard.lists[list].tail_tick = tick;
+        let number = self.store.tail_number(self.id, list);
+        self.store.tails.set(number, tick);
         self.sum_up();
     }
 
@@ -93,20 +88,14 @@ impl<'a> Locked<'a> {
     /// The list with this newest item.
     #[inline]
     fn list_from(&self, newest: Addr) -> usize {
-        let at = self
-            .newest
-            .iter()
-            .position(|addr| addr.load(Relaxed) == newest);
+        let at = (0..LISTS).find(|list| self.newest(*list) == newest);
         at.expect("an item with none newer is the newest of a list")
     }
 
     /// The list with this oldest item.
     fn list_to(&self, oldest: Addr) -> usize {
-        let at = self
-            .shard
-            .lists
-            .iter()
-            .position(|list| list.oldest == oldest);
+        let mut lists = self.shard.lists.iter();
+        let at = lists.position(|list| list.oldest == oldest);
         at.expect("an item with none older is the oldest of a list")
     }
 

@@ -35,14 +35,10 @@ impl Tails {
         }
     }
 
+    /// The list has a tail of this tick now, `EMPTY` for none.
     #[inline]
     pub(super) fn set(&self, number: usize, tick: u64) {
         self.ranks[number].store(rank(tick, number), Relaxed);
-    }
-
-    /// The list has nothing any more.
-    pub(super) fn empty(&self, number: usize) {
-        self.set(number, EMPTY);
     }
 
     /// The empty list is going to have an item, whose tick must not be below what is returned. Until it is set, the list
@@ -208,7 +204,7 @@ mod tests {
                     }
                     Step::Leave if naive[number].is_some() => {
                         naive[number] = None;
-                        tails.empty(number);
+                        tails.set(number, EMPTY);
                     }
                     Step::Leave => {}
                     Step::Ask => {
