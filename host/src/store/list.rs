@@ -46,6 +46,19 @@ impl List {
         let last = self.epochs.last();
         last.map_or(self.tail_epoch(), |(_, epoch)| *epoch)
     }
+
+    /// The oldest item of an epoch leaves: its newer neighbour is the oldest now, if it is of that epoch.
+    fn leave_epoch(&mut self, addr: Addr, newer: Addr) {
+        let epochs = &mut self.epochs;
+        if let Some(i) = epochs.iter().position(|(first, _)| *first == addr) {
+            let following = epochs.get(i + 1).map_or(0, |(first, _)| *first);
+            if newer == following {
+                epochs.remove(i);
+            } else {
+                epochs[i].0 = newer;
+            }
+        }
+    }
 }
 
 impl<'a> Locked<'a> {
@@ -238,21 +251,6 @@ impl<'a> Locked<'a> {
         for (first, _) in epochs {
             if *first == old.addr() {
                 *first = item.addr();
-            }
-        }
-    }
-}
-
-impl List {
-    /// The oldest item of an epoch leaves: its newer neighbour is the oldest now, if it is of that epoch.
-    fn leave_epoch(&mut self, addr: Addr, newer: Addr) {
-        let epochs = &mut self.epochs;
-        if let Some(i) = epochs.iter().position(|(first, _)| *first == addr) {
-            let following = epochs.get(i + 1).map_or(0, |(first, _)| *first);
-            if newer == following {
-                epochs.remove(i);
-            } else {
-                epochs[i].0 = newer;
             }
         }
     }
