@@ -109,7 +109,7 @@ soak: test-tools ## Long runs: 200,000 commands against memcached, a million cal
 	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests
 	CACHEISMO_DIFFERENTIAL_COMMANDS=200000 $(CARGO) test --package cacheismo-tests --test e2e differential
 	$(CARGO) test --package cacheismo-tests --test e2e -- --ignored
-	$(CARGO) test --package cacheismo --lib store::tests::soak -- --ignored
+	$(CARGO) test --package cacheismo --lib store::tests::soak -- --ignored --test-threads 1
 
 clean: ## Remove what the builds and tests made
 	$(CARGO) clean
