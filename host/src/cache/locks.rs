@@ -97,6 +97,7 @@ impl LockSet {
         wanted.all(|stripe| !locks.stripes[*stripe].is_locked())
     }
 
+    /// What it holds is held against all others: the call may write.
     #[inline]
     pub(super) fn is_exclusive(&self) -> bool {
         self.exclusive

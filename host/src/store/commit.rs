@@ -234,7 +234,7 @@ impl<'a> Locked<'a> {
     fn rewrite(
         &mut self,
         hash: u64,
-        (version, place): (Version, Place),
+        (expected, place): (Version, Place),
         state: &[u8],
         expiry: Option<u32>,
     ) -> bool {
@@ -246,7 +246,7 @@ impl<'a> Locked<'a> {
         // It was alive when it was opened, at the same time; but it may have been flushed.
         let same = item.word0 & (SHAPE | OTHERS) == SHAPE
             && item.value_len() == state.len()
-            && item.cas() == Some(version.0)
+            && version(&item) == expected
             && item.expiry() == expiry
             && !self.is_flushed(&item)
             && !self.store.is_pinned(&item);
