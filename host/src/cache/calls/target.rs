@@ -4,7 +4,7 @@ use crate::cache::scripts::ScriptFunction;
 use crate::cache::transaction::OBJECT_NAME_BYTES_MAX;
 use crate::cache::worker::Worker;
 use crate::protocol::VirtualKey;
-use crate::runtime::FunctionRef;
+use crate::runtime::{FunctionRef, ObjectType};
 use crate::store::Key;
 
 /// Object type answered by the host itself.
@@ -80,21 +80,20 @@ impl Worker {
     fn virtual_key<'a>(&mut self, virtual_key: VirtualKey<'a>) -> Option<Call<'a>> {
         let scripts = self.scripts.load().as_deref();
         let script = scripts.and_then(|scripts| scripts.find(&virtual_key));
+        let of = |object: &ObjectType, function, writes| {
+            let on_lane = object.wants_lane(function);
+            (Some(function), writes, object.is_alone(), on_lane)
+        };
         let (function, writes, alone, on_lane) = if let Some(found) = script {
             let ScriptFunction { function, writes } = found?;
             let object = self.types.types().of(function);
-            (Some(function), writes, false, object.wants_lane(function))
+            of(object, function, writes)
         } else {
             let (types, function) = self.types.find(virtual_key.call());
             if let Some(function) = function {
                 let object = types.of(function);
                 let writes = object.function(function).is_some_and(|f| f.writes);
-                (
-                    Some(function),
-                    writes,
-                    object.is_alone(),
-                    object.wants_lane(function),
-                )
+                of(object, function, writes)
             } else if virtual_key.type_name() == HELP && types.iter().next().is_some() {
                 (None, false, false, false)
             } else {
