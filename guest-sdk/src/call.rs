@@ -1,6 +1,7 @@
 //! One call from packed arguments to answer, the same for wasm and for tests.
 
 use crate::args::Args;
+use crate::cell::ValueCell;
 use crate::{Error, Object, Reply, sys};
 
 /// What the macro makes of a function: decodes the arguments behind the object's key, calls it,
@@ -13,6 +14,8 @@ pub trait ObjectType {
     const NAME: &'static str;
     /// The metadata of the custom section, JSON.
     const META: &'static str;
+    /// Whether its value comes with each call.
+    const VALUE: bool;
     /// Its functions in order of declaration.
     const FUNCTIONS: &'static [Function];
 }
@@ -41,11 +44,12 @@ pub struct Function {
 pub(crate) fn run<'c>(
     packed: &'c [u8],
     buffer: &'c mut [u8],
+    cell: Option<&'static ValueCell>,
     handler: impl FnOnce(&mut Object<'c>, Args<'c>, &mut Reply<'c>) -> Result<(), Error>,
 ) -> Option<&'c [u8]> {
     let mut args = Args::new(packed);
     let key = args.next().unwrap_or_default();
-    let mut object = Object::of_call(key);
+    let mut object = Object::of_call(key, cell);
     let mut reply = Reply::new(buffer);
     match handler(&mut object, args, &mut reply) {
         Ok(()) => Some(reply.into_tail()),

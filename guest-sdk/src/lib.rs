@@ -57,6 +57,7 @@ pub mod testing;
 
 mod args;
 mod call;
+mod cell;
 mod error;
 mod object;
 mod reply;
@@ -83,6 +84,7 @@ pub use world::{Level, log, now_ms, random, utc_offset_s};
 pub mod private {
     pub use crate::args::Args;
     pub use crate::call::{Function, Handler, ObjectType};
+    pub use crate::cell::ValueCell;
     #[cfg(target_arch = "wasm32")]
     pub use crate::sys::{Scratch, enter, reserve};
 }

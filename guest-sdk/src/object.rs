@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use cacheismo_abi as abi;
 
+use crate::cell::ValueCell;
 use crate::{FromArg, Scan, Value, sys};
 
 /// An object: the one a call was made on, or another one opened by it.
@@ -30,16 +31,41 @@ use crate::{FromArg, Scan, Value, sys};
 pub struct Object<'c> {
     handle: i32,
     key: &'c [u8],
+    /// With the value of the call's own object, if its type has one. All objects of a call know it, as any of them may be
+    /// that one.
+    cell: Option<&'static ValueCell>,
 }
 
 impl<'c> Object<'c> {
     /// The object of the call.
     #[inline]
-    pub(crate) fn of_call(key: &'c [u8]) -> Self {
+    pub(crate) fn of_call(key: &'c [u8], cell: Option<&'static ValueCell>) -> Self {
         Self {
             handle: abi::SELF,
             key,
+            cell,
         }
+    }
+
+    /// The cell with its value.
+    #[inline(always)]
+    fn cell(&self) -> Option<&'static ValueCell> {
+        self.cell.filter(|_| self.handle == abi::SELF)
+    }
+
+    /// Lets the host know of a changed value, before it is asked for what depends on it: whether the object exists.
+    #[inline(always)]
+    fn settle(&self) {
+        if let Some(cell) = self.cell() {
+            cell.settle(|value| sys::value_set(abi::SELF, value));
+        }
+    }
+
+    #[inline(always)]
+    fn value_get(&self, offset: u32, out: &mut [u8]) -> i32 {
+        self.cell()
+            .and_then(|cell| cell.get(offset as usize, out))
+            .unwrap_or_else(|| sys::value_get(self.handle, offset as i32, out))
     }
 
     /// Its key: `fruit` in `get set:put:fruit:apple`.
@@ -51,6 +77,7 @@ impl<'c> Object<'c> {
     /// Whether it exists. An object may exist without fields or value.
     #[inline]
     pub fn exists(&self) -> bool {
+        self.settle();
         sys::object_exists(self.handle)
     }
 
@@ -61,12 +88,14 @@ impl<'c> Object<'c> {
         ObjectRef(Object {
             handle: sys::object_open(type_name.as_bytes(), key),
             key,
+            cell: self.cell,
         })
     }
 
     /// Milliseconds until it expires; `None` when it does not exist.
     #[inline]
     pub fn ttl(&self) -> Option<Ttl> {
+        self.settle();
         match sys::object_ttl(self.handle) {
             abi::TTL_ABSENT => None,
             abi::TTL_NEVER => Some(Ttl::Never),
@@ -77,13 +106,13 @@ impl<'c> Object<'c> {
     /// The opaque value; `None` when it was never set or the object does not exist.
     #[inline]
     pub fn value(&self) -> Option<Value> {
-        Value::read(|out| sys::value_get(self.handle, 0, out))
+        Value::read(|out| self.value_get(0, out))
     }
 
     /// Copies the opaque value from `offset` into `out` and returns its full length.
     #[inline]
     pub fn value_read(&self, offset: u32, out: &mut [u8]) -> Option<usize> {
-        usize::try_from(sys::value_get(self.handle, offset as i32, out)).ok()
+        usize::try_from(self.value_get(offset, out)).ok()
     }
 
     /// The value of a field.
@@ -135,24 +164,31 @@ impl<'c> Object<'c> {
         Object {
             handle: sys::object_open(type_name.as_bytes(), key),
             key,
+            cell: self.cell,
         }
     }
 
     /// Creates it, empty and never expiring; false when it was there already.
     #[inline]
     pub fn create(&mut self) -> bool {
+        self.settle();
         sys::object_create(self.handle)
     }
 
     /// Deletes it with all fields; false when it was not there.
     #[inline]
     pub fn delete(&mut self) -> bool {
+        self.settle();
+        if let Some(cell) = self.cell() {
+            cell.forget();
+        }
         sys::object_delete(self.handle)
     }
 
     /// Sets when it expires; false when it does not exist.
     #[inline]
     pub fn set_ttl(&mut self, ttl: Ttl) -> bool {
+        self.settle();
         let ms = match ttl {
             Ttl::Never => abi::TTL_NEVER,
             Ttl::Ms(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
@@ -163,7 +199,9 @@ impl<'c> Object<'c> {
     /// Sets the opaque value, creating the object when absent.
     #[inline]
     pub fn set_value(&mut self, value: &[u8]) {
-        sys::value_set(self.handle, value);
+        if !self.cell().is_some_and(|cell| cell.set(value)) {
+            sys::value_set(self.handle, value);
+        }
     }
 
     /// Sets a field, creating the object when absent; true when the field is new.
@@ -176,6 +214,7 @@ impl<'c> Object<'c> {
     /// when there is no object. One host call less than [`exists`](Self::exists) and [`put`](Self::put).
     #[inline]
     pub fn update(&mut self, field: &[u8], value: &[u8]) -> Option<bool> {
+        self.settle();
         match sys::field_update(self.handle, field, value) {
             abi::ABSENT => None,
             new => Some(new != 0),

@@ -16,6 +16,7 @@ use cacheismo_abi::FAILED;
 
 use crate::args::Args;
 use crate::call::run;
+use crate::cell::ValueCell;
 use crate::{Error, Object, Reply};
 
 mod raw {
@@ -214,6 +215,7 @@ pub fn reserve(len: i32) -> *mut u8 {
 pub fn enter<const BYTES: usize>(
     len: i32,
     scratch: &'static Scratch<BYTES>,
+    cell: Option<&'static ValueCell>,
     handler: impl for<'c> FnOnce(&mut Object<'c>, Args<'c>, &mut Reply<'c>) -> Result<(), Error>,
 ) -> i64 {
     report_panics();
@@ -228,7 +230,7 @@ pub fn enter<const BYTES: usize>(
     // SAFETY: one call at a time, and only this function refers to the static, so the borrow is
     // the only one. The host reads it when this call has returned.
     let buffer = unsafe { &mut *ANSWER.0.get() };
-    let returned = match run(packed, buffer, handler) {
+    let returned = match run(packed, buffer, cell, handler) {
         Some(tail) => (tail.as_ptr().expose_provenance() as i64) << 32 | tail.len() as i64,
         None => FAILED,
     };

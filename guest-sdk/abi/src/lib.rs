@@ -24,6 +24,18 @@
 //! then reads `SERVER_ERROR type:function: text`. Either way of ending is "returned"; only a
 //! successful reply commits the writes.
 //!
+//! # The value cell
+//!
+//! A module whose objects are one short opaque value may export [`VALUE_EXPORT`], an immutable `i32` global: the address
+//! of a static cell of [`VALUE_CELL_BYTES`], 8-byte aligned: `i32` length, `i32` changed, then room for
+//! [`VALUE_BYTES`]. Before a call the host puts the value of the call's own object there, with [`ABSENT`] for the
+//! length of none and [`VALUE_ELSEWHERE`] when it is longer, and 0 for `changed`. When the function returned a reply
+//! and `changed` is not 0, the host sets the value to what the cell holds, as `value_set` does. So the value comes with
+//! the arguments and goes with the reply, without a host call. The host neither looks at the cell nor changes it while the
+//! function runs: before a host function that has to see a changed value, the guest sets it with `value_set`.
+//!
+//! A host that knows no cell leaves it as the module has it, so its length begins as [`VALUE_ELSEWHERE`].
+//!
 //! Pointers and lengths chosen by the guest are checked by the host; a bad one is a trap.
 #![no_std]
 
@@ -39,6 +51,14 @@ pub const META_SECTION: &str = "cacheismo.meta";
 pub const BUFFER_EXPORT: &str = "cacheismo_buffer";
 /// Exported function that finds room for arguments longer than the scratch buffer.
 pub const RESERVE_EXPORT: &str = "cacheismo_reserve";
+/// Exported global, optional: address of the value cell.
+pub const VALUE_EXPORT: &str = "cacheismo_value";
+/// Longest value that a cell holds.
+pub const VALUE_BYTES: usize = 120;
+/// Bytes of a cell: length, `changed`, value.
+pub const VALUE_CELL_BYTES: usize = 8 + VALUE_BYTES;
+/// Length in the cell of a value that is not there, but to be asked for with `value_get`.
+pub const VALUE_ELSEWHERE: i32 = -2;
 /// Prefix of the export of a function.
 pub const FUNCTION_PREFIX: &str = "fn:";
 

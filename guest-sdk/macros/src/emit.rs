@@ -14,7 +14,7 @@ pub(crate) fn expand(object: &ObjectType, block: &ItemImpl) -> TokenStream {
     let self_type = &block.self_ty;
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let meta = meta::json(object, &version);
-    let name = &object.options.name;
+    let (name, value) = (&object.options.name, object.options.value);
     let handlers = object
         .functions
         .iter()
@@ -34,6 +34,7 @@ pub(crate) fn expand(object: &ObjectType, block: &ItemImpl) -> TokenStream {
             impl __sdk::ObjectType for #self_type {
                 const NAME: &'static str = #name;
                 const META: &'static str = #meta;
+                const VALUE: bool = #value;
                 const FUNCTIONS: &'static [__sdk::Function] = &[#(#table),*];
             }
 
@@ -126,6 +127,17 @@ fn module(object: &ObjectType, meta: &str) -> TokenStream {
     let buffer = object.options.buffer;
     let section = Literal::byte_string(meta.as_bytes());
     let section_bytes = meta.len();
+    let (cell, cell_static) = match object.options.value {
+        false => (quote!(::core::option::Option::None), quote!()),
+        true => (
+            quote!(::core::option::Option::Some(&VALUE)),
+            quote! {
+                #[cfg(target_arch = "wasm32")]
+                #[unsafe(export_name = "cacheismo_value")]
+                static VALUE: __sdk::ValueCell = __sdk::ValueCell::new();
+            },
+        ),
+    };
     let exports = object.functions.iter().map(|function| {
         let export = format!("fn:{}", function.name);
         let ident = format_ident!("__export_{}", function.name);
@@ -134,7 +146,7 @@ fn module(object: &ObjectType, meta: &str) -> TokenStream {
             #[cfg(target_arch = "wasm32")]
             #[unsafe(export_name = #export)]
             extern "C" fn #ident(len: i32) -> i64 {
-                __sdk::enter(len, &SCRATCH, #handler)
+                __sdk::enter(len, &SCRATCH, #cell, #handler)
             }
         }
     });
@@ -142,6 +154,8 @@ fn module(object: &ObjectType, meta: &str) -> TokenStream {
         #[cfg(target_arch = "wasm32")]
         #[unsafe(export_name = "cacheismo_buffer")]
         static SCRATCH: __sdk::Scratch<#buffer> = __sdk::Scratch::new();
+
+        #cell_static
 
         #[cfg(target_arch = "wasm32")]
         #[used]

@@ -19,6 +19,8 @@ use syn::{ItemImpl, parse_macro_input};
 /// - `example`: shown in help. Optional.
 /// - `buffer`: bytes set aside for arguments, 1024 to 1048576, default 16384. Longer arguments work
 ///   too, through the allocator.
+/// - `value = true`: objects of this type are one opaque value. One of up to 120 bytes then comes with each call and
+///   goes with its answer, which spares the host calls for it; longer ones work, too.
 ///
 /// The doc comments of the block and of its functions become help.
 ///

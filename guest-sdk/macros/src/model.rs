@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
 use syn::{
     Attribute, Error, Expr, FnArg, GenericArgument, Ident, ImplItem, ImplItemFn, ItemImpl, Lit,
-    LitInt, LitStr, Meta, Pat, PathArguments, Result, Token, Type,
+    LitBool, LitInt, LitStr, Meta, Pat, PathArguments, Result, Token, Type,
 };
 
 /// Default of `buffer`.
@@ -15,6 +15,7 @@ pub(crate) struct Options {
     pub(crate) name: String,
     pub(crate) example: String,
     pub(crate) buffer: usize,
+    pub(crate) value: bool,
 }
 
 impl Parse for Options {
@@ -23,6 +24,7 @@ impl Parse for Options {
             name: String::new(),
             example: String::new(),
             buffer: BUFFER_BYTES,
+            value: false,
         };
         while !input.is_empty() {
             let option: Ident = input.parse()?;
@@ -31,10 +33,11 @@ impl Parse for Options {
                 "name" => options.name = checked_name(&input.parse()?)?,
                 "example" => options.example = input.parse::<LitStr>()?.value(),
                 "buffer" => options.buffer = checked_buffer(&input.parse()?)?,
+                "value" => options.value = input.parse::<LitBool>()?.value,
                 _ => {
                     return Err(Error::new(
                         option.span(),
-                        "expected `name`, `example` or `buffer`",
+                        "expected `name`, `example`, `buffer` or `value`",
                     ));
                 }
             }

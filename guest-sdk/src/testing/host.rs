@@ -7,7 +7,7 @@ use cacheismo_abi::{
     SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_KEYS, SCAN_REVERSE, SELF, TTL_ABSENT, TTL_NEVER,
 };
 
-use super::Failure;
+use crate::cell::ValueCell;
 
 /// Type and key of an object.
 type Id = (Vec<u8>, Vec<u8>);
@@ -146,12 +146,25 @@ impl Host {
         self.state.entry(id).or_default()
     }
 
-    /// The streamed part and the tail together.
-    pub(super) fn take_answer(&mut self, tail: &[u8]) -> Result<Vec<u8>, Failure> {
-        match self.stream(tail) {
-            Ok(()) => Ok(std::mem::take(&mut self.reply)),
-            Err(_) => Err(Failure::Limit("the answer is too long".to_owned())),
+    /// Puts the value of the call's object into the cell.
+    pub(super) fn fill(&self, cell: &'static ValueCell) -> &'static ValueCell {
+        let object = self.object(SELF).unwrap_or_default();
+        cell.fill(object.and_then(|object| object.value.as_deref()));
+        cell
+    }
+
+    /// The streamed part and the tail together. What changed in the cell is kept.
+    pub(super) fn take_answer(
+        &mut self,
+        tail: &[u8],
+        cell: Option<&ValueCell>,
+    ) -> Result<Vec<u8>, Stop> {
+        self.stream(tail)?;
+        let mut kept = Ok(());
+        if let Some(cell) = cell {
+            cell.settle(|value| kept = self.set_value(SELF, value));
         }
+        kept.map(|()| std::mem::take(&mut self.reply))
     }
 
     pub(super) fn take_refusal(&mut self) -> String {

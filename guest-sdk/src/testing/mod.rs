@@ -71,6 +71,7 @@ impl std::error::Error for Failure {}
 #[derive(Clone, Copy)]
 struct Registered {
     name: &'static str,
+    value: bool,
     functions: &'static [Function],
 }
 
@@ -101,6 +102,7 @@ impl Harness {
     pub fn register<T: ObjectType>(&mut self) {
         self.types.push(Registered {
             name: T::NAME,
+            value: T::VALUE,
             functions: T::FUNCTIONS,
         });
         self.host.types.push(T::NAME);
@@ -160,7 +162,7 @@ impl Harness {
         function: &str,
         args: &[impl AsRef<[u8]>],
     ) -> Result<&[u8], Failure> {
-        let function = self.find(type_name, function)?;
+        let (registered, function) = self.find(type_name, function)?;
         if args.len() < function.required + 1 {
             return Err(Failure::Usage(format!(
                 "{type_name}:{}:key {}",
@@ -175,14 +177,15 @@ impl Harness {
         );
         let mut buffer = [0; ANSWER_BYTES];
         let packed = pack(args);
+        let cell = registered.value.then(|| self.host.fill(sys::cell()));
         let (host, outcome) = sys::with(std::mem::take(&mut self.host), || {
             catch_unwind(AssertUnwindSafe(|| {
-                call::run(&packed, &mut buffer, function.handler).map(<[u8]>::to_vec)
+                call::run(&packed, &mut buffer, cell, function.handler).map(<[u8]>::to_vec)
             }))
         });
         self.host = host;
         let outcome = match outcome {
-            Ok(Some(tail)) => self.host.take_answer(&tail),
+            Ok(Some(tail)) => self.host.take_answer(&tail, cell).map_err(Failure::from),
             Ok(None) => Err(Failure::Refused(self.host.take_refusal())),
             Err(panic) => Err(failure(&*panic)),
         };
@@ -191,13 +194,12 @@ impl Harness {
         Ok(&self.answer)
     }
 
-    fn find(&self, type_name: &str, function: &str) -> Result<Function, Failure> {
+    fn find(&self, type_name: &str, function: &str) -> Result<(Registered, Function), Failure> {
         let registered = self.types.iter().find(|known| known.name == type_name);
-        let functions = registered.map_or(&[][..], |known| known.functions);
-        let found = functions
-            .iter()
-            .find(|known| known.name == function)
-            .copied();
+        let found = registered.and_then(|known| {
+            let mut functions = known.functions.iter();
+            Some((*known, *functions.find(|known| known.name == function)?))
+        });
         found.ok_or_else(|| Failure::Unknown(format!("there is no {type_name}:{function}")))
     }
 
@@ -299,6 +301,15 @@ impl Harness {
     }
 }
 
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Limit(text) => Self::Limit(text.to_owned()),
+            Stop::Trap(text) => Self::Trapped(text.to_owned()),
+        }
+    }
+}
+
 /// Packs arguments as the server does.
 fn pack(args: &[impl AsRef<[u8]>]) -> Vec<u8> {
     let length = |length: usize| {
@@ -316,10 +327,7 @@ fn pack(args: &[impl AsRef<[u8]>]) -> Vec<u8> {
 
 fn failure(panic: &(dyn std::any::Any + Send)) -> Failure {
     if let Some(stop) = panic.downcast_ref::<Stop>() {
-        return match stop {
-            Stop::Limit(text) => Failure::Limit((*text).to_owned()),
-            Stop::Trap(text) => Failure::Trapped((*text).to_owned()),
-        };
+        return Failure::from(*stop);
     }
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     Failure::Trapped(

@@ -4,9 +4,16 @@ use std::cell::RefCell;
 use std::panic::resume_unwind;
 
 use super::host::{Host, Stop};
+use crate::cell::ValueCell;
 
 thread_local! {
     static CURRENT: RefCell<Option<Host>> = const { RefCell::new(None) };
+    /// A static in a module; here one for each thread that tests.
+    static CELL: &'static ValueCell = Box::leak(Box::new(ValueCell::new()));
+}
+
+pub(super) fn cell() -> &'static ValueCell {
+    CELL.with(|cell| *cell)
 }
 
 /// Runs `call` against `host` and gives the host back.

@@ -23,6 +23,7 @@ use super::world::World;
 
 mod after;
 mod image;
+mod value;
 mod warm;
 
 /// Milliseconds an interpreter may take for its scripts: nobody waits for it but the start, or a reload.

@@ -123,8 +123,16 @@ impl Source {
 pub(super) struct Loaded {
     pub(super) metadata: Metadata,
     pub(super) module: Module,
-    /// Address of the scratch buffer: the same in every instance, the global being constant.
-    pub(super) buffer_address: usize,
+    pub(super) places: Places,
+}
+
+/// Where the host writes to a module's memory: the same in every instance, the globals being constant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    /// Of the scratch buffer.
+    pub(super) buffer: usize,
+    /// Of the value cell, if it has one.
+    pub(super) value: Option<usize>,
 }
 
 /// Reads the metadata of a source without compiling it.
@@ -154,11 +162,11 @@ pub(super) fn load(
         .map_err(|error| Refusal::Compile(format!("{error:#}")))?;
     check_imports(&module, &metadata)?;
     check_exports(&module, &metadata)?;
-    let buffer_address = try_out(engine, &module, &metadata, limits)?;
+    let places = try_out(engine, &module, &metadata, limits)?;
     Ok(Loaded {
         metadata,
         module,
-        buffer_address,
+        places,
     })
 }
 
@@ -230,6 +238,9 @@ fn check_exports(module: &Module, metadata: &Metadata) -> Result<(), Refusal> {
         "a memory",
     )?;
     export(abi::BUFFER_EXPORT, &constant_i32, "a constant i32 global")?;
+    if module.get_export(abi::VALUE_EXPORT).is_some() {
+        export(abi::VALUE_EXPORT, &constant_i32, "a constant i32 global")?;
+    }
     function(abi::RESERVE_EXPORT, "i:i")?;
     metadata
         .functions
@@ -250,13 +261,13 @@ fn is(ty: &FuncType, signature: &str) -> bool {
 }
 
 /// Instantiates once under the type's limits, which runs no guest code as there is no start function,
-/// and returns the address of the scratch buffer.
+/// and finds the places the host writes to.
 fn try_out(
     engine: &Engine,
     module: &Module,
     metadata: &Metadata,
     limits: &Limits,
-) -> Result<usize, Refusal> {
+) -> Result<Places, Refusal> {
     let failed = |error: wasmtime::Error| Refusal::Instantiate(format!("{error:#}"));
     let mut linker = Linker::new(&engine.wasm);
     linker
@@ -269,21 +280,23 @@ fn try_out(
     let memory = instance
         .get_memory(&mut store, "memory")
         .expect("the export was checked");
-    let global = instance
-        .get_global(&mut store, abi::BUFFER_EXPORT)
-        .expect("the export was checked");
-    let address = global.get(&mut store).i32().expect("its type was checked") as u32 as usize;
-    let fits =
-        address.is_multiple_of(8) && memory.data_size(&store) >= address + metadata.buffer as usize;
-    if fits {
-        Ok(address)
-    } else {
+    let memory_bytes = memory.data_size(&store);
+    let mut place = |name: &str, bytes: usize| {
+        let Some(global) = instance.get_global(&mut store, name) else {
+            return Ok(None);
+        };
+        let address = global.get(&mut store).i32().expect("its type was checked") as u32 as usize;
+        if address.is_multiple_of(8) && memory_bytes >= address + bytes {
+            return Ok(Some(address));
+        }
         Err(Refusal::Export {
-            name: abi::BUFFER_EXPORT.to_owned(),
-            reason: format!(
-                "{} bytes at {address} are not 8-byte aligned inside the memory",
-                metadata.buffer
-            ),
+            name: name.to_owned(),
+            reason: format!("{bytes} bytes at {address} are not 8-byte aligned inside the memory"),
         })
-    }
+    };
+    Ok(Places {
+        buffer: place(abi::BUFFER_EXPORT, metadata.buffer as usize)?
+            .expect("the export was checked"),
+        value: place(abi::VALUE_EXPORT, abi::VALUE_CELL_BYTES)?,
+    })
 }

@@ -10,7 +10,7 @@ use super::backoff::{Backoff, STOPS_MAX};
 use super::error::CallError;
 use super::instances::Image;
 use super::limits::Limits;
-use super::loader::{Loaded, Source};
+use super::loader::{Loaded, Places, Source};
 use super::metadata::{Function, Metadata};
 use super::registry::{FunctionRef, Names};
 use super::tally::{Tallies, TypeStats};
@@ -24,7 +24,7 @@ pub struct ObjectType {
     pub(super) generation: u64,
     pub(super) name: Arc<str>,
     pub(super) module: Module,
-    pub(super) buffer_address: usize,
+    pub(super) places: Places,
     alone: bool,
     /// Functions by their number; `None` was dropped by a reload.
     pub(super) functions: Vec<Option<Callable>>,
@@ -178,7 +178,7 @@ impl ObjectType {
         let Loaded {
             metadata,
             module,
-            buffer_address,
+            places,
         } = loaded;
         let mut numbers = before.map(|b| b.numbers.clone()).unwrap_or_default();
         let mut by_name = Names::default();
@@ -222,7 +222,7 @@ impl ObjectType {
             generation: before.map_or(1, |b| b.generation + 1),
             name: metadata.type_name.as_str().into(),
             module,
-            buffer_address,
+            places,
             functions,
             by_name,
             numbers,

@@ -8,13 +8,17 @@ use cacheismo_sdk::{Error, Object, Ttl, Word};
 /// The answer when the counter does not exist.
 const ABSENT: Word = Word("ERROR_CACHE_MISS");
 
+/// Seconds in as many milliseconds as there can be.
+const SECONDS_MAX: u64 = u64::MAX / 1000;
+
 /// The type.
 pub struct Counter;
 
 /// A whole number of 64 bits that is added to. It may have an end, so many seconds after it was made.
 #[cacheismo_sdk::object(
     name = "counter",
-    example = "get counter:add:visits counter:add:login/ann:1:60"
+    example = "get counter:add:visits counter:add:login/ann:1:60",
+    value = true
 )]
 impl Counter {
     /// Makes a counter that starts at a number, 0 when not given, and ends after so many seconds, or never.
@@ -62,6 +66,7 @@ fn read(o: &Object) -> Option<i64> {
 fn make(o: &mut Object, number: i64, seconds: Option<u64>) {
     o.set_value(&number.to_le_bytes());
     if let Some(seconds) = seconds {
-        o.set_ttl(Ttl::Ms(seconds.saturating_mul(1000)));
+        // No `saturating_mul`: in wasm it is a multiplication of 128 bits, and done even when there are no seconds.
+        o.set_ttl(Ttl::Ms(seconds.min(SECONDS_MAX) * 1000));
     }
 }

@@ -22,7 +22,8 @@ pub struct Quota;
 /// fraction and exponent, or hexadecimal as 0x1f.
 #[cacheismo_sdk::object(
     name = "quota",
-    example = "get quota:new:api:1000:hour quota:addandcheck:api:1"
+    example = "get quota:new:api:1000:hour quota:addandcheck:api:1",
+    value = true
 )]
 impl Quota {
     /// Makes a quota of so much per month, day or hour, replacing one that exists. CREATED, or

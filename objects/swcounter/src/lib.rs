@@ -23,7 +23,8 @@ pub struct Swcounter;
 /// optional fraction and exponent, or hexadecimal as 0x1f; answers have 14 significant digits.
 #[cacheismo_sdk::object(
     name = "swcounter",
-    example = "get swcounter:new:c:3 swcounter:add:c:100 swcounter:getavg:c"
+    example = "get swcounter:new:c:3 swcounter:add:c:100 swcounter:getavg:c",
+    value = true
 )]
 impl Swcounter {
     /// Makes a counter of the last size numbers, 16 when not given, replacing one that exists.

@@ -63,13 +63,16 @@ fn names_and_buffers_are_checked() {
         Ok(1024)
     );
     assert_eq!(options("name = \"a\"").map(|o| o.buffer), Ok(16384));
+    assert_eq!(options("name = \"a\"").map(|o| o.value), Ok(false));
+    let with_value = options("name = \"a\", value = true").map(|o| o.value);
+    assert_eq!(with_value, Ok(true));
     for name in ["", "A", "1a", "_a", "a-b", "a:b", "é", &"a".repeat(33)] {
         refused(options(&format!("name = {name:?}")), "a type name is");
     }
     refused(options(""), "needs a name");
     refused(
         options("name = \"a\", colour = 1"),
-        "expected `name`, `example` or `buffer`",
+        "expected `name`, `example`, `buffer` or `value`",
     );
     for buffer in ["1023", "1048577"] {
         refused(

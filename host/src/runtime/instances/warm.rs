@@ -4,9 +4,11 @@ use cacheismo_abi::{FAILED, FUNCTION_PREFIX, RESERVE_EXPORT};
 use wasmtime::{InstancePre, Memory, Store, TypedFunc, WasmBacktrace};
 
 use super::image::Image;
+use super::value;
 use crate::runtime::error::{CallError, Trap, one_line};
 use crate::runtime::guest_memory::Span;
 use crate::runtime::limits::{Budget, Limits};
+use crate::runtime::loader::Places;
 use crate::runtime::object_type::ObjectType;
 use crate::runtime::state::{CallState, Logger, Used, exceeded};
 use crate::runtime::ticker::TICK_MS;
@@ -19,7 +21,7 @@ const WASM_PAGE_BYTES: usize = 65_536;
 pub(super) struct Warm<W: World> {
     store: Store<CallState<W>>,
     memory: Memory,
-    buffer_address: usize,
+    places: Places,
     buffer_bytes: usize,
     reserve: TypedFunc<i32, i32>,
     /// By number of the function; those of scripts have none.
@@ -89,7 +91,7 @@ impl<W: World> Warm<W> {
         Ok(Warm {
             store,
             memory,
-            buffer_address: object.buffer_address,
+            places: object.places,
             buffer_bytes: object.metadata().buffer as usize,
             reserve,
             functions,
@@ -205,6 +207,9 @@ impl<W: World> Warm<W> {
         }
         let reply = Span::new((returned >> 32) as i32, returned as i32);
         guest.extend_reply(&[reply.of(memory)?])?;
+        if let Some(cell) = self.places.value {
+            value::take(memory, cell, there(&mut state.world), guest)?;
+        }
         guest.returned = true;
         Ok(())
     }
@@ -220,11 +225,15 @@ impl<W: World> Warm<W> {
         }
         let parameter = len as i32;
         let (address, parameter) = if len <= self.buffer_bytes {
-            (self.buffer_address as i32, parameter)
+            (self.places.buffer as i32, parameter)
         } else {
             (self.reserve.call(&mut self.store, parameter)?, -parameter)
         };
-        let place = Span::new(address, len as i32).of_mut(self.memory.data_mut(&mut self.store))?;
+        let (memory, state) = self.memory.data_and_store_mut(&mut self.store);
+        if let Some(cell) = self.places.value {
+            value::give(memory, cell, there(&mut state.world))?;
+        }
+        let place = Span::new(address, len as i32).of_mut(memory)?;
         let (head, mut rest) = place.split_at_mut(4 + 4 * args.len());
         let (words, _) = head.as_chunks_mut::<4>();
         words[0] = (args.len() as u32).to_le_bytes();
@@ -271,6 +280,11 @@ impl<W: World> Warm<W> {
         };
         CallError::Trap(Trap { message, frames })
     }
+}
+
+/// The world of a call.
+fn there<W>(world: &mut Option<Box<W>>) -> &mut W {
+    world.as_mut().expect("a call has a world")
 }
 
 /// A host function's, or the host's own, reason to end a call.

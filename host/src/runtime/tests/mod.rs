@@ -10,6 +10,7 @@ mod lifecycle;
 mod loading;
 mod plain_world;
 mod shipped;
+mod value_cell;
 
 use driver::Step;
 use plain_world::PlainWorld;

@@ -1,0 +1,110 @@
+//! The value cell: the opaque value of the call's object, where it comes with the call and goes with the answer.
+#![expect(
+    unsafe_code,
+    reason = "the host writes a static between calls and reads it after them"
+)]
+
+use std::cell::{Cell, UnsafeCell};
+
+use cacheismo_abi::{ABSENT, VALUE_BYTES, VALUE_ELSEWHERE};
+
+/// As the ABI draws it.
+#[repr(C, align(8))]
+#[derive(Debug)]
+pub struct ValueCell {
+    length: Cell<i32>,
+    changed: Cell<i32>,
+    bytes: UnsafeCell<[u8; VALUE_BYTES]>,
+}
+
+// SAFETY: a module has one thread. Elsewhere cells belong to one thread each.
+#[cfg(target_arch = "wasm32")]
+unsafe impl Sync for ValueCell {}
+
+impl ValueCell {
+    /// With the value elsewhere, as hosts leave it that know no cells.
+    #[expect(
+        clippy::new_without_default,
+        reason = "it exists only as a static, which needs const"
+    )]
+    pub const fn new() -> Self {
+        Self {
+            length: Cell::new(VALUE_ELSEWHERE),
+            changed: Cell::new(0),
+            bytes: UnsafeCell::new([0; VALUE_BYTES]),
+        }
+    }
+
+    #[inline(always)]
+    fn with<R>(&self, length: i32, look: impl FnOnce(&[u8]) -> R) -> R {
+        // SAFETY: nothing that is called here writes to the cell.
+        let bytes = unsafe { &*self.bytes.get() };
+        look(&bytes[..(length.max(0) as usize).min(VALUE_BYTES)])
+    }
+
+    /// The value as `value_get` gives it; `None` when that is to be asked.
+    #[inline(always)]
+    pub(crate) fn get(&self, offset: usize, out: &mut [u8]) -> Option<i32> {
+        let length = self.length.get();
+        match length {
+            VALUE_ELSEWHERE => None,
+            ABSENT => Some(ABSENT),
+            _ => self.with(length, |value| {
+                let value = value.get(offset..).unwrap_or_default();
+                // Mostly `out` is an array, as long as the value: a copy of that length is no call.
+                match value.get(..out.len()) {
+                    Some(start) => out.copy_from_slice(start),
+                    None => copy_all(value, out),
+                }
+                Some(length)
+            }),
+        }
+    }
+
+    /// Sets the value; false when it has to be set with `value_set`.
+    #[inline(always)]
+    pub(crate) fn set(&self, value: &[u8]) -> bool {
+        let here = self.length.get() != VALUE_ELSEWHERE && value.len() <= VALUE_BYTES;
+        if here {
+            // SAFETY: nothing else refers to the bytes while they are copied.
+            unsafe { (&mut *self.bytes.get())[..value.len()].copy_from_slice(value) };
+            self.length.set(value.len() as i32);
+            self.changed.set(1);
+        } else {
+            self.length.set(VALUE_ELSEWHERE);
+            self.changed.set(0);
+        }
+        here
+    }
+
+    /// Gives the value to `keep`, when it changed: from now on it is as before.
+    #[inline(always)]
+    pub(crate) fn settle(&self, keep: impl FnOnce(&[u8])) {
+        if self.changed.replace(0) != 0 {
+            self.with(self.length.get(), keep);
+        }
+    }
+
+    /// The object is gone, and its value with it.
+    #[inline(always)]
+    pub(crate) fn forget(&self) {
+        self.length.set(ABSENT);
+        self.changed.set(0);
+    }
+
+    /// What the host does before a call.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn fill(&self, value: Option<&[u8]>) {
+        self.forget();
+        if let Some(value) = value {
+            self.set(value);
+            self.changed.set(0);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn copy_all(value: &[u8], out: &mut [u8]) {
+    out[..value.len()].copy_from_slice(value);
+}
