@@ -88,18 +88,21 @@ impl ValueCell {
     /// The object is gone, and its value with it.
     #[inline(always)]
     pub(crate) fn forget(&self) {
-        self.length.set(ABSENT);
+        // Only the host puts a value here that was elsewhere: it may know of no cell.
+        if self.length.get() != VALUE_ELSEWHERE {
+            self.length.set(ABSENT);
+        }
         self.changed.set(0);
     }
 
     /// What the host does before a call.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn fill(&self, value: Option<&[u8]>) {
-        self.forget();
+        self.length.set(ABSENT);
         if let Some(value) = value {
             self.set(value);
-            self.changed.set(0);
         }
+        self.changed.set(0);
     }
 }
 
@@ -107,4 +110,27 @@ impl ValueCell {
 #[inline(never)]
 fn copy_all(value: &[u8], out: &mut [u8]) {
     out[..value.len()].copy_from_slice(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_host_that_fills_it_the_value_stays_elsewhere() {
+        let cell = ValueCell::new();
+        let asks = |cell: &ValueCell| {
+            cell.settle(|value| panic!("{value:?} was never set here"));
+            cell.get(0, &mut [0; 8]).is_none()
+        };
+        assert!(asks(&cell));
+        cell.forget();
+        assert!(asks(&cell));
+        assert!(!cell.set(b"short") && asks(&cell));
+        cell.fill(None);
+        assert_eq!(cell.get(0, &mut []), Some(ABSENT));
+        assert!(!cell.set(&[0; VALUE_BYTES + 1]) && asks(&cell));
+        cell.forget();
+        assert!(!cell.set(b"short") && asks(&cell));
+    }
 }

@@ -34,7 +34,8 @@
 //! the arguments and goes with the reply, without a host call. The host neither looks at the cell nor changes it while the
 //! function runs: before a host function that has to see a changed value, the guest sets it with `value_set`.
 //!
-//! A host that knows no cell leaves it as the module has it, so its length begins as [`VALUE_ELSEWHERE`].
+//! A host that knows no cell leaves it as the module has it: its length begins as [`VALUE_ELSEWHERE`], and a guest neither
+//! puts a value into a cell nor believes that there is none while its length says so.
 //!
 //! Pointers and lengths chosen by the guest are checked by the host; a bad one is a trap.
 #![no_std]
