@@ -103,7 +103,7 @@ impl Engine {
         &self.warnings
     }
 
-    /// Milliseconds the ticker has counted: a clock that costs nothing to read, moves by ticks and may run a little slow.
+    /// Milliseconds the ticker has counted: a clock that costs nothing to read, moves by ticks and may run a little fast or slow.
     /// It stands still while nobody calls.
     #[inline]
     pub fn ticks_ms(&self) -> u64 {

@@ -26,7 +26,8 @@ pub(super) const LINGER_MS: u64 = 1000;
 /// Calls a function once a tick, on a thread of its own: a timer of the workers' runtime would stand still while a
 /// guest holds the worker.
 ///
-/// It does not catch up after it was starved itself, so on a loaded machine a deadline is longer, never shorter.
+/// It does not catch up after it was starved itself, so on a loaded machine a deadline is longer. Shorter it is by a
+/// fortieth at most.
 pub(super) struct Ticker {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
