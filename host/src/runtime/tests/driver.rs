@@ -7,10 +7,8 @@ use std::sync::{Arc, Mutex};
 use cacheismo_abi::imports::{CORE, ITEMS};
 use cacheismo_abi::{IMPORT_MODULE, ITEMS_MODULE};
 
-use super::api::{
-    Budget, CallError, FunctionRef, Instances, LimitsTable, Log, ObjectType, Registry,
-};
-use super::{PlainWorld, engine, source};
+use super::api::{Budget, CallError, FunctionRef, Instances, Log, ObjectType, Registry};
+use super::{PlainWorld, registry, source};
 
 mod guest;
 
@@ -177,16 +175,8 @@ pub(super) struct Driver {
 impl Driver {
     /// With some limits changed.
     pub(super) fn new(limits: &[&str]) -> Driver {
-        let mut table = LimitsTable::default();
-        // Machines that run tests are busy: only tests about time are to depend on it.
-        table.set("deadline_ms=20000").unwrap();
-        table.set("slow_log_ms=0").unwrap();
-        for assignment in limits {
-            table.set(assignment).unwrap();
-        }
-        let registry = Registry::new(engine(), table);
-        let refused = registry.load(&[source("driver.wasm", &text("driver", "1"))]);
-        assert!(refused.is_empty(), "{refused:?}");
+        let limits = [&["slow_log_ms=0"], limits].concat();
+        let registry = registry(&limits, &[source("driver.wasm", &text("driver", "1"))]);
         let lines = Arc::new(Lines::default());
         let instances = Instances::new(&registry, Arc::clone(&lines) as Arc<dyn Log>);
         Driver {

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::PlainWorld;
 use super::api::{
-    Budget, CallError, FunctionRef, Instances, LimitsTable, NoLog, Registry, SETUP, Scripted,
-    Source,
+    Budget, CallError, FunctionRef, Instances, NoLog, Registry, SETUP, Scripted, Source,
 };
-use super::{PlainWorld, engine};
 
 const SCRIPT: &str = "t = {}
     local seed = math.random()
@@ -16,10 +15,6 @@ const SCRIPT: &str = "t = {}
     function t.bomb() local all = {} while true do all[#all + 1] = ('x'):rep(65536) .. #all end end";
 
 fn registry(script: &str) -> Registry {
-    let mut limits = LimitsTable::default();
-    // For busy machines.
-    limits.set("deadline_ms=20000").expect("a limit");
-    let registry = Registry::new(engine(), limits);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../objects/prebuilt/lua.wasm");
     let arguments = vec![Vec::new(), b"t.lua".to_vec(), script.as_bytes().to_vec()];
     let scripted = ["t:seed", "t:bomb"].map(|name| Scripted {
@@ -28,9 +23,7 @@ fn registry(script: &str) -> Registry {
         writes: true,
     });
     let source = Source::file(&path).expect("the committed module");
-    let refused = registry.load(&[source.with_setup(arguments, scripted.into())]);
-    assert!(refused.is_empty(), "{refused:?}");
-    registry
+    super::registry(&[], &[source.with_setup(arguments, scripted.into())])
 }
 
 fn function(registry: &Registry, name: &str) -> FunctionRef {

@@ -29,6 +29,18 @@ fn engine() -> api::Engine {
     ENGINE.clone()
 }
 
+/// Types of these sources, with some limits changed.
+fn registry(limits: &[&str], sources: &[api::Source]) -> api::Registry {
+    let mut table = api::LimitsTable::default();
+    // Machines that run tests are busy: only tests about time are to depend on it.
+    table.set("deadline_ms=20000").unwrap();
+    limits.iter().for_each(|limit| table.set(limit).unwrap());
+    let registry = api::Registry::new(engine(), table);
+    let refused = registry.load(sources);
+    assert!(refused.is_empty(), "{refused:?}");
+    registry
+}
+
 /// A module as a source.
 fn source(name: &str, wat: &str) -> api::Source {
     let wasm = wat::parse_str(wat).unwrap_or_else(|e| panic!("{e}"));

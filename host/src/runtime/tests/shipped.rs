@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::api::{Budget, CallError, Instances, LimitsTable, NoLog, Registry, Source, help};
-use super::{PlainWorld, engine};
+use super::api::{Budget, CallError, Instances, NoLog, Registry, Source, help};
+use super::{PlainWorld, registry};
 
 struct Shipped {
     registry: Registry,
@@ -14,17 +14,11 @@ struct Shipped {
 
 impl Shipped {
     fn new(limits: &[&str]) -> Shipped {
-        let mut table = LimitsTable::default();
-        // For busy machines.
-        table.set("deadline_ms=20000").unwrap();
-        limits.iter().for_each(|limit| table.set(limit).unwrap());
-        let registry = Registry::new(engine(), table);
         let prebuilt = Path::new(env!("CARGO_MANIFEST_DIR")).join("../objects/prebuilt");
         let names = ["set", "map", "quota", "counter", "swcounter", "consistent"];
         let sources =
             names.map(|name| Source::file(&prebuilt.join(format!("{name}.wasm"))).unwrap());
-        let refused = registry.load(&sources);
-        assert!(refused.is_empty(), "{refused:?}");
+        let registry = registry(limits, &sources);
         let instances = Instances::new(&registry, Arc::new(NoLog));
         Shipped {
             registry,

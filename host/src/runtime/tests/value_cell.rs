@@ -4,7 +4,7 @@ use cacheismo_abi::{ABSENT, VALUE_BYTES, VALUE_ELSEWHERE};
 
 use super::api::{Budget, CallError, Instances, LimitsTable, NoLog, Registry};
 use super::plain_world::Object;
-use super::{PlainWorld, engine, module, source};
+use super::{PlainWorld, engine, module, registry, source};
 
 const CELL: usize = 8192;
 
@@ -42,13 +42,7 @@ struct Caller {
 
 impl Caller {
     fn new(limits: &[&str]) -> Caller {
-        let mut table = LimitsTable::default();
-        for limit in limits {
-            table.set(limit).unwrap();
-        }
-        let registry = Registry::new(engine(), table);
-        let refused = registry.load(&[source("cell.wasm", &guest())]);
-        assert!(refused.is_empty(), "{refused:?}");
+        let registry = registry(limits, &[source("cell.wasm", &guest())]);
         let instances = Instances::new(&registry, std::sync::Arc::new(NoLog));
         Caller {
             registry,
