@@ -53,6 +53,16 @@ impl<'c> Object<'c> {
         self.cell.filter(|_| self.handle == abi::SELF)
     }
 
+    /// Another one, or the same by another way.
+    #[inline]
+    fn opened<'k>(&self, type_name: &str, key: &'k [u8]) -> Object<'k> {
+        Object {
+            handle: sys::object_open(type_name.as_bytes(), key),
+            key,
+            cell: self.cell,
+        }
+    }
+
     /// Lets the host know of a changed value, before it is asked for what depends on it: whether the object exists.
     #[inline(always)]
     fn settle(&self) {
@@ -85,11 +95,7 @@ impl<'c> Object<'c> {
     /// isolation: nobody else changes that object before this call ends.
     #[inline]
     pub fn open<'k>(&self, type_name: &str, key: &'k [u8]) -> ObjectRef<'k> {
-        ObjectRef(Object {
-            handle: sys::object_open(type_name.as_bytes(), key),
-            key,
-            cell: self.cell,
-        })
+        ObjectRef(self.opened(type_name, key))
     }
 
     /// Milliseconds until it expires; `None` when it does not exist.
@@ -161,11 +167,7 @@ impl<'c> Object<'c> {
     /// Opens another object for writing.
     #[inline]
     pub fn open_mut<'k>(&mut self, type_name: &str, key: &'k [u8]) -> Object<'k> {
-        Object {
-            handle: sys::object_open(type_name.as_bytes(), key),
-            key,
-            cell: self.cell,
-        }
+        self.opened(type_name, key)
     }
 
     /// Creates it, empty and never expiring; false when it was there already.
