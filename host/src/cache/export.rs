@@ -5,7 +5,6 @@ use crate::runtime::{Handle, Scan, Stop, World};
 use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD};
 
 const BATCH_BYTES: usize = 16 * 1024;
-const OWN: Handle = Handle(0);
 
 /// Appends the opaque value, if any, as `= value`, and each field as `field : value`, a line each, bytes that are no
 /// ASCII escaped. At most about `bytes_max` bytes; a last line `...` says that there is more. False when there is no object.
@@ -14,12 +13,12 @@ pub(super) fn write(
     bytes_max: usize,
     out: &mut Vec<u8>,
 ) -> Result<bool, Stop> {
-    if !transaction.exists(OWN)? {
+    if !transaction.exists(Handle::OWN)? {
         return Ok(false);
     }
-    if let Some(len) = transaction.value_get(OWN, 0, &mut [])? {
+    if let Some(len) = transaction.value_get(Handle::OWN, 0, &mut [])? {
         let mut value = vec![0; len];
-        transaction.value_get(OWN, 0, &mut value)?;
+        transaction.value_get(Handle::OWN, 0, &mut value)?;
         out.extend_from_slice(b"= ");
         out.extend(value.escape_ascii());
         out.extend_from_slice(b"\r\n");
@@ -27,7 +26,7 @@ pub(super) fn write(
     let mut batch = vec![0; BATCH_BYTES];
     let (mut from, mut flags) = (Vec::new(), 0);
     loop {
-        let filled = match transaction.field_scan(OWN, &from, flags, &mut batch)? {
+        let filled = match transaction.field_scan(Handle::OWN, &from, flags, &mut batch)? {
             Scan::Filled(0) => return Ok(true),
             Scan::Filled(filled) => filled,
             Scan::Needs(bytes) => {

@@ -130,7 +130,7 @@ impl Transaction {
     /// Ends a run that succeeded. `touch`: the call's own object gets this expiry, if it exists (`gat` of a virtual key).
     pub(super) fn finish(&mut self, touch: Option<Expiry>) -> Result<(), CommitError> {
         if let Some(expiry) = touch {
-            let own = self.opened(Handle(0)).map_err(|_| CommitError::Gone)?;
+            let own = self.opened(Handle::OWN).map_err(|_| CommitError::Gone)?;
             if own.present() {
                 own.set_expiry(expiry);
             }

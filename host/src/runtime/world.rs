@@ -1,8 +1,13 @@
 //! What an object call may do to the world, and how it can be stopped. The cache implements it.
 
-/// An object opened by a call. 0 is the call's own.
+/// An object opened by a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle(pub u32);
+
+impl Handle {
+    /// The call's own object.
+    pub const OWN: Handle = Handle(0);
+}
 
 /// Why a host function ends the call. Nothing of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,15 +5,12 @@ use cacheismo_abi::{ABSENT, VALUE_BYTES, VALUE_CELL_BYTES, VALUE_ELSEWHERE};
 use crate::runtime::state::Guest;
 use crate::runtime::world::{Handle, Stop, World};
 
-/// The call's own object.
-const OWN: Handle = Handle(0);
-
 /// Puts the value of the call's object into the cell.
 #[inline(always)]
 pub(super) fn give<W: World>(memory: &mut [u8], at: usize, world: &mut W) -> Result<(), Stop> {
     let cell = &mut memory[at..][..VALUE_CELL_BYTES];
     let (head, value) = cell.split_at_mut(8);
-    let length = match world.value_get(OWN, 0, value)? {
+    let length = match world.value_get(Handle::OWN, 0, value)? {
         None => ABSENT,
         Some(bytes) if bytes > VALUE_BYTES => VALUE_ELSEWHERE,
         Some(bytes) => bytes as i32,
@@ -44,5 +41,5 @@ pub(super) fn take<W: World>(
         .ok_or(Stop::Misuse("the value cell has no value of that length"))?;
     guest.spend_write(value.len())?;
     guest.spend_bytes(value.len())?;
-    world.value_set(OWN, value)
+    world.value_set(Handle::OWN, value)
 }
