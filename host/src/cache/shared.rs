@@ -11,9 +11,8 @@ use super::detail::Detail;
 use super::locks::ObjectLocks;
 use super::peers::Peers;
 use super::scripts::Scripts;
-use super::transaction::Transaction;
 use crate::protocol::{Limits, find_byte};
-use crate::runtime::{Budget, Instances, Log, Registry};
+use crate::runtime::{Budget, Log, Registry};
 use crate::stats::WatchHub;
 use crate::store::Store;
 
@@ -26,8 +25,8 @@ pub struct Shared {
     pub(super) log: Arc<dyn Log>,
     pub(super) locks: ObjectLocks,
     pub(super) clock: Clock,
-    pub(super) peers: Peers,
-    pub(super) lanes: Lanes,
+    /// Other servers.
+    pub(super) peers: Arc<dyn Peers>,
     pub(super) protocol_limits: Limits,
     /// `-I`, in bytes.
     pub(super) item_bytes_max: usize,
@@ -94,29 +93,5 @@ impl Shared {
             .iter()
             .for_each(|worker| totals.add(worker));
         *self.counters_base.lock() = totals;
-    }
-}
-
-/// Instances that are not in use by a lane thread.
-#[derive(Debug, Default)]
-pub(super) struct Lanes {
-    idle: Mutex<Vec<(Instances<Transaction>, Box<Transaction>)>>,
-}
-
-impl Lanes {
-    pub(super) fn take(&self, shared: &Arc<Shared>) -> (Instances<Transaction>, Box<Transaction>) {
-        let idle = self.idle.lock().pop();
-        idle.unwrap_or_else(|| {
-            let instances = Instances::new(&shared.registry, Arc::clone(&shared.log));
-            (instances, Transaction::new(Arc::clone(shared)))
-        })
-    }
-
-    pub(super) fn give_back(
-        &self,
-        instances: Instances<Transaction>,
-        transaction: Box<Transaction>,
-    ) {
-        self.idle.lock().push((instances, transaction));
     }
 }

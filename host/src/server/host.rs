@@ -2,14 +2,19 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cacheismo_abi::level;
 
 use super::options::{Config, WireProtocol};
+use super::peers::PeerLinks;
 use super::run::Surroundings;
-use crate::cache::Host;
+use crate::cache::{Host, Peers};
 use crate::runtime::Log;
 use crate::stats::{WatchHub, log, usage};
+
+/// Time for all questions of one call to other servers.
+const PEER_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What the server answers the cache.
 #[derive(Debug)]
@@ -29,12 +34,16 @@ impl ServerHost {
 }
 
 impl Host for ServerHost {
+    fn peers(&self) -> Arc<dyn Peers> {
+        let value_bytes_max = self.config.store.item_bytes_max;
+        Arc::new(PeerLinks::new(PEER_TIME_MAX, value_bytes_max))
+    }
+
     fn stats(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
         let stats = &self.surroundings.stats;
         let hub = &self.surroundings.hub;
         let used = usage();
-        let seconds =
-            |time: std::time::Duration| format!("{}.{:06}", time.as_secs(), time.subsec_micros());
+        let seconds = |time: Duration| format!("{}.{:06}", time.as_secs(), time.subsec_micros());
         line("rusage_user", &seconds(used.user));
         line("rusage_system", &seconds(used.system));
         let (total, rejected) = stats.connection_totals();
