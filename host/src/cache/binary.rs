@@ -1,5 +1,6 @@
 //! Requests of the binary protocol.
 
+use super::admin_stats;
 use super::calls::{Call, RAW_REFUSED, Target};
 use super::clock::expiry;
 use super::connection::{CallOutcome, Connection, Flow, Halt, Progress};
@@ -141,7 +142,7 @@ impl Worker {
             Command::Stat { key: b"sizes" } => {
                 return Halt::Dump(Box::new(Dump::sizes(Some(echo)))).into();
             }
-            Command::Stat { key } => self.binary_stat(echo, key, out),
+            Command::Stat { key } => admin_stats::binary(&self.shared, echo, key, out),
             Command::Verbosity { level } => {
                 self.shared.host.set_verbosity(level);
                 echo.ok(out, 0);
@@ -445,20 +446,6 @@ impl Worker {
             ArithOutcome::TooLarge => echo.error(out, Status::OutOfMemory),
             ArithOutcome::IsObject => echo.error(out, Status::Invalid),
         }
-    }
-
-    fn binary_stat(&mut self, echo: Echo, group: &[u8], out: &mut Vec<u8>) {
-        if group == b"reset" {
-            self.reset_stats();
-        } else {
-            let mut line = |name: &str, value: &dyn std::fmt::Display| {
-                echo.stat(out, name.as_bytes(), value.to_string().as_bytes());
-            };
-            if !self.stat_lines(group, &mut line) {
-                return echo.error(out, Status::NotFound);
-            }
-        }
-        echo.stat(out, b"", b"");
     }
 }
 

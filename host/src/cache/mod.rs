@@ -5,12 +5,12 @@
 //! work on a [`transaction::Transaction`].
 
 mod admin;
+mod admin_stats;
 mod ahead;
 mod binary;
 mod calls;
 mod clock;
 mod connection;
-mod counters;
 mod detail;
 mod dump;
 mod export;
@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use admin::MEMCACHED_VERSION;
+pub use admin_stats::METRIC_GROUPS;
 pub use calls::{LaneJob, LaneResult};
 pub use connection::{Connection, Progress};
 pub use detail::PREFIX_DELIMITER;
@@ -43,6 +44,7 @@ pub use sent::Sent;
 pub use shared::Shared;
 pub use worker::Worker;
 
+use crate::metrics::PerThread;
 use crate::protocol::Limits;
 use crate::runtime::{Budget, Log, Registry, Source};
 use crate::store::{self, Store};
@@ -105,8 +107,8 @@ impl Cache {
             dump: config.dump,
             inline_budget: config.inline_budget,
             lua_main: config.lua_main,
-            counters: parking_lot::Mutex::default(),
-            counters_base: parking_lot::Mutex::default(),
+            counters: PerThread::default(),
+            store_base: parking_lot::Mutex::default(),
             hub: host.watch_hub(),
             host,
         };

@@ -8,12 +8,12 @@ use arrayvec::ArrayVec;
 use super::ahead::Ahead;
 use super::calls::{LaneResult, Target, Told};
 use super::connection::{Connection, Flow, Halt, Pending, Progress, Unfinished};
-use super::counters::Counters;
 use super::scripts::Scripts;
 use super::shared::Shared;
 use super::text::OUT_BYTES_MAX;
 use super::transaction::Transaction;
 use super::upload::{BLOCK_END, Uploaded};
+use crate::metrics::CommandCounters;
 use crate::protocol::{self, Command, Parsed, parse_text};
 use crate::runtime::{Instances, TypesReader};
 use crate::stats::Watched;
@@ -33,7 +33,7 @@ pub struct Worker {
     pub(super) instances: Instances<Transaction>,
     /// Always there between calls.
     pub(super) transaction: Option<Box<Transaction>>,
-    pub(super) counters: Arc<Counters>,
+    pub(super) counters: Arc<CommandCounters>,
     /// Of the batch being executed.
     pub(super) now: Now,
     /// Streams that somebody watches while the batch is executed.
@@ -70,8 +70,6 @@ fn hashes(batch: &[Ready<'_>]) -> ArrayVec<u64, COMMAND_BATCH> {
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>) -> Worker {
-        let counters = Arc::new(Counters::default());
-        shared.counters.lock().push(Arc::clone(&counters));
         Worker {
             types: shared.registry.reader(),
             scripts: arc_swap::Cache::new(Arc::clone(&shared.scripts)),
@@ -86,7 +84,7 @@ impl Worker {
             ready: None,
             uploaded: None,
             ahead: Ahead::new(),
-            counters,
+            counters: shared.counters.join(),
             shared,
         }
     }

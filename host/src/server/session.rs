@@ -231,7 +231,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// Has a call run on a lane thread, while the answers before it go out.
     async fn call(&mut self, job: S::Job) -> io::Result<()> {
         let (sender, receiver) = oneshot::channel();
-        self.shard.process.stats.lane_jobs.add(1);
+        self.shard.process.stats.serving.lane_jobs.add(1);
         // A client that left doesn't wait for the outcome.
         self.shard
             .process
