@@ -8,8 +8,8 @@ use cacheismo_tests::server::{Memcached, Server};
 
 /// Little memory, so that it is soon full; few connections, of which those over the limit are refused. memcached's
 /// threads move and remove items when they like, which would count after a reset.
-const OPTIONS: &[&str] = &["-m", "8", "-c", "8", "-o", "maxconns_fast"];
-const CONNECTIONS_MAX: usize = 8;
+const OPTIONS: &[&str] = &["-m", "8", "-c", "64", "-o", "maxconns_fast"];
+const CONNECTIONS_MAX: usize = 64;
 const QUIET: &[&str] = &["-o", "no_lru_maintainer,no_lru_crawler"];
 
 /// Figures that need not be zero on both servers or on neither, and why.
@@ -212,17 +212,15 @@ fn binary_clients_switch_and_read_detail_as_with_memcached() {
         text.ask("delete user:1\r\n");
         answers.extend(["detail dump", "detail off"].map(|key| binary.ask(key)));
         text.call("page:1");
-        answers.extend(
-            [
-                "detail dump",
-                "detail",
-                "detail maybe",
-                "detaildump",
-                "reset",
-                "detail dump",
-            ]
-            .map(|key| binary.ask(key)),
-        );
+        // Not `detail` alone, behind which memcached reads what an earlier key left.
+        let rest = ["detail dump", "detail maybe", "reset", "detail dump"];
+        answers.extend(rest.map(|key| binary.ask(key)));
+        // memcached lists prefixes in the order of their hashes.
+        for (_, _, value) in answers.iter_mut().flatten() {
+            let mut lines: Vec<&str> = value.lines().collect();
+            lines.sort_unstable();
+            *value = lines.join("\n");
+        }
         answers
     });
     let [ours, theirs] = answers;
@@ -230,7 +228,7 @@ fn binary_clients_switch_and_read_detail_as_with_memcached() {
     let (_, name, list) = &ours[2][0];
     assert_eq!(name, "detailed");
     assert!(
-        list.contains("PREFIX user get 1 hit 1 set 1 del 1\r\n"),
+        list.contains("PREFIX user get 1 hit 1 set 1 del 1\n"),
         "{list}"
     );
 }

@@ -158,7 +158,7 @@ mod tests {
         /// Counters of the machine's, not the server's.
         const KEPT: &[&str] = &["rusage_user", "rusage_system"];
         let mut worker = worker();
-        let mut counters = |worker: &mut Worker| {
+        let counters = |worker: &mut Worker| {
             let mut found: Vec<(String, f64)> = Vec::new();
             for (listing, request, prefixes) in LISTINGS {
                 for (name, value) in shown(worker, request) {
