@@ -7,7 +7,6 @@
 mod admin;
 mod calls;
 mod clock;
-mod counters;
 mod detail;
 mod flow;
 mod footprint;
@@ -26,6 +25,7 @@ mod worker;
 use std::sync::Arc;
 
 pub use admin::MEMCACHED_VERSION;
+pub use admin::METRIC_GROUPS;
 pub use calls::{LaneJob, LaneResult, transaction};
 pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Standalone};
@@ -36,6 +36,7 @@ pub use shared::Shared;
 pub use worker::{Connection, Worker};
 
 use self::calls::Lanes;
+use crate::metrics::PerThread;
 use crate::protocol::Limits;
 use crate::runtime::{Budget, Log, Registry, Source};
 use crate::store::{self, Store};
@@ -96,8 +97,8 @@ impl Cache {
             dump: config.dump,
             inline_budget: config.inline_budget,
             lua_main: config.lua_main,
-            counters: parking_lot::Mutex::default(),
-            counters_base: parking_lot::Mutex::default(),
+            counters: PerThread::default(),
+            store_base: parking_lot::Mutex::default(),
             hub: host.watch_hub(),
             host,
         };

@@ -3,11 +3,11 @@
 mod dump;
 mod stats;
 
-use std::fmt::Display;
+pub use stats::METRIC_GROUPS;
 
 use self::dump::Dump;
 use super::flow::{Executor, Flow, GO_ON};
-use crate::protocol::binary::{Echo, Status};
+use crate::protocol::binary::Echo;
 use crate::protocol::reply;
 use crate::protocol::{Classes, LruCrawler, Slabs, Tokens};
 
@@ -140,29 +140,15 @@ pub(super) fn cachedump(
 
 /// `stats`.
 pub(super) fn stats(x: &mut Executor<'_>, mut args: Tokens<'_>, out: &mut Vec<u8>) -> Flow {
+    let shared = &x.ops.shared;
     match args.next().unwrap_or(b"") {
         b"reset" => {
-            reset(x);
+            stats::reset(shared);
             out.extend_from_slice(reply::RESET.as_bytes());
         }
-        b"detail" => {
-            let word = args.next().unwrap_or(b"");
-            let line = match detail(x, word, out) {
-                Ok(line) | Err(line) => line,
-            };
-            out.extend_from_slice(line.as_bytes());
-        }
+        b"detail" => stats::text_detail(shared, args.next().unwrap_or(b""), out),
         b"sizes" => return Dump::sizes(None).begin(x, out),
-        group => {
-            let mut line = |name: &str, value: &dyn Display| {
-                reply::stat(out, name, value);
-            };
-            let end = match stats::lines(x, group, &mut line) {
-                true => reply::END,
-                false => reply::ERROR,
-            };
-            out.extend_from_slice(end.as_bytes());
-        }
+        group => stats::text(shared, group, out),
     }
     GO_ON
 }
@@ -175,62 +161,8 @@ pub(super) fn binary_stats(
     out: &mut Vec<u8>,
 ) -> Flow {
     match group {
-        b"reset" => reset(x),
         b"sizes" => return Dump::sizes(Some(echo)).begin(x, out),
-        _ => {
-            if let Some(word) = group.strip_prefix(b"detail ") {
-                return binary_detail(x, echo, word, out);
-            }
-            let mut line = |name: &str, value: &dyn Display| {
-                echo.stat(out, name.as_bytes(), value.to_string().as_bytes());
-            };
-            if !stats::lines(x, group, &mut line) {
-                echo.error(out, Status::NotFound);
-                return GO_ON;
-            }
-        }
+        group => stats::binary(&x.ops.shared, echo, group, out),
     }
-    echo.stat(out, b"", b"");
     GO_ON
-}
-
-/// `stats detail`. `Err` is a line of refusal.
-fn detail(x: &Executor<'_>, word: &[u8], out: &mut Vec<u8>) -> Result<&'static str, &'static str> {
-    let detail = &x.ops.shared.detail;
-    match word {
-        _ if !x.ops.shared.dump => return Err(reply::DETAIL_NOT_ALLOWED),
-        b"on" | b"off" => detail.switch(word == b"on"),
-        b"dump" => {
-            detail.dump(out);
-            return Ok(reply::END);
-        }
-        _ => return Err(reply::DETAIL_USAGE),
-    }
-    Ok(reply::OK)
-}
-
-/// The same for a binary client: the lines of a dump are one value.
-fn binary_detail(x: &Executor<'_>, echo: Echo, word: &[u8], out: &mut Vec<u8>) -> Flow {
-    let mut lines = Vec::new();
-    match detail(x, word, &mut lines) {
-        Ok(_) if word == b"dump" => {
-            lines.extend_from_slice(reply::END.as_bytes());
-            echo.stat(out, b"detailed", &lines);
-        }
-        Ok(_) => echo.stat(out, b"detailed", b""),
-        Err(refusal) => {
-            echo.message(out, Status::Invalid, refusal.trim_end().as_bytes());
-            return GO_ON;
-        }
-    }
-    echo.stat(out, b"", b"");
-    GO_ON
-}
-
-/// `stats reset`.
-fn reset(x: &Executor<'_>) {
-    let shared = &x.ops.shared;
-    shared.detail.clear();
-    shared.reset_totals();
-    shared.host.reset_stats();
 }

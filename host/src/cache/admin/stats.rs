@@ -1,205 +1,162 @@
-//! The groups of `stats`.
+//! Statistics for `stats` in every dialect: which figures there are stands in tables, here is who asks for them.
 
-use std::fmt::Display;
+mod classes;
+mod objects;
+mod settings;
+mod store;
 
-use super::{MEMCACHED_VERSION, MIB};
-use crate::cache::flow::Executor;
+use super::MEMCACHED_VERSION;
+use crate::cache::shared::Shared;
+use crate::metrics::{COMMANDS, CommandTotals, Group, Line, PROCESS, ProcessSample};
+use crate::protocol::binary::{Echo, Status};
+use crate::protocol::reply;
+use crate::store::StoreStats;
 
-/// Calls `line` for each statistic of a group; false when there is no such group.
-pub(super) fn lines(
-    x: &mut Executor<'_>,
-    group: &[u8],
-    line: &mut dyn FnMut(&str, &dyn Display),
-) -> bool {
+/// The groups declared in this room.
+pub static METRIC_GROUPS: &[&Group] = &[
+    &store::STORE.group,
+    &settings::CACHE_SETTINGS.group,
+    &classes::ITEMS.group,
+    &classes::SLAB.group,
+    &classes::SLABS.group,
+    &objects::OBJECTS.group,
+];
+
+/// Gives `line` each statistic of a group, which is the word after `stats`; false when there is no such group.
+pub(super) fn lines(shared: &Shared, group: &[u8], line: &mut Line<'_>) -> bool {
     match group {
-        b"" => general_stats(x, line),
-        b"settings" => settings(x, line),
-        b"items" => item_stats(x, line),
-        b"slabs" => slab_stats(x, line),
-        b"conns" => x.ops.shared.host.connections(line),
-        b"objects" => object_stats(x, line),
+        b"" => general(shared, line),
+        b"settings" => {
+            settings::CACHE_SETTINGS.lines("", shared, shared, line);
+            shared.host.settings(line);
+        }
+        b"items" => classes::items(&Figures::of(shared), line),
+        b"slabs" => classes::slabs(&Figures::of(shared), line),
+        b"conns" => shared.host.connections(line),
+        b"objects" => objects::lines(&shared.registry, line),
         _ => return false,
     }
     true
 }
 
-/// What each type has done, by `type:`.
-fn object_stats(x: &mut Executor<'_>, line: &mut dyn FnMut(&str, &dyn Display)) {
-    for object in x.calls.types.types().iter() {
-        let name = &object.metadata().type_name;
-        line(&format!("{name}:version"), &object.metadata().version);
-        let s = object.stats();
-        for (property, value) in [
-            ("calls", s.calls),
-            ("errors", s.errors),
-            ("traps", s.traps),
-            ("deadline_stops", s.deadline_stops),
-            ("limit_stops", s.limit_stops),
-            ("retries", s.retries),
-            ("total_ns", s.total_ns),
-            ("p50_ns", s.p50_ns),
-            ("p99_ns", s.p99_ns),
-            ("instances_made", s.instances_made),
-            ("memory_bytes", s.memory_bytes),
-        ] {
-            line(&format!("{name}:{property}"), &value);
+/// `stats reset`, which starts every counter anew that memcached starts anew: all but those of objects and of
+/// processor time. Gauges stay, because they tell what is.
+pub(super) fn reset(shared: &Shared) {
+    shared.detail.clear();
+    shared.counters.reset();
+    *shared.store_base.lock() = shared.store.stats();
+    shared.host.reset_stats();
+}
+
+/// A group in the text protocol.
+pub(super) fn text(shared: &Shared, group: &[u8], out: &mut Vec<u8>) {
+    let known = lines(shared, group, &mut |name, value| {
+        reply::stat(out, name, value);
+    });
+    let end = if known { reply::END } else { reply::ERROR };
+    out.extend_from_slice(end.as_bytes());
+}
+
+/// `stats detail` and a word in the text protocol.
+pub(super) fn text_detail(shared: &Shared, word: &[u8], out: &mut Vec<u8>) {
+    let line = match detail(shared, word, out) {
+        Detail::Refused => reply::DETAIL_NOT_ALLOWED,
+        Detail::Switched => reply::OK,
+        Detail::Listed => reply::END,
+        Detail::Unknown => reply::DETAIL_USAGE,
+    };
+    out.extend_from_slice(line.as_bytes());
+}
+
+/// The binary protocol's Stat with any key but `sizes`: a message for each statistic, and an empty one behind them.
+pub(super) fn binary(shared: &Shared, echo: Echo, key: &[u8], out: &mut Vec<u8>) {
+    match key.strip_prefix(b"detail ") {
+        _ if key == b"reset" => reset(shared),
+        Some(word) => {
+            let mut list = Vec::new();
+            match detail(shared, word, &mut list) {
+                Detail::Refused => return echo.error(out, Status::AuthError),
+                Detail::Unknown => return echo.error(out, Status::NotFound),
+                Detail::Switched => {}
+                Detail::Listed => {
+                    // The text protocol's answer, as one statistic.
+                    list.extend_from_slice(reply::END.as_bytes());
+                    echo.stat(out, b"detailed", &list);
+                }
+            }
+        }
+        None => {
+            let known = lines(shared, key, &mut |name, value| {
+                echo.stat(out, name.as_bytes(), value.to_string().as_bytes());
+            });
+            if !known {
+                return echo.error(out, Status::NotFound);
+            }
         }
     }
+    echo.stat(out, b"", b"");
 }
 
-fn general_stats(x: &mut Executor<'_>, line: &mut dyn FnMut(&str, &dyn Display)) {
-    line("pid", &std::process::id());
-    line("uptime", &x.ops.shared.clock.uptime_s());
-    line("time", &x.ops.now.unix_s);
-    line("version", &MEMCACHED_VERSION);
-    line("cacheismo_version", &env!("CARGO_PKG_VERSION"));
-    line("pointer_size", &usize::BITS);
-    x.ops.shared.host.stats(line);
-    let t = x.ops.shared.totals();
-    for (name, value) in [
-        (
-            "cmd_get",
-            t.cmd_get + t.cmd_meta - t.cmd_meta.min(t.cmd_set),
-        ),
-        ("cmd_set", t.cmd_set),
-        ("cmd_flush", t.cmd_flush),
-        ("cmd_touch", t.cmd_touch),
-        ("cmd_meta", t.cmd_meta),
-        ("get_hits", t.get_hits),
-        ("get_misses", t.get_misses),
-        ("get_expired", 0),
-        ("get_flushed", 0),
-        ("delete_misses", t.delete_misses),
-        ("delete_hits", t.delete_hits),
-        ("incr_misses", t.incr_misses),
-        ("incr_hits", t.incr_hits),
-        ("decr_misses", t.decr_misses),
-        ("decr_hits", t.decr_hits),
-        ("cas_misses", t.cas_misses),
-        ("cas_hits", t.cas_hits),
-        ("cas_badval", t.cas_badval),
-        ("touch_hits", t.touch_hits),
-        ("touch_misses", t.touch_misses),
-        ("store_too_large", t.store_too_large),
-        ("store_no_memory", t.store_no_memory),
-        ("auth_cmds", t.auth_cmds),
-        ("auth_errors", t.auth_errors),
-        ("object_calls", t.object_calls),
-        ("object_errors", t.object_errors),
-    ] {
-        line(name, &value);
-    }
-    let s = x.ops.shared.store.stats();
-    for (name, value) in [
-        ("limit_maxbytes", s.limit_maxbytes),
-        ("bytes", s.bytes),
-        ("payload_bytes", s.payload_bytes),
-        ("resident_bytes", s.resident_bytes),
-        ("hash_bytes", s.hash_bytes),
-        ("hash_power_level", u64::from(s.curr_items.max(1).ilog2())),
-        ("hash_is_expanding", 0),
-        ("total_malloced", s.resident_bytes),
-        ("curr_items", s.curr_items),
-        ("total_items", s.total_items),
-        ("evictions", s.evictions),
-        ("evicted_unfetched", s.evicted_unfetched),
-        ("expired_unfetched", s.expired_unfetched),
-        ("evicted_active", 0),
-        ("reclaimed", s.reclaimed),
-        ("slab_reassign_running", 0),
-        ("slabs_moved", 0),
-        ("lru_crawler_running", 0),
-        ("lru_crawler_starts", 0),
-        ("crawler_reclaimed", 0),
-        ("crawler_items_checked", 0),
-        ("lru_maintainer_juggles", 0),
-        ("moves_to_cold", 0),
-        ("moves_to_warm", 0),
-        ("moves_within_lru", 0),
-        ("direct_reclaims", s.evictions),
-        ("lru_bumps_dropped", 0),
-        ("malloc_fails", 0),
-        ("unexpected_napi_ids", 0),
-        ("round_robin_fallback", 0),
-    ] {
-        line(name, &value);
+/// What a word after `stats detail` did.
+enum Detail {
+    /// Keys may not be listed (`-X`), not even the beginnings of keys.
+    Refused,
+    /// Counting by prefix is on or off now.
+    Switched,
+    /// A line for each prefix was appended.
+    Listed,
+    /// There is no such word.
+    Unknown,
+}
+
+fn detail(shared: &Shared, word: &[u8], out: &mut Vec<u8>) -> Detail {
+    match word {
+        _ if !shared.dump => Detail::Refused,
+        b"on" | b"off" => {
+            shared.detail.switch(word == b"on");
+            Detail::Switched
+        }
+        b"dump" => {
+            shared.detail.dump(out);
+            Detail::Listed
+        }
+        _ => Detail::Unknown,
     }
 }
 
-fn settings(x: &mut Executor<'_>, line: &mut dyn FnMut(&str, &dyn Display)) {
-    line("maxbytes", &x.ops.shared.store.stats().limit_maxbytes);
-    line("item_size_max", &x.ops.shared.item_bytes_max);
-    line("client_flags_size", &4);
-    line("cas_enabled", &"yes");
-    line(
-        "detail_enabled",
-        if x.ops.shared.detail.is_on() {
-            &"yes"
-        } else {
-            &"no"
-        },
-    );
-    line("lru_crawler", &"no");
-    line("lru_maintainer_thread", &"no");
-    line("slab_reassign", &"no");
-    line("slab_automove", &0);
-    line("hash_algorithm", &"rapidhash");
-    line(
-        "flush_enabled",
-        if x.ops.shared.host.flush_enabled() {
-            &"yes"
-        } else {
-            &"no"
-        },
-    );
-    x.ops.shared.host.settings(line);
+/// Plain `stats`.
+fn general(shared: &Shared, line: &mut Line<'_>) {
+    let unix_s = u64::from(shared.clock.now().unix_s);
+    let process = ProcessSample::now(shared.clock.uptime_s(), unix_s, MEMCACHED_VERSION);
+    PROCESS.lines("", &process, &ProcessSample::default(), line);
+    shared.host.stats(line);
+    let Figures { now, base } = Figures::of(shared);
+    COMMANDS.lines("", &now.commands, &base.commands, line);
+    store::STORE.lines("", &now.store, &base.store, line);
 }
 
-/// All items are one class: there is one LRU.
-fn item_stats(x: &mut Executor<'_>, line: &mut dyn FnMut(&str, &dyn Display)) {
-    let s = x.ops.shared.store.stats();
-    if s.curr_items == 0 {
-        return;
-    }
-    for (name, value) in [
-        ("number", s.curr_items),
-        ("age", s.tail_age_s),
-        ("mem_requested", s.bytes),
-        ("evicted", s.evictions),
-        ("evicted_nonzero", s.evicted_nonzero),
-        ("evicted_time", s.tail_age_s),
-        ("outofmemory", 0),
-        ("tailrepairs", 0),
-        ("reclaimed", s.reclaimed),
-        ("expired_unfetched", s.expired_unfetched),
-        ("evicted_unfetched", s.evicted_unfetched),
-    ] {
-        line(&format!("items:1:{name}"), &value);
-    }
+/// What the cache has counted, now and up to the last `stats reset`.
+struct Figures {
+    now: Sample,
+    base: Sample,
 }
 
-fn slab_stats(x: &mut Executor<'_>, line: &mut dyn FnMut(&str, &dyn Display)) {
-    let s = x.ops.shared.store.stats();
-    let t = x.ops.shared.totals();
-    for (name, value) in [
-        ("chunk_size", 1),
-        ("chunks_per_page", MIB),
-        ("total_pages", s.resident_bytes.div_ceil(MIB)),
-        ("total_chunks", s.resident_bytes),
-        ("used_chunks", s.bytes),
-        ("free_chunks", s.resident_bytes.saturating_sub(s.bytes)),
-        ("free_chunks_end", 0),
-        ("get_hits", t.get_hits),
-        ("cmd_set", t.cmd_set),
-        ("delete_hits", t.delete_hits),
-        ("incr_hits", t.incr_hits),
-        ("decr_hits", t.decr_hits),
-        ("cas_hits", t.cas_hits),
-        ("cas_badval", t.cas_badval),
-        ("touch_hits", t.touch_hits),
-    ] {
-        line(&format!("1:{name}"), &value);
+struct Sample {
+    store: StoreStats,
+    commands: CommandTotals,
+}
+
+impl Figures {
+    fn of(shared: &Shared) -> Figures {
+        Figures {
+            now: Sample {
+                store: shared.store.stats(),
+                commands: shared.counters.totals(),
+            },
+            base: Sample {
+                store: *shared.store_base.lock(),
+                commands: shared.counters.base(),
+            },
+        }
     }
-    line("active_slabs", &1);
-    line("total_malloced", &s.resident_bytes);
 }

@@ -15,8 +15,8 @@ mod watch;
 use std::sync::Arc;
 
 use super::clock;
-use super::counters::Counters;
 use super::shared::Shared;
+use crate::metrics::CommandCounters;
 use crate::stats::Watched;
 use crate::store::{Expiry, Key, Now};
 
@@ -28,7 +28,7 @@ pub(super) use set::is_conditional;
 pub(super) struct Ops {
     pub(super) shared: Arc<Shared>,
     /// Counters of this worker.
-    pub(super) counters: Arc<Counters>,
+    pub(super) counters: Arc<CommandCounters>,
     /// The moment of the present turn.
     pub(super) now: Now,
     /// Streams that somebody watches in the present turn.
@@ -39,10 +39,8 @@ pub(super) struct Ops {
 
 impl Ops {
     pub(super) fn new(shared: Arc<Shared>) -> Ops {
-        let counters = Arc::new(Counters::default());
-        shared.counters.lock().push(Arc::clone(&counters));
         Ops {
-            counters,
+            counters: shared.counters.join(),
             now: shared.clock.now(),
             watched: Watched::default(),
             client: 0,

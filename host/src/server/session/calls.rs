@@ -81,7 +81,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     pub(super) fn submit(&mut self, job: S::Job) {
         let sender = self.calls.sender();
         let process = &self.shard.process;
-        process.stats.lane_jobs.add(1);
+        process.stats.serving.lane_jobs.add(1);
         process.lanes.submit(move || {
             let mut report = Report {
                 sender,
