@@ -53,9 +53,14 @@ fn main() -> anyhow::Result<()> {
         std::fs::write(path, serde_json::to_string_pretty(&record)? + "\n")?;
     }
     print!("{}", page::render(std::slice::from_ref(&record)));
+    let wrong = record.workloads.iter().filter(|row| row.errors > 0);
+    let wrong: Vec<String> = wrong
+        .map(|row| format!("{}, {}: {}", row.workload, row.system, row.errors))
+        .collect();
     ensure!(
-        record.workloads.iter().all(|row| row.errors == 0),
-        "some requests were answered with errors"
+        wrong.is_empty(),
+        "requests were answered with errors: {}",
+        wrong.join("; ")
     );
     if options.keep {
         record.keep()?;

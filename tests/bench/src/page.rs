@@ -6,7 +6,7 @@ use crate::record::{Beside, Filled, Record, Table};
 use crate::report::Row;
 
 /// What stands before the figures.
-const HEAD: &str = include_str!("page.md");
+const HEAD: &str = include_str!("page/head.txt");
 
 /// Depths of the workloads, in requests that a connection keeps in flight.
 const DEPTHS: [&str; 3] = ["1", "16", "64"];

@@ -118,14 +118,19 @@ pub(crate) fn today() -> anyhow::Result<String> {
     said(Command::new("date").args(["-u", "+%F"]))
 }
 
-/// The version that a program tells, which is the first word of its answer with a digit in front.
+/// The version that a program tells.
 fn version(program: &str, option: &str) -> anyhow::Result<String> {
     let answer = said(Command::new(tools::program(program)).arg(option))?;
-    let version = answer
+    Ok(version_in(&answer).to_owned())
+}
+
+/// The first word that begins with a digit, or all of the answer.
+fn version_in(answer: &str) -> &str {
+    answer
         .split_whitespace()
         .map(|word| word.trim_start_matches("v="))
-        .find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()));
-    Ok(version.unwrap_or(&answer).to_owned())
+        .find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()))
+        .unwrap_or(answer)
 }
 
 /// What a command prints, in the repository.
@@ -197,6 +202,16 @@ mod tests {
     #[test]
     fn a_processor_names_a_directory() {
         assert_eq!(slug("AMD EPYC 9B14 @ 2.6GHz"), "amd-epyc-9b14-2-6ghz");
+    }
+
+    #[test]
+    fn programs_tell_their_versions() {
+        assert_eq!(version_in("memcached 1.6.18"), "1.6.18");
+        assert_eq!(
+            version_in("Redis server v=7.0.15 sha=0:0 bits=64"),
+            "7.0.15"
+        );
+        assert_eq!(version_in("rustc 1.95.0 (59807616e 2026-04-14)"), "1.95.0");
     }
 
     #[test]
