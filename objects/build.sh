@@ -109,12 +109,10 @@ case ${1-} in
         exit 1
     fi
     again=$root/target/objects-again
-    rm -rf "$again"
-    build objects "$again/modules" "$again"
+    build objects "$again" "$root/target/objects"
     for module in "$prebuilt"/*.wasm; do
-        cmp "$module" "$again/modules/$(basename "$module")"
+        cmp "$module" "$again/$(basename "$module")"
     done
-    rm -rf "$again"
     ;;
 *)
     sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
