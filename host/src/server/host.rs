@@ -28,6 +28,27 @@ impl ServerHost {
     }
 }
 
+impl ServerHost {
+    fn ssl_settings(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
+        let tls = self.config.server.tls.as_ref();
+        line("ssl_enabled", if tls.is_some() { &"yes" } else { &"no" });
+        let Some(tls) = tls else {
+            return;
+        };
+        line("ssl_chain_cert", &tls.chain_cert.display());
+        line("ssl_key", &tls.key.display());
+        line("ssl_verify_mode", &(tls.verify as u8));
+        line("ssl_keyformat", &(tls.key_format as u8));
+        line("ssl_ciphers", &tls.ciphers.as_deref().unwrap_or("NULL"));
+        match &tls.ca_cert {
+            Some(path) => line("ssl_ca_cert", &path.display()),
+            None => line("ssl_ca_cert", &"NULL"),
+        }
+        let least = if tls.tls13_only { "tlsv1.3" } else { "tlsv1.2" };
+        line("ssl_min_version", &least);
+    }
+}
+
 impl Host for ServerHost {
     fn stats(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
         let stats = &self.surroundings.stats;
@@ -64,6 +85,10 @@ impl Host for ServerHost {
             ("log_watcher_sent", hub.sent.get()),
         ] {
             line(name, &value);
+        }
+        if let Some(tls) = &self.surroundings.tls {
+            line("ssl_handshake_errors", &stats.ssl_handshake_errors.get());
+            line("time_since_server_cert_refresh", &tls.age().as_secs());
         }
     }
 
@@ -120,7 +145,7 @@ impl Host for ServerHost {
         line("watcher_logbuf_size", &server.watch_buffer_bytes);
         line("dump_enabled", &yes(self.config.cache.dump));
         line("shutdown_command", &yes(self.config.cache.shutdown));
-        line("ssl_enabled", &yes(server.tls.is_some()));
+        self.ssl_settings(line);
         line("lane_threads", &server.lane_threads);
         line("deadline_ms", &self.config.runtime.deadline.as_millis());
     }
@@ -128,6 +153,16 @@ impl Host for ServerHost {
     fn connections(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
         let stats = &self.surroundings.stats;
         let now = stats.uptime_s();
+        for listening in stats.connections.listening() {
+            let (id, address) = (listening.id, &listening.address);
+            let state = match address.starts_with("udp:") {
+                true => "conn_read",
+                false => "conn_listening",
+            };
+            line(&format!("{id}:addr"), address);
+            line(&format!("{id}:state"), &state);
+            line(&format!("{id}:secs_since_last_cmd"), &now);
+        }
         for entry in stats.connections.list() {
             let id = entry.id;
             line(&format!("{id}:addr"), &entry.peer);
@@ -165,8 +200,8 @@ impl Host for ServerHost {
 
     fn sasl(&self, user: &[u8], password: &[u8]) -> Option<bool> {
         self.surroundings
-            .sasl
-            .as_ref()
+            .logins
+            .sasl()
             .map(|passwords| passwords.check(user, password))
     }
 

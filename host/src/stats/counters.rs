@@ -92,6 +92,8 @@ pub struct ServerStats {
     pub idle_kicks: Counter,
     /// Calls handed to lane threads.
     pub lane_jobs: Counter,
+    /// TLS handshakes that failed or took too long.
+    pub ssl_handshake_errors: Counter,
     /// Who is connected.
     pub connections: Connections,
     accepting: AtomicBool,
@@ -119,6 +121,7 @@ impl Default for ServerStats {
             time_in_listen_disabled_us: Counter::default(),
             idle_kicks: Counter::default(),
             lane_jobs: Counter::default(),
+            ssl_handshake_errors: Counter::default(),
             connections: Connections::default(),
             accepting: AtomicBool::new(true),
             started: Instant::now(),

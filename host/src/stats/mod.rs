@@ -6,7 +6,7 @@ pub mod log;
 mod usage;
 mod watch;
 
-pub use connections::{ConnectionEntry, ConnectionState, Connections, Endpoint};
+pub use connections::{ConnectionEntry, ConnectionState, Connections, Endpoint, Listening, Login};
 pub use counters::{Counter, ServerStats, WorkerCounters, WorkerTotals};
 pub use usage::{Usage, usage};
 pub use watch::{Stream, WatchError, WatchHub, Watched, Watcher};

@@ -48,7 +48,7 @@ pub fn parse<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
 ///
 /// What needs a login is refused by its header, so that nothing of its body is waited for or kept.
 pub fn parse_before_login<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
-    let header = input.split_first_chunk().map(Header::read);
+    let header = input.first_chunk().map(Header::read);
     match header.filter(|_| input[0] == REQUEST_MAGIC) {
         Some(header) if !header.needs_no_login() => Parsed::Error(Refusal {
             answer: Some((header.echo, Status::AuthError)),

@@ -4,8 +4,8 @@ use super::line::{BAD_FORMAT, Line, Stop};
 use super::number;
 use crate::protocol::tokens::is_key;
 use crate::protocol::{
-    Command, Limits, META_TOKENS_MAX, Meta, MetaFlags, MetaKey, Mode,
-    OPAQUE_BYTES_MAX, Parsed, Tokens, TooLarge, base64,
+    Command, Limits, META_TOKENS_MAX, Meta, MetaFlags, MetaKey, Mode, OPAQUE_BYTES_MAX, Parsed,
+    Tokens, TooLarge, base64,
 };
 
 const BAD_TOKEN: &str = "CLIENT_ERROR bad token in command line format\r\n";

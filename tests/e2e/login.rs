@@ -1,0 +1,97 @@
+//! Logins: how often one may be wrong, how long one may take, and no way round.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cacheismo_tests::client::Client;
+use cacheismo_tests::server::{Server, refusal, wait_until};
+use cacheismo_tests::tools;
+
+/// A password file.
+fn users(name: &str) -> PathBuf {
+    let file = tools::scratch(name).join("users");
+    std::fs::write(&file, "ann:secret\n").expect("the directory is ours");
+    file
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().expect("the repository's path is UTF-8")
+}
+
+/// Sends a login and gives the answer.
+fn login(client: &mut Client, password: &str) -> String {
+    let token = format!("ann {password}");
+    client.ask(format!("set login 0 0 {}\r\n{token}\r\n", token.len()))
+}
+
+#[test]
+fn the_third_wrong_login_ends_the_connection_and_is_told_without_its_password() {
+    let file = users("wrong");
+    let server = Server::start(&["-Y", text(&file)]);
+    let mut guesser = server.connect();
+    for _ in 0..3 {
+        assert_eq!(
+            login(&mut guesser, "hunter2"),
+            "CLIENT_ERROR authentication failure\r\n"
+        );
+    }
+    assert_eq!(guesser.read_to_close(), b"");
+    server.wait_for_log("wrong login from tcp:127.0.0.1:");
+    let log = server.log();
+    assert!(log.contains("user \"ann\""), "{log}");
+    assert!(!log.contains("hunter2") && !log.contains("secret"), "{log}");
+    assert_eq!(login(&mut server.connect(), "secret"), "STORED\r\n");
+}
+
+#[test]
+fn guessing_is_slowed_down_for_its_address_and_does_not_fill_the_log() {
+    let file = users("guess");
+    let server = Server::start(&["-Y", text(&file)]);
+    // More than any burst; a connection takes three guesses, or one when none is heard.
+    for guess in 0..100 {
+        let mut client = server.connect();
+        while client.try_send(format!("set login 0 0 {}\r\nann {guess:03}\r\n", 7)) {
+            if client.try_read_until(b"\r\n").is_none() {
+                break;
+            }
+        }
+    }
+    // The right one is not heard either, until the address has been quiet.
+    assert!(login(&mut server.connect(), "secret").starts_with("CLIENT_ERROR"));
+    let heard = wait_until(Duration::from_secs(10), || {
+        login(&mut server.connect(), "secret") == "STORED\r\n"
+    });
+    assert!(heard, "{}", server.log());
+    assert!(server.log().lines().count() < 200, "{}", server.log());
+}
+
+#[test]
+fn a_client_that_drips_is_closed_when_its_time_to_log_in_is_over() {
+    let file = users("drip");
+    let server = Server::start(&["-Y", text(&file), "--login-seconds", "1"]);
+    let mut member = server.connect();
+    assert_eq!(login(&mut member, "secret"), "STORED\r\n");
+    let mut silent = server.connect();
+    let mut dripping = server.connect();
+    let closed = wait_until(Duration::from_secs(10), || !dripping.try_send("x"));
+    assert!(closed, "it drips for ever");
+    assert_eq!(silent.read_to_close(), b"");
+    assert_eq!(member.ask("get a\r\n"), "END\r\n");
+}
+
+#[test]
+fn what_would_lead_round_a_login_is_refused() {
+    let file = users("round");
+    for guard in [["-Y", text(&file)], ["--sasl-file", text(&file)]] {
+        let mut options = guard.to_vec();
+        if guard[0] == "--sasl-file" {
+            options.push("-S");
+        }
+        options.extend(["-U", "-1", "-p", "-1", "-l", "127.0.0.1"]);
+        let refused = refusal(&options);
+        assert!(
+            refused.log.contains("-U") && !refused.status.success(),
+            "{options:?}: {refused:?}"
+        );
+    }
+}
