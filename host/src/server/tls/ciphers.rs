@@ -94,8 +94,8 @@ pub(in crate::server) fn parse(list: &str) -> Result<Vec<SupportedCipherSuite>, 
         if element == "@STRENGTH" || element.starts_with("@SECLEVEL=") {
             continue;
         }
-        let (sign, words) = match element.split_at(1) {
-            (sign @ ("!" | "-" | "+"), words) => (sign, words),
+        let (sign, words) = match element.split_at_checked(1) {
+            Some((sign @ ("!" | "-" | "+"), words)) => (sign, words),
             _ => ("", element),
         };
         let meant = meant(words, sign.is_empty())?;
