@@ -243,7 +243,7 @@ fn what_is_wrong_with_a_key_is_told_by_the_name_of_its_file() {
 #[test]
 fn listeners_and_unix_sockets_are_in_the_list_of_connections() {
     let socket = tools::scratch("conns").join("socket");
-    let server = Server::start(&["-s", text(&socket), "-U", "-1"]);
+    let server = Server::start(&["-p", "-1", "-s", text(&socket), "-U", "-1"]);
     let mut unix = UnixStream::connect(&socket).expect("the server listens there");
     unix.write_all(b"version\r\n").expect("it takes requests");
     unix.read_exact(&mut [0; 8]).expect("it answers");
