@@ -28,7 +28,7 @@ pub use admin::MEMCACHED_VERSION;
 pub use admin::METRIC_GROUPS;
 pub use calls::{LaneJob, LaneResult, transaction};
 pub use detail::PREFIX_DELIMITER;
-pub use host::{Host, Standalone};
+pub use host::{Host, Login, Standalone};
 pub use lua::{Script, ScriptError};
 pub use next::{Next, Step};
 pub use peers::{NoPeers, Peers, Question};

@@ -62,5 +62,7 @@ metrics! {
         threads: Gauge(Threads),
         /// Calls that were run on a lane thread.
         lane_jobs: Counter(Calls),
+        /// TLS handshakes that failed or took too long.
+        ssl_handshake_errors: Counter(Connections),
     }
 }

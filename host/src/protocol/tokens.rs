@@ -1,5 +1,7 @@
 //! Words of a line, found as they are asked for.
 
+use super::KEY_BYTES_MAX;
+
 const ONES: u64 = u64::MAX / 0xff;
 const TOPS: u64 = ONES << 7;
 
@@ -51,7 +53,7 @@ pub fn find_byte(bytes: &[u8], wanted: u8) -> usize {
     before + tail.iter().position(|&b| b == wanted).unwrap_or(tail.len())
 }
 
-/// Index of the first byte that can't be in a key (space, control character or delete), or the length.
+/// Index of the first byte that ends the usual key (space, control character or delete), or the length.
 ///
 /// The lowest flagged byte of each step is exact: a borrow only runs to higher bytes.
 #[inline]
@@ -73,6 +75,13 @@ pub fn key_end(bytes: &[u8]) -> usize {
             .iter()
             .position(|&b| b <= b' ' || b == 0x7f)
             .unwrap_or(tail.len())
+}
+
+/// Whether `word` of a line can be a key: 1 to 250 bytes without NUL. Control characters are allowed, as clients send them.
+#[inline]
+pub(super) fn is_key(word: &[u8]) -> bool {
+    (1..=KEY_BYTES_MAX).contains(&word.len())
+        && (key_end(word) == word.len() || memchr::memchr(0, word).is_none())
 }
 
 #[cfg(test)]

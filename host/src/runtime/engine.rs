@@ -1,7 +1,7 @@
 //! One wasmtime engine for the process, with the time of its guests.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wasmtime::{
@@ -9,6 +9,7 @@ use wasmtime::{
     WasmFeatures,
 };
 
+use super::code_cache;
 use super::limits::{LINEAR_MEMORY_BYTES_CAP, TABLE_ELEMENTS_CAP};
 use super::ticker::{LINGER_MS, Ticker};
 
@@ -67,14 +68,11 @@ impl Engine {
         let mut warnings = Vec::new();
         let mut config = config();
         if let Some(directory) = &options.cache_directory {
-            match open_cache(directory.clone()) {
+            match open_cache(directory) {
                 Ok(cache) => {
                     config.cache(Some(cache));
                 }
-                Err(error) => warnings.push(format!(
-                    "compiled modules are not kept: {}: {error:#}",
-                    directory.display()
-                )),
+                Err(error) => warnings.push(format!("compiled modules are not kept: {error:#}")),
             }
         }
         let mut pooled = config.clone();
@@ -160,10 +158,9 @@ fn pool(instances_max: u32) -> PoolingAllocationConfig {
     pool
 }
 
-fn open_cache(directory: PathBuf) -> anyhow::Result<Cache> {
-    std::fs::create_dir_all(&directory)?;
+fn open_cache(directory: &Path) -> anyhow::Result<Cache> {
     let mut config = CacheConfig::new();
-    config.with_directory(directory.canonicalize()?);
+    config.with_directory(code_cache::trusted(directory).map_err(anyhow::Error::msg)?);
     Cache::new(config).map_err(|e| anyhow::anyhow!("{e:#}"))
 }
 

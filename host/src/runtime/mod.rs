@@ -12,6 +12,7 @@
 //! (the file), `loader` (imports, exports), `guest_memory` (pointers), `state` (amounts).
 
 pub mod backoff;
+mod code_cache;
 mod engine;
 mod error;
 mod guest_memory;

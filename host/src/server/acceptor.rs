@@ -1,7 +1,6 @@
 //! Accepting connections and dealing them out to the workers in turn.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,6 +73,7 @@ impl Door {
         } = tcp;
         let listener = TcpListener::from_std(socket)?;
         let local: Arc<str> = format!("tcp:{address}").into();
+        self.stats.connections.listen(Arc::clone(&local));
         let transport = |stream| match security {
             _ if !tls => Ok(Transport::Tcp(stream)),
             Security::Plain => Ok(Transport::Tcp(stream)),
@@ -95,14 +95,15 @@ impl Door {
                 continue;
             }
             let prepared = prepare(stream).and_then(transport);
-            self.let_in(prepared, || peer_name(peer), &local);
+            self.let_in(prepared, || format!("tcp:{peer}"), &local);
         }
     }
 
     /// Accepts on a unix socket for ever.
     pub(super) async fn unix(self: Rc<Self>, unix: Unix) -> io::Result<()> {
         let listener = UnixListener::from_std(unix.socket.try_clone()?)?;
-        let local: Arc<str> = format!("unix:{}", unix.path.display()).into();
+        let local: Arc<str> = format!("unix:{}", unix.file.path().display()).into();
+        self.stats.connections.listen(Arc::clone(&local));
         loop {
             self.room().await;
             match listener.accept().await {
@@ -113,7 +114,7 @@ impl Door {
                 Ok((stream, _)) => {
                     self.let_in(
                         stream.into_std().map(Transport::Unix),
-                        || "unix".to_owned(),
+                        || local.to_string(),
                         &local,
                     );
                 }
@@ -188,7 +189,7 @@ impl Door {
         if error.raw_os_error() == Some(NOFILE) {
             self.stats.serving.listen_disabled_num.add(1);
         }
-        log::info(format_args!("cannot accept a connection: {error}"));
+        log::client(1, format_args!("cannot accept a connection: {error}"));
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -197,8 +198,4 @@ fn prepare(stream: TcpStream) -> io::Result<std::net::TcpStream> {
     stream.set_nodelay(true)?;
     socket2::SockRef::from(&stream).set_keepalive(true)?;
     stream.into_std()
-}
-
-fn peer_name(peer: SocketAddr) -> String {
-    format!("tcp:{peer}")
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use cacheismo_abi::level;
 
+use super::auth::Outcome;
 use super::options::Config;
 use super::peers::PeerLinks;
 use super::run::Surroundings;
-use super::settings::SERVER_SETTINGS;
-use crate::cache::{Host, Peers};
+use super::settings::{SERVER_SETTINGS, TLS};
+use crate::cache::{Host, Login, Peers};
 use crate::runtime::Log;
 use crate::stats::{WatchHub, log};
 
@@ -43,6 +44,12 @@ impl Host for ServerHost {
     fn stats(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
         self.surroundings.stats.lines(line);
         self.surroundings.hub.counts.lines(line);
+        let age = self
+            .surroundings
+            .tls
+            .as_ref()
+            .map(|tls| tls.age().as_secs());
+        TLS.lines("", &age, &age, line);
     }
 
     fn settings(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
@@ -52,6 +59,16 @@ impl Host for ServerHost {
     fn connections(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
         let stats = &self.surroundings.stats;
         let now = stats.uptime_s();
+        for listening in stats.connections.listening() {
+            let (id, address) = (listening.id, &listening.address);
+            let state = match address.starts_with("udp:") {
+                true => "conn_read",
+                false => "conn_listening",
+            };
+            line(&format!("{id}:addr"), address);
+            line(&format!("{id}:state"), &state);
+            line(&format!("{id}:secs_since_last_cmd"), &now);
+        }
         for entry in stats.connections.list() {
             let id = entry.id;
             line(&format!("{id}:addr"), &entry.peer);
@@ -88,11 +105,21 @@ impl Host for ServerHost {
         self.config.cache.flush_all
     }
 
-    fn sasl(&self, user: &[u8], password: &[u8]) -> Option<bool> {
-        self.surroundings
-            .sasl
-            .as_ref()
-            .map(|passwords| passwords.check(user, password))
+    fn asks_for_sasl(&self) -> bool {
+        self.surroundings.logins.sasl().is_some()
+    }
+
+    fn sasl(&self, connection: u64, user: &[u8], password: &[u8]) -> Login {
+        let Surroundings { logins, stats, .. } = &self.surroundings;
+        let (Some(passwords), Some(entry)) = (logins.sasl(), stats.connections.get(connection))
+        else {
+            return Login::Denied;
+        };
+        match logins.check(passwords, &entry, user, password) {
+            Outcome::Granted => Login::Granted,
+            Outcome::Denied => Login::Denied,
+            Outcome::Cut => Login::Cut,
+        }
     }
 
     fn watch_hub(&self) -> Arc<WatchHub> {

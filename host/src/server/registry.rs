@@ -1,13 +1,13 @@
 //! Every metric there is. A room declares its own; this room knows all others.
 
-use super::settings::SERVER_SETTINGS;
+use super::settings::{SERVER_SETTINGS, TLS};
 use crate::cache;
 use crate::metrics::{self, Group};
 
 /// Every group of metrics: the one place from which all of them can be shown.
 pub fn metric_groups() -> impl Iterator<Item = &'static Group> {
     let groups = metrics::GROUPS.iter().chain(cache::METRIC_GROUPS).copied();
-    groups.chain([&SERVER_SETTINGS.group])
+    groups.chain([&SERVER_SETTINGS.group, &TLS.group])
 }
 
 #[cfg(test)]

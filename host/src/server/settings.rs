@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::host::ServerHost;
-use super::options::{ServerConfig, WireProtocol};
+use super::options::{ServerConfig, TlsOptions, WireProtocol};
 use crate::metrics::table;
 use crate::stats::log;
 
@@ -55,12 +55,46 @@ table! {
         shutdown_command: Info(None) = |host| host.config.cache.shutdown,
         /// Whether connections are encrypted (-Z).
         ssl_enabled: Info(None) = |host| server(host).tls.is_some(),
+        /// File with the server's certificates.
+        ssl_chain_cert: Info(None) = |host| path(tls(host).map(|tls| &*tls.chain_cert), NO_PATH),
+        /// File with the server's key.
+        ssl_key: Info(None) = |host| path(tls(host).map(|tls| &*tls.key), NO_PATH),
+        /// How certificates of clients are asked for, as OpenSSL numbers it.
+        ssl_verify_mode: Info(None) = |host| tls(host).map_or(0, |tls| tls.verify as u64),
+        /// Format of the key, as OpenSSL numbers it.
+        ssl_keyformat: Info(None) = |host| tls(host).map_or(0, |tls| tls.key_format as u64),
+        /// Cipher suites that may be used.
+        ssl_ciphers: Info(None) = |host| ciphers(host),
+        /// File with the certificates that clients' ones must lead to.
+        ssl_ca_cert: Info(None) = |host| path(tls(host).and_then(|tls| tls.ca_cert.as_deref()), NO_PATH),
+        /// Oldest version of TLS that is spoken.
+        ssl_min_version: Info(None) = |host| match tls(host) {
+            Some(tls) if tls.tls13_only => "tlsv1.3",
+            _ => "tlsv1.2",
+        },
         /// Threads for slow calls, at most.
         lane_threads: Info(Threads) = |host| server(host).lane_threads as u64,
         /// Longest run of a call.
         deadline_ms: Info(Milliseconds) =
             |host| u64::try_from(host.config.runtime.deadline.as_millis()).unwrap_or(u64::MAX),
     }
+}
+
+table! {
+    /// The certificates' part of `stats`. The sample is the age of those in use, in seconds.
+    pub(super) static TLS: Table<Option<u64>> in General {
+        /// Time since the server's certificates were read, 0 without TLS.
+        time_since_server_cert_refresh: Gauge(Seconds) = |age| age.unwrap_or(0),
+    }
+}
+
+fn tls(host: &ServerHost) -> Option<&TlsOptions> {
+    server(host).tls.as_ref()
+}
+
+fn ciphers(host: &ServerHost) -> String {
+    let ciphers = tls(host).and_then(|tls| tls.ciphers.clone());
+    ciphers.unwrap_or_else(|| NO_PATH.to_owned())
 }
 
 fn server(host: &ServerHost) -> &ServerConfig {

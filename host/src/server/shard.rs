@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::auth::Passwords;
+use super::auth::Logins;
 use super::buffers::{Gathered, Outputs, Spares};
 use super::lanes::Lanes;
 use super::link::{Link, Wish};
@@ -16,7 +16,7 @@ use super::service::Service;
 use super::tls::Tls;
 use super::turns::Turns;
 use crate::metrics::TrafficCells;
-use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub};
+use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, log};
 
 /// Input read at one go for each request of `-R`: 20 make 64 KiB.
 const TURN_BYTES_PER_REQUEST: usize = (64 << 10) / 20;
@@ -29,8 +29,7 @@ pub(super) struct Process {
     pub(super) stats: Arc<ServerStats>,
     pub(super) hub: Arc<WatchHub>,
     pub(super) lanes: Lanes,
-    /// Of text clients; `None` lets everybody in.
-    pub(super) passwords: Option<Arc<Passwords>>,
+    pub(super) logins: Arc<Logins>,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) config: ServerConfig,
 }
@@ -173,6 +172,21 @@ impl<S: Service> Shard<S> {
         links.values().for_each(|link| link.send(Wish::Finish));
         if links.is_empty() {
             self.empty.notify_one();
+        }
+    }
+
+    /// Closes the connections that have not logged in after `login_s` seconds, whatever they send meanwhile.
+    pub(super) fn close_late(&self, login_s: u32) {
+        let now = self.now_s();
+        for link in self.links.borrow().values() {
+            let late = now.saturating_sub(link.entry.opened_s) > login_s;
+            if late && !link.entry.login.is_granted() && link.wish() == Wish::Stay {
+                log::client(
+                    1,
+                    format_args!("no login from {} in {login_s} s", link.entry.peer),
+                );
+                link.send(Wish::Leave);
+            }
         }
     }
 

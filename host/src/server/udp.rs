@@ -32,6 +32,10 @@ pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::Udp
         let Some((frame, commands)) = udp::parse(&datagram[..len]) else {
             continue;
         };
+        // What a connection would be closed for is not answered here either.
+        if !shard.process.config.protocol.speaks(commands.first()) {
+            continue;
+        }
         let out = match frame.total {
             1 => answer(&shard, commands).await,
             _ => udp::MULTI_PACKET.as_bytes().to_vec(),

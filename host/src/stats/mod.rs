@@ -5,6 +5,6 @@ pub mod log;
 mod server;
 mod watch;
 
-pub use connections::{ConnectionEntry, ConnectionState, Connections, Endpoint};
+pub use connections::{ConnectionEntry, ConnectionState, Connections, Endpoint, Listening, Login};
 pub use server::ServerStats;
 pub use watch::{Stream, WatchError, WatchHub, Watched, Watcher};

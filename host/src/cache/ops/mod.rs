@@ -56,6 +56,11 @@ impl Ops {
         self.client = client;
     }
 
+    /// Number of the connection that asks.
+    pub(super) fn client(&self) -> u64 {
+        self.client
+    }
+
     /// A key with its hash.
     #[inline]
     pub(super) fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {

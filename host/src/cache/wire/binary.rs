@@ -21,11 +21,6 @@ pub(in crate::cache) fn request(
     out: &mut Vec<u8>,
 ) -> Flow {
     let Request { echo, quiet, .. } = *request;
-    if !sasl::allows(x.ops, *authenticated, &request.command) {
-        x.ops.counters.auth_errors.add_alone(1);
-        echo.error(out, Status::AuthError);
-        return GO_ON;
-    }
     match request.command {
         Command::Get {
             key,
@@ -51,12 +46,12 @@ pub(in crate::cache) fn request(
             say(quiet, || echo.ok(out, 0));
             return Halt::Close.now();
         }
-        Command::SaslList => sasl::list(x.ops, echo, out),
+        Command::SaslList => sasl::list(x, echo, out),
         Command::Sasl {
             mechanism,
             message,
             step,
-        } => *authenticated = sasl::login(x.ops, echo, (mechanism, message, step), out),
+        } => return sasl::login(x, authenticated, echo, (mechanism, message, step), out),
     }
     GO_ON
 }

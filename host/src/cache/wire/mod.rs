@@ -5,7 +5,7 @@ pub(super) mod binary;
 pub(super) mod commands;
 pub(super) mod get;
 pub(super) mod meta;
-pub(super) mod sasl;
+mod sasl;
 pub(super) mod text;
 mod value;
 

@@ -6,7 +6,7 @@ use crate::cache::calls::LaneJob;
 use crate::cache::flow::Executor;
 use crate::cache::next::{Next, Step};
 use crate::cache::wire::{OUT_BYTES_MAX, binary as wire};
-use crate::protocol::binary::{self, Parsed};
+use crate::protocol::binary::{self, Parsed, Status};
 
 /// Executes the requests of `input` from `at` on.
 pub(super) fn execute(
@@ -18,12 +18,18 @@ pub(super) fn execute(
 ) -> Step<Box<LaneJob>> {
     let limits = x.ops.shared.protocol_limits;
     let behind = !x.waiting.is_empty();
+    let asks = x.ops.shared.host.asks_for_sasl();
     while at < input.len() {
         if out.len() > OUT_BYTES_MAX {
             return Next::Write.after(at);
         }
         x.calls.forget_names();
-        match binary::parse(&input[at..], &limits) {
+        // Who is not logged in gets no memory: other requests are refused by their header.
+        let parsed = match asks && !connection.authenticated {
+            true => binary::parse_before_login(&input[at..], &limits),
+            false => binary::parse(&input[at..], &limits),
+        };
+        match parsed {
             Parsed::Incomplete { needed } => return Next::Read { needed }.after(at),
             Parsed::Request { request, consumed } => {
                 if behind && wire::must_wait(x, &request.command) {
@@ -57,6 +63,9 @@ pub(super) fn execute(
             Parsed::Error(refusal) if refusal.close && behind => return Next::Wait.after(at),
             Parsed::Error(refusal) => {
                 if let Some((echo, status)) = refusal.answer {
+                    let unauthenticated = status == Status::AuthError;
+                    let errors = &x.ops.counters.auth_errors;
+                    errors.add_alone(unauthenticated.into());
                     echo.error(out, status);
                 }
                 at += refusal.consumed;

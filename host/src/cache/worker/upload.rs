@@ -10,7 +10,7 @@ use crate::cache::calls::{LaneJob, Target};
 use crate::cache::flow::{Executor, StoreAnswer};
 use crate::cache::next::{Next, Step};
 use crate::cache::wire::binary::StoreForm;
-use crate::cache::wire::{meta, sasl, text};
+use crate::cache::wire::{meta, text};
 use crate::protocol::{Command, Meta, Mode, StoreVerb, binary};
 use crate::store::{self, Announced, NoRoom, NoUpload, Taken};
 
@@ -141,7 +141,7 @@ pub(super) fn begin_binary(
         return false;
     };
     let plain = store.verb == binary::StoreVerb::Set && request.cas == 0;
-    if !plain || !sasl::allows(x.ops, connection.authenticated, &request.command) {
+    if !plain {
         return false;
     }
     let announced = Announced {

@@ -22,7 +22,7 @@ mod response;
 mod tests;
 
 pub use command::*;
-pub use request::parse;
+pub use request::{parse, parse_before_login};
 pub use response::*;
 
 /// First byte of a request: tells the binary protocol from the text one.

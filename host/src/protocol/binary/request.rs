@@ -44,6 +44,22 @@ pub fn parse<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
     }
 }
 
+/// Reads one request of a client that has to log in first.
+///
+/// What needs a login is refused by its header, so that nothing of its body is waited for or kept.
+pub fn parse_before_login<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
+    let header = input.first_chunk().map(Header::read);
+    match header.filter(|_| input[0] == REQUEST_MAGIC) {
+        Some(header) if !header.needs_no_login() => Parsed::Error(Refusal {
+            answer: Some((header.echo, Status::AuthError)),
+            consumed: HEADER_BYTES,
+            swallow: header.body as u64,
+            close: false,
+        }),
+        _ => parse(input, limits),
+    }
+}
+
 /// The fixed part of a request.
 struct Header {
     echo: Echo,
@@ -123,7 +139,11 @@ impl Header {
         // A stat may or may not name something.
         let key_fits = shape.key == (self.key > 0) || self.opcode() == STAT;
         if self.extras != shape.extras || !key_fits || !shape.value && self.value_bytes() > 0 {
-            return refuse(Status::Invalid, true);
+            // memcached knows no Verbosity: one that libmemcached doesn't send is answered as there.
+            return match self.opcode() {
+                VERBOSITY => refuse(Status::UnknownCommand, false),
+                _ => refuse(Status::Invalid, true),
+            };
         }
         match self.opcode() {
             SASL_AUTH | SASL_STEP if self.key > MECHANISM_BYTES_MAX => {
@@ -147,6 +167,13 @@ impl Header {
             GATKQ => GATK,
             loud => loud,
         }
+    }
+
+    fn needs_no_login(&self) -> bool {
+        matches!(
+            self.opcode(),
+            SASL_LIST | SASL_AUTH | SASL_STEP | VERSION | QUIT
+        )
     }
 
     fn quiet(&self) -> bool {

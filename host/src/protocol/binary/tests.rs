@@ -246,6 +246,58 @@ fn what_can_be_skipped_leaves_the_connection_open() {
 }
 
 #[test]
+fn a_verbosity_of_another_shape_is_unknown_as_in_memcached() {
+    for message in [
+        message(0x1b, b"", b"", b"", 0),
+        message(0x1b, b"1234", b"key", b"", 0),
+    ] {
+        let body = (message.len() - HEADER_BYTES) as u64;
+        assert_eq!(refusal(&message), (Status::UnknownCommand, false, body));
+    }
+}
+
+#[test]
+fn before_a_login_a_request_is_refused_by_its_header() {
+    let limits = Limits::default();
+    let early = |message: &[u8]| match parse_before_login(message, &limits) {
+        Parsed::Error(refusal) => refusal.answer.map(|(_, status)| (status, refusal.swallow)),
+        _ => None,
+    };
+    let set = message(0x01, b"12345678", b"k", &[b'v'; 1000], 0);
+    assert_eq!(
+        early(&set[..HEADER_BYTES]),
+        Some((Status::AuthError, 1009)),
+        "nothing of the value is waited for"
+    );
+    assert_eq!(early(&set[..HEADER_BYTES - 1]), None);
+    assert_eq!(
+        early(&message(0x77, b"", b"", b"", 0)),
+        Some((Status::AuthError, 0))
+    );
+    for (opcode, key, value) in [
+        (0x20, "", ""),
+        (0x21, "PLAIN", "\0foo\0bar"),
+        (0x22, "PLAIN", "x"),
+        (0x0b, "", ""),
+        (0x07, "", ""),
+        (0x17, "", ""),
+    ] {
+        let message = message(opcode, b"", key.as_bytes(), value.as_bytes(), 0);
+        assert!(
+            matches!(
+                parse_before_login(&message, &limits),
+                Parsed::Request { consumed, .. } if consumed == message.len()
+            ),
+            "{opcode:#x}"
+        );
+    }
+    assert_eq!(
+        parse_before_login(b"get a\r\n", &limits),
+        parse(b"get a\r\n", &limits)
+    );
+}
+
+#[test]
 fn bytes_of_another_protocol_are_not_answered() {
     for input in [&b"\x81"[..], b"get a\r\n", &[0; 24]] {
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::line::{BAD_FORMAT, ERROR, Line, Stop};
 use super::number;
-use crate::protocol::tokens::key_end;
+use crate::protocol::tokens::{find_byte, is_key, key_end};
 use crate::protocol::{
     Arith, Command, Get, KEY_BYTES_MAX, Limits, MetaKey, Parsed, Store, StoreVerb, Tokens, TooLarge,
 };
@@ -12,11 +12,6 @@ const BAD_DELTA: &str = "CLIENT_ERROR invalid numeric delta argument\r\n";
 const DELETE_USAGE: &str =
     "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n";
 const NOREPLY: &[u8] = b"noreply";
-
-/// A key a client may name: 1 to 250 bytes, no space, no control character.
-fn is_key(token: &[u8]) -> bool {
-    token.len() <= KEY_BYTES_MAX && !token.is_empty() && key_end(token) == token.len()
-}
 
 /// `get` and `gets`; every key is checked here, so that walking them later needs no second look.
 #[inline]
@@ -60,18 +55,24 @@ fn keys(list: &[u8]) -> Option<(Tokens<'_>, Option<&[u8]>)> {
         if rest.is_empty() {
             return (count > 0).then_some((Tokens::new(list), last.filter(|_| count == 1)));
         }
-        let end = key_end(rest);
-        // Zero when a control character stands where a key should begin.
+        let mut end = key_end(rest);
+        if rest.get(end).is_some_and(|&b| b != b' ') {
+            end = unusual_key_end(rest);
+        }
         if !(1..=KEY_BYTES_MAX).contains(&end) {
             return None;
         }
         last = Some(&rest[..end]);
         rest = &rest[end..];
-        if rest.first().is_some_and(|&b| b != b' ') {
-            return None;
-        }
         count += 1;
     }
+}
+
+/// Length of a key with control characters; 0 when it is none.
+#[cold]
+fn unusual_key_end(list: &[u8]) -> usize {
+    let end = find_byte(list, b' ');
+    if is_key(&list[..end]) { end } else { 0 }
 }
 
 /// `set` and its relatives, data block included. Without a verb it is `cas`, whose token follows the length.
@@ -119,14 +120,18 @@ pub(super) fn store<'a>(
     })
 }
 
-/// `delete`. A 0 after the key is the delay of clients from long ago.
+/// `delete`. A number after the key is the delay of clients from long ago.
 pub(super) fn delete<'a>(line: &Line<'a>, args: &'a [u8]) -> Result<Parsed<'a>, Stop> {
     let mut words = Tokens::new(args);
     let key = words.next().ok_or_else(|| line.refuse(BAD_FORMAT))?;
-    let extra = [words.next(), words.next(), words.next()];
+    let mut extra = [words.next(), words.next(), words.next()];
+    if extra[0].is_some_and(|word| number::signed(word).is_some()) {
+        extra.rotate_left(1);
+        extra[2] = words.next();
+    }
     let noreply = match extra {
-        [None, ..] | [Some(b"0"), None, _] => false,
-        [Some(NOREPLY), None, _] | [Some(b"0"), Some(NOREPLY), None] => true,
+        [None, ..] => false,
+        [Some(NOREPLY), None, _] => true,
         [_, last, None] => return Err(line.refuse_unless(last == Some(NOREPLY), DELETE_USAGE)),
         [.., last] => return Err(line.refuse_unless(words.last().or(last) == Some(NOREPLY), ERROR)),
     };

@@ -2,10 +2,10 @@
 
 use super::line::{BAD_FORMAT, Line, Stop};
 use super::number;
-use crate::protocol::tokens::key_end;
+use crate::protocol::tokens::is_key;
 use crate::protocol::{
-    Command, KEY_BYTES_MAX, Limits, META_TOKENS_MAX, Meta, MetaFlags, MetaKey, Mode,
-    OPAQUE_BYTES_MAX, Parsed, Tokens, TooLarge, base64,
+    Command, Limits, META_TOKENS_MAX, Meta, MetaFlags, MetaKey, Mode, OPAQUE_BYTES_MAX, Parsed,
+    Tokens, TooLarge, base64,
 };
 
 const BAD_TOKEN: &str = "CLIENT_ERROR bad token in command line format\r\n";
@@ -83,8 +83,7 @@ pub(super) fn debug<'a>(line: &Line<'a>, args: &'a [u8]) -> Result<Parsed<'a>, S
 
 /// Why the token is no key.
 fn key_error(key: MetaKey<'_>) -> Option<&'static str> {
-    let length_fits = (1..=KEY_BYTES_MAX).contains(&key.token.len());
-    if !length_fits || !key.base64 && key_end(key.token) != key.token.len() {
+    if !is_key(key.token) {
         return Some(BAD_FORMAT);
     }
     let undecodable = key.base64 && base64::decoded_len(key.token).is_none();

@@ -76,15 +76,16 @@ fn a_line_of_keys_may_be_far_longer_than_other_lines() {
 }
 
 #[test]
-fn keys_are_1_to_250_printable_bytes() {
+fn keys_are_1_to_250_bytes_without_space_and_nul() {
     let longest = [b'k'; 250];
     let line = [b"get ", &longest[..], b"\r\n"].concat();
     assert!(matches!(command(&line), Command::Get(_)));
     let line = [b"get a ", &longest[..], b"k\r\n"].concat();
     assert_eq!(refused(&line).0, "CLIENT_ERROR bad command line format");
-    for key in ["a\tb", "a\rb", "\x01", "a\x7f", "a\0"] {
+    for key in ["a\0", "\0", "a\t\0b"] {
         for line in [
             format!("get {key}\r\n"),
+            format!("get b {key}\r\n"),
             format!("delete {key}\r\n"),
             format!("mg {key} v\r\n"),
             format!("incr {key} 1\r\n"),
@@ -96,10 +97,29 @@ fn keys_are_1_to_250_printable_bytes() {
             );
         }
     }
-    assert!(matches!(
-        command("get sch\u{f6}n\r\n".as_bytes()),
-        Command::Get(_)
-    ));
+    for key in ["sch\u{f6}n", "a\tb", "a\rb", "\x10\x10", "a\x7f", "a\r"] {
+        for line in [
+            format!("delete {key}\r\n"),
+            format!("mg {key} v\r\n"),
+            format!("incr {key} 1\r\n"),
+            format!("set {key} 0 0 1\r\nx\r\n"),
+        ] {
+            command(line.as_bytes());
+        }
+        let line = format!("get {key} {key} b\r\n");
+        let Command::Get(get) = command(line.as_bytes()) else {
+            panic!("not a get")
+        };
+        assert_eq!(
+            get.keys.collect::<Vec<_>>(),
+            [key.as_bytes(), key.as_bytes(), b"b"]
+        );
+    }
+    let long = "\t".repeat(251);
+    assert_eq!(
+        refused(format!("get {long}\r\n").as_bytes()).0,
+        "CLIENT_ERROR bad command line format"
+    );
 }
 
 #[test]
@@ -243,10 +263,15 @@ fn junk_after_a_command_is_refused_silently_with_noreply() {
         command(b"delete k 0 noreply\r\n"),
         Command::Delete { noreply: true, .. }
     ));
-    assert!(matches!(
-        command(b"delete k 0\r\n"),
-        Command::Delete { noreply: false, .. }
-    ));
+    for line in ["delete k 0\r\n", "delete k 100\r\n", "delete k -1\r\n"] {
+        assert!(
+            matches!(
+                command(line.as_bytes()),
+                Command::Delete { noreply: false, .. }
+            ),
+            "{line}"
+        );
+    }
     assert!(matches!(
         command(b"incr k 1 junk\r\n"),
         Command::Arith(Arith { noreply: false, .. })

@@ -286,3 +286,20 @@ fn watchers_get_lines_until_they_leave() {
         !hub.wants(crate::stats::Stream::Evictions)
     });
 }
+
+#[test]
+fn a_datagram_of_a_protocol_that_is_not_spoken_is_passed_over() {
+    let server = Server::start("-p 0 -U -1 -B ascii");
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    client
+        .connect(server.udp.expect("UDP is on"))
+        .expect("a peer");
+    client.set_read_timeout(Some(SOON)).expect("a timeout");
+    let frame = |id: u8, request: &[u8]| [&[0, id, 0, 0, 0, 1, 0, 0], request].concat();
+    for (id, request) in [(1, &b"\x80echo a\r\n"[..]), (2, b"echo b\r\n")] {
+        client.send(&frame(id, request)).expect("sent");
+    }
+    let mut answer = [0; 100];
+    let len = client.recv(&mut answer).expect("an answer");
+    assert_eq!(answer[..len], frame(2, b"b\r\n"));
+}
