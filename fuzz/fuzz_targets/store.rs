@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use bytes::Buf;
-use cacheismo_fuzz::store::{
+use cacheismo_store::{
     Announced, Change, Commit, Config, DeleteOptions, DeleteOutcome, Eviction, Expiry, GetOptions, ItemInfo, Now,
     Observer, Pinned, SetMode, SetOutcome, Store, Upload, Write,
 };

@@ -8,10 +8,13 @@
 //! - [`store`]: bytes in memory, exact size, true LRU. Time is an argument.
 //! - [`protocol`]: bytes to commands, replies to bytes.
 //! - [`stats`]: counters and histograms, and how they are printed.
+//!
+//! The store and the protocol are crates of their own, so that their tests build without the wasm compiler.
 
 pub mod cache;
-pub mod protocol;
 pub mod runtime;
 pub mod server;
 pub mod stats;
-pub mod store;
+
+pub use cacheismo_protocol as protocol;
+pub use cacheismo_store as store;

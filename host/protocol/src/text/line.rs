@@ -1,6 +1,6 @@
 //! The first line of a buffer, and the answers that depend on where it ends.
 
-use crate::protocol::{Command, Limits, Parsed, Refusal, reply};
+use crate::{Command, Limits, Parsed, Refusal, reply};
 
 /// For what nobody knows.
 pub(super) const ERROR: &str = "ERROR\r\n";

@@ -2,8 +2,8 @@
 
 use super::line::{BAD_FORMAT, ERROR, Line, Stop};
 use super::number;
-use crate::protocol::tokens::key_end;
-use crate::protocol::{
+use crate::tokens::key_end;
+use crate::{
     Arith, Command, Get, KEY_BYTES_MAX, Limits, MetaKey, Parsed, Store, StoreVerb, Tokens, TooLarge,
 };
 

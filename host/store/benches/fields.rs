@@ -1,12 +1,12 @@
 //! What fields cost: small objects of ten fields, trees of a million, time and bytes.
 //!
-//! `cargo bench -p cacheismo --bench fields`
+//! `cargo bench -p cacheismo-store --bench fields`
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use cacheismo::store::fields::{NoRoom, NodeId, Nodes, SmallRef, Tree, small};
+use cacheismo_store::fields::{NoRoom, NodeId, Nodes, SmallRef, Tree, small};
 use divan::Bencher;
 
 const MEMBERS: u32 = 1_000_000;

@@ -375,7 +375,7 @@ proptest! {
                 }
                 Parsed::Error(refusal) => {
                     prop_assert_eq!((refusal.consumed, refusal.swallow), (consumed + len + 2, 0));
-                    prop_assert!(["", crate::protocol::reply::BAD_CHUNK].contains(&refusal.reply));
+                    prop_assert!(["", crate::reply::BAD_CHUNK].contains(&refusal.reply));
                 }
                 other => prop_assert!(same(&parse_text(&input[..end], &limits), &other)),
             }

@@ -1,11 +1,11 @@
 //! Step two of a commit: trees, which take memory as they are changed.
 
 use super::{Halt, needs_tree};
-use crate::store::fields::{Batch, Retired, SmallRef, Tree};
-use crate::store::item::{Item, flag};
-use crate::store::nodes::Writer;
-use crate::store::shard::{Leave, Locked};
-use crate::store::{Change, Commit, CommitError, Now, Store};
+use crate::fields::{Batch, Retired, SmallRef, Tree};
+use crate::item::{Item, flag};
+use crate::nodes::Writer;
+use crate::shard::{Leave, Locked};
+use crate::{Change, Commit, CommitError, Now, Store};
 
 impl Store {
     /// Step two: the roots of the trees as they are after the commit.

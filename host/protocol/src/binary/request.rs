@@ -4,7 +4,7 @@ use super::{
     Arith, Command, Echo, HEADER_BYTES, Parsed, REQUEST_MAGIC, Refusal, Request, Status, Store,
     StoreVerb, TooLarge,
 };
-use crate::protocol::{KEY_BYTES_MAX, Limits};
+use crate::{KEY_BYTES_MAX, Limits};
 
 /// Longest name of a SASL mechanism in bytes.
 const MECHANISM_BYTES_MAX: usize = 32;

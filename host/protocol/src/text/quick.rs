@@ -3,8 +3,8 @@
 //! What isn't exactly `get KEY\r\n` or `set KEY FLAGS EXPTIME LENGTH\r\n` and its block, with short numbers, is left to
 //! the other files, which read these two alike.
 
-use crate::protocol::tokens::key_end;
-use crate::protocol::{Command, Get, KEY_BYTES_MAX, Limits, Parsed, Store, StoreVerb, Tokens};
+use crate::tokens::key_end;
+use crate::{Command, Get, KEY_BYTES_MAX, Limits, Parsed, Store, StoreVerb, Tokens};
 
 /// Digits that fit any of the numbers.
 const DIGITS_MAX: usize = 9;

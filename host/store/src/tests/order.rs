@@ -83,7 +83,7 @@ fn work(store: &Store, twin: &mut Twin, thread: u64, round: u64, operations: u64
 /// Who left since the last round, out of `twins`. Nobody who stayed was used before any of them.
 fn check_round(store: &Store, twins: &mut [Twin]) {
     let mut there = HashSet::new();
-    let mut cursor = Some(crate::store::Cursor::default());
+    let mut cursor = Some(crate::Cursor::default());
     while let Some(from) = cursor {
         cursor = store.scan(NOW, from, &mut |name, _, _| {
             there.insert(number_of(name));

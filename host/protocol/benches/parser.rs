@@ -1,8 +1,8 @@
 //! Cost of reading one request and of writing one reply header, without sockets and store.
 //!
-//! Run with `cargo bench -p cacheismo --bench parser`.
+//! Run with `cargo bench -p cacheismo-protocol --bench parser`.
 
-use cacheismo::protocol::{Command, Limits, Parsed, VirtualKey, binary, parse_text, reply};
+use cacheismo_protocol::{Command, Limits, Parsed, VirtualKey, binary, parse_text, reply};
 use divan::{Bencher, black_box};
 
 fn main() {

@@ -3,7 +3,7 @@
 
 use super::line::{BAD_FORMAT, ERROR, Line, Stop};
 use super::number;
-use crate::protocol::{Classes, Command, LruCrawler, Parsed, Slabs, Tokens};
+use crate::{Classes, Command, LruCrawler, Parsed, Slabs, Tokens};
 
 const BAD_EXPTIME: &str = "CLIENT_ERROR invalid exptime argument\r\n";
 const MEMLIMIT_TOO_SMALL: &str = "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";

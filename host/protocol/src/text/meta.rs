@@ -2,8 +2,8 @@
 
 use super::line::{BAD_FORMAT, Line, Stop};
 use super::number;
-use crate::protocol::tokens::key_end;
-use crate::protocol::{
+use crate::tokens::key_end;
+use crate::{
     Command, KEY_BYTES_MAX, Limits, META_TOKENS_MAX, Meta, MetaFlags, MetaKey, Mode,
     OPAQUE_BYTES_MAX, Parsed, Tokens, TooLarge, base64,
 };

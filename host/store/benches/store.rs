@@ -1,11 +1,11 @@
 //! What one operation of the store costs, without sockets and protocol.
 //!
-//! `cargo bench -p cacheismo --bench store`
+//! `cargo bench -p cacheismo-store --bench store`
 
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use cacheismo::store::{Config, Eviction, Expiry, GetOptions, Now, SetMode, Store, Write};
+use cacheismo_store::{Config, Eviction, Expiry, GetOptions, Now, SetMode, Store, Write};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -130,7 +130,7 @@ fn get_64_prefetched(bencher: Bencher<'_, '_>) {
         store.prefetch(&hashes);
         for (bytes, hash) in names.iter().zip(hashes) {
             out.clear();
-            let key = cacheismo::store::Key { bytes, hash };
+            let key = cacheismo_store::Key { bytes, hash };
             store.get(key, NOW, &GetOptions::default(), |_, value| {
                 value.append_to(&mut out)
             });

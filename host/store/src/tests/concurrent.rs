@@ -92,7 +92,7 @@ fn step(store: &Store, random: &mut Random, i: u64, limits: (u64, u64)) {
         6 if i % 50 < 20 => drop(store.maintain(at(random.below(50) as u32), 100)),
         6 if i % 50 == 20 => store.evict(random.below(20_000) as usize),
         6 if i % 50 == 21 => {
-            let mut cursor = Some(crate::store::Cursor::default());
+            let mut cursor = Some(crate::Cursor::default());
             while let Some(from) = cursor {
                 cursor = store.scan(NOW, from, &mut |_, info, value| {
                     assert_eq!(info.len as usize, value.len());

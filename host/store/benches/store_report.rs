@@ -1,6 +1,6 @@
 //! What the store holds and how steadily it works: bytes per item, stalls, pauses, threads, hit ratios, lifetimes.
 //!
-//! `cargo bench -p cacheismo --bench store_report [memory|stalls|pauses|moves|threads|hits|lifetimes]`
+//! `cargo bench -p cacheismo-store --bench store_report [memory|stalls|pauses|moves|threads|hits|lifetimes]`
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use cacheismo::store::{
+use cacheismo_store::{
     Announced, Config, DeleteOptions, Eviction, Expiry, GetOptions, Now, SetMode, Store, Upload,
     Write,
 };
@@ -79,7 +79,7 @@ fn hit(store: &Store, name: &[u8], out: &mut Vec<u8>) -> bool {
 
 fn hit_at(store: &Store, now: Now, name: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
-    let found = |_: &_, value: cacheismo::store::ValueRef<'_>| value.append_to(out);
+    let found = |_: &_, value: cacheismo_store::ValueRef<'_>| value.append_to(out);
     store
         .get(store.key(name), now, &GetOptions::default(), found)
         .is_some()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::Limits;
+use crate::Limits;
 use proptest::prelude::*;
 
 const OPAQUE: [u8; 4] = *b"mark";

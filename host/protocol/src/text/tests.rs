@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::*;
+use crate::*;
 
 fn parse(input: &[u8]) -> Parsed<'_> {
     parse_text(input, &Limits::default())
