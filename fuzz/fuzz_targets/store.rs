@@ -151,10 +151,12 @@ impl Life {
             }
             SetOutcome::Stored { .. } => drop(self.twin.insert(name, (value.to_vec(), expiry))),
             SetOutcome::NotStored => {
-                assert!(mode == SetMode::Append && (before.is_none() || self.tight || self.left(name)));
+                let long = |before: &Vec<u8>| before.len() + value.len() > FITS_BYTES;
+                let may = before.as_ref().is_none_or(long) || self.tight || self.left(name);
+                assert!(mode == SetMode::Append && may);
             }
             SetOutcome::TooLarge => {
-                assert!(self.tight || value.len() + before.map_or(0, |v| v.len()) > FITS_BYTES);
+                assert!(mode == SetMode::Set && (self.tight || value.len() > FITS_BYTES));
                 self.twin.remove(&name);
             }
             other => panic!("{other:?}"),

@@ -118,13 +118,14 @@ pub enum SetOutcome {
         /// Length of the whole value, in bytes.
         len: u32,
     },
-    /// Mode refused it.
+    /// The mode refused it, or it would have added to a value more than there is room for. What was there stays.
     NotStored,
     /// CAS differs.
     Exists,
     /// CAS given, no item.
     NotFound,
-    /// Larger than the item limit or than the store could ever hold. For every mode, the old value is deleted, as memcached does; nothing else is evicted.
+    /// The value is larger than the item limit, or no memory can be found for it. A plain [`SetMode::Set`] without
+    /// `cas_compare` has deleted what was there, as it would be served as if it were current; all others leave it.
     TooLarge,
     /// The item is an object's state and the write did not come from an object call.
     IsObject,
@@ -169,7 +170,7 @@ pub enum ArithOutcome {
     Exists,
     /// The item is an object's state.
     IsObject,
-    /// No memory could be found for the longer number.
+    /// No memory could be found for the longer number. The old one stays.
     TooLarge,
 }
 

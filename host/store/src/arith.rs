@@ -29,7 +29,6 @@ impl<'a> Locked<'a> {
         arith: &Arith,
         spare: &mut Spare,
     ) -> Result<ArithOutcome, Room> {
-        let wants_cas = arith.want_cas || arith.cas_override.is_some();
         let Some(found) = self.find(key, now) else {
             let Some((number, expiry)) = arith.vivify else {
                 return Ok(ArithOutcome::NotFound);
@@ -54,10 +53,11 @@ impl<'a> Locked<'a> {
         } else {
             number.wrapping_add(arith.delta)
         };
-        self.bump(&item);
+        let tick = self.bump(&item);
         let before = item.lifetime();
-        let item = self.refit(found, wants_cas, arith.touch, spare)?;
-        let item = self.write_number(key, item, value, spare)?;
+        let item = self
+            .write_number(found, value, arith, spare)
+            .map_err(|room| room.sparing(tick))?;
         self.renew_cas(&item, arith.cas_override);
         Ok(ArithOutcome::Done {
             value,
@@ -97,46 +97,54 @@ impl<'a> Locked<'a> {
         })
     }
 
-    /// Writes a number over a number: in place when its digits fit.
+    /// Writes a number over a number, with the expiry and the token asked for: in place when there is room for all of
+    /// that. All of it is done or, when memory is needed, nothing.
     fn write_number(
         &mut self,
-        key: Key<'_>,
-        mut item: Item<'a>,
+        found: Found<'a>,
         number: u64,
+        arith: &Arith,
         spare: &mut Spare,
     ) -> Result<Item<'a>, Room> {
+        let mut item = found.item;
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(number).as_bytes();
         let old_len = item.value_len();
-        let pinned = self.store.is_pinned(&item);
-        if digits.len() <= old_len && !pinned {
+        let wants_cas = arith.want_cas || arith.cas_override.is_some();
+        let expiry = arith.touch.map_or(item.expiry(), seconds);
+        let in_place = (!wants_cas || item.has(flag::CAS))
+            && expiry.is_some() == item.expiry().is_some()
+            && !self.store.is_pinned(&item);
+        if in_place && digits.len() <= old_len {
             // A number that gets shorter keeps its length, filled with spaces, as memcached's clients know it.
             number::write(&mut item.value(), digits, old_len);
+            self.change_expiry(&item, arith.touch);
             return Ok(item);
         }
         let mut buffer = [0; KEY_BYTES_MAX];
         let mut draft = item.draft(&mut buffer);
         draft.value_len = digits.len().max(old_len);
+        draft.expiry = expiry;
+        if wants_cas && draft.cas.is_none() {
+            draft.cas = Some(0);
+        }
         // A number that gets longer is a new value: nobody has read it, and it isn't stale.
         if digits.len() > old_len {
             draft.marks = 0;
         }
         let plan = draft.plan();
-        if item.holds_longer(&plan) && !pinned {
+        if in_place && item.holds_longer(&plan) {
             self.shard.counters.payload += digits.len() as u64;
             self.shard.counters.payload -= old_len as u64;
-            item.mark(0, flag::STALE | flag::TOKEN_SENT | flag::FETCHED);
             item.set_value_len(&plan, digits.len());
             item.value().write(digits);
+            self.change_expiry(&item, arith.touch);
             return Ok(item);
         }
-        let slot = self
-            .slot_of(key.hash, item.addr())
-            .expect("the item was found");
         let chain = self.allocate(&plan, spare)?;
         let (copy, mut value): (_, Stream<'_>) = draft.write(&self.store.arena, chain);
         number::write(&mut value, digits, draft.value_len);
-        self.replace(Found { slot, item }, &copy, true);
+        self.replace(found, &copy, true);
         Ok(copy)
     }
 }

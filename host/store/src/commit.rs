@@ -133,7 +133,7 @@ impl Store {
             let found = locked.find(commit.key, now);
             let drafted = self.drafted(commit);
             let prepared = locked.prepare(commit, drafted.as_ref(), found, &mut spares[i]);
-            prepared.map_err(|Room(plan)| Halt::Room(i, plan))?;
+            prepared.map_err(|room| Halt::Room(i, room.plan))?;
         }
         let trees = self.change_trees(now, commits, &mut locked, &of)?;
         for ((i, commit), tree) in commits.iter().enumerate().zip(trees) {
@@ -296,7 +296,7 @@ impl<'a> Locked<'a> {
         if found.is_none() && spare.node.is_none() {
             // A node of its own, since another commit may fill the slot that is free now.
             let node = self.store.try_take(&NODE_PLAN);
-            spare.node = Some(node.map_err(|_| Room(NODE_PLAN))?.head);
+            spare.node = Some(node.map_err(|_| Room::for_plan(&NODE_PLAN))?.head);
         }
         Ok(())
     }

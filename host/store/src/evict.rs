@@ -15,42 +15,49 @@ use super::{Eviction, NoRoom, Store};
 pub(super) const GARBAGE_AT_ONCE: usize = 64;
 /// Bytes from which an item is likely to be gathered from several holes, so that their sum counts.
 const FROM_SEVERAL: usize = 4096;
+/// A tick that nobody was used at yet: everybody may leave.
+pub(super) const ANYBODY: u64 = u64::MAX;
 /// Somebody left; with the memory asked for, if that was possible then.
 pub(super) type Left = Option<Chain>;
 
 impl Store {
     /// Allocates `plan`, evicting as much as needed. It was tried without before. No shard may be locked.
     pub(super) fn make_room(&self, plan: &Plan) -> Result<Chain, NoRoom> {
+        self.make_room_before(plan, ANYBODY)
+    }
+
+    /// As `make_room`; only items may leave that were used before a tick.
+    pub(super) fn make_room_before(&self, plan: &Plan, before: u64) -> Result<Chain, NoRoom> {
         if !self.can_ever_hold(plan) {
             return Err(NoRoom);
         }
         if plan.chained == 0 || plan.stream < FROM_SEVERAL {
-            return self.make_little_room(plan);
+            return self.make_little_room(plan, before);
         }
         loop {
             match self.try_take(plan) {
                 Ok(chain) => return Ok(chain),
-                Err(shortage) => self.free_grains(shortage)?,
+                Err(shortage) => self.free_grains(shortage, before)?,
             }
         }
     }
 
-    /// Has others leave until so many grains more are free.
-    pub(super) fn free_grains(&self, shortage: u64) -> Result<(), NoRoom> {
+    /// Has others leave that were used before a tick, until so many grains more are free.
+    pub(super) fn free_grains(&self, shortage: u64, before: u64) -> Result<(), NoRoom> {
         let free = || self.alloc.lock().bins.grains;
         let enough = free() + shortage;
         while free() < enough {
-            self.make_any_room()?;
+            self.make_any_room(before)?;
         }
         Ok(())
     }
 
     /// As `make_room` for what any hole that opens may hold: tried again after each that left.
-    fn make_little_room(&self, plan: &Plan) -> Result<Chain, NoRoom> {
+    fn make_little_room(&self, plan: &Plan, before: u64) -> Result<Chain, NoRoom> {
         loop {
             let left = match self.drop_dead() {
                 true => self.try_take(plan).ok(),
-                false => self.evict_one(Some(plan)).ok_or(NoRoom)?,
+                false => self.evict_one(Some(plan), before).ok_or(NoRoom)?,
             };
             if let Some(chain) = left {
                 return Ok(chain);
@@ -63,13 +70,13 @@ impl Store {
     pub(super) fn make_room_ahead(&self, owed: u8) {
         for _ in 0..owed {
             // Nobody may leave: whoever needs the memory will hear of it.
-            let _some_or_none = self.make_any_room();
+            let _some_or_none = self.make_any_room(ANYBODY);
         }
     }
 
-    /// Makes some room, wherever.
-    pub(super) fn make_any_room(&self) -> Result<(), NoRoom> {
-        if self.drop_dead() || self.evict_one(None).is_some() {
+    /// Makes some room, wherever; only items may leave that were used before a tick.
+    pub(super) fn make_any_room(&self, before: u64) -> Result<(), NoRoom> {
+        if self.drop_dead() || self.evict_one(None, before).is_some() {
             return Ok(());
         }
         Err(NoRoom)
@@ -97,18 +104,20 @@ impl Store {
         done > 0
     }
 
-    /// Evicts by the policy, and tries for `plan`; `None` when nobody may leave.
-    fn evict_one(&self, plan: Option<&Plan>) -> Option<Left> {
+    /// Evicts by the policy one that was used before a tick, and tries for `plan`; `None` when nobody may leave.
+    fn evict_one(&self, plan: Option<&Plan>, before: u64) -> Option<Left> {
         match self.eviction {
-            Eviction::Lru => self.evict_lru(plan),
-            Eviction::SizeIdle => self.evict_size_idle(plan).or_else(|| self.evict_lru(plan)),
+            Eviction::Lru => self.evict_below(before, plan),
+            Eviction::SizeIdle => self
+                .evict_size_idle(plan, before)
+                .or_else(|| self.evict_below(before, plan)),
             Eviction::Refuse => self.drop_flushed(plan),
         }
     }
 
     /// Evicts the least recently used of all items, and tries for `plan`.
     pub(super) fn evict_lru(&self, plan: Option<&Plan>) -> Option<Left> {
-        self.evict_below(u64::MAX, plan)
+        self.evict_below(ANYBODY, plan)
     }
 
     /// Evicts the least recently used of all items, if its tick is below `end`, and tries for `plan`.

@@ -319,9 +319,9 @@ impl Store {
             let done = step(&mut self.lock(hash), &mut spare);
             match done {
                 Ok(result) => break Ok(result),
-                Err(shard::Room(plan)) => match self.make_room(&plan) {
-                    Ok(chain) if plan == bucket::NODE_PLAN => spare.node = Some(chain.head),
-                    Ok(chain) => spare.item = Some((plan, chain)),
+                Err(room) => match self.make_room_before(&room.plan, room.before) {
+                    Ok(chain) if room.plan == bucket::NODE_PLAN => spare.node = Some(chain.head),
+                    Ok(chain) => spare.item = Some((room.plan, chain)),
                     Err(no_room) => break Err(no_room),
                 },
             }

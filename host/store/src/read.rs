@@ -83,11 +83,12 @@ impl Store {
             let Some(hit) = locked.find(key, now) else {
                 return Ok(DeleteOutcome::NotFound);
             };
-            // First, so that it is not the one to leave when room must be made for its expiry.
-            locked.bump(&hit.item);
+            let tick = locked.bump(&hit.item);
             let mut hit = hit;
             hit.item.mark(flag::FETCHED, 0);
-            let item = locked.refit(hit, false, Some(expiry), spare)?;
+            // The item itself is not the one to leave when room must be made for its expiry.
+            let item = locked.refit(hit, false, Some(expiry), spare);
+            let item = item.map_err(|room| room.sparing(tick))?;
             if item.has(flag::OBJECT) {
                 // A call that is under way must not put the old expiry back.
                 locked.renew_cas(&item, None);
@@ -206,18 +207,15 @@ impl<'a> Locked<'a> {
         spare: &mut Spare,
     ) -> Result<Item<'a>, Room> {
         let item = found.item;
-        let expiry = expiry.map_or(item.expiry(), seconds);
-        let fits = (!cas || item.has(flag::CAS)) && expiry.is_some() == item.expiry().is_some();
+        let seconds = expiry.map_or(item.expiry(), seconds);
+        let fits = (!cas || item.has(flag::CAS)) && seconds.is_some() == item.expiry().is_some();
         if fits {
-            if let Some(expiry) = expiry {
-                item.set_expiry(expiry);
-                self.note_expiry(&item);
-            }
+            self.change_expiry(&item, expiry);
             return Ok(item);
         }
         let mut buffer = [0; super::item::KEY_BYTES_MAX];
         let mut draft = item.draft(&mut buffer);
-        draft.expiry = expiry;
+        draft.expiry = seconds;
         if cas && draft.cas.is_none() {
             draft.cas = Some(0);
         }
@@ -229,5 +227,14 @@ impl<'a> Locked<'a> {
         }
         self.replace(found, &copy, true);
         Ok(copy)
+    }
+
+    /// Gives an item that has an expiry another, or one that has none none, if any is given.
+    #[inline]
+    pub(super) fn change_expiry(&mut self, item: &Item<'a>, expiry: Option<Expiry>) {
+        if let Some(expiry) = expiry.and_then(seconds) {
+            item.set_expiry(expiry);
+            self.note_expiry(item);
+        }
     }
 }

@@ -87,7 +87,29 @@ pub(super) struct Counters {
 
 /// A step under the lock found no memory; the lock is given up, room is made, and the step tried again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room(pub Plan);
+pub(super) struct Room {
+    pub plan: Plan,
+    /// Items may leave for it that were used before this tick.
+    pub before: u64,
+}
+
+impl Room {
+    /// Anybody may leave for this.
+    pub(super) fn for_plan(plan: &Plan) -> Room {
+        Room {
+            plan: *plan,
+            before: u64::MAX,
+        }
+    }
+
+    /// The item that was used at `tick` must not leave, as it is what the memory is for.
+    pub(super) fn sparing(self, tick: u64) -> Room {
+        Room {
+            before: tick,
+            ..self
+        }
+    }
+}
 
 /// Extents allocated while no lock was held.
 #[derive(Debug, Default)]
@@ -201,7 +223,8 @@ impl<'a> Locked<'a> {
             self.store.free(chain);
         }
         let mut alloc = self.store.alloc.lock();
-        let taken = alloc.take(&self.store.arena, plan).map_err(|_| Room(*plan));
+        let taken = alloc.take(&self.store.arena, plan);
+        let taken = taken.map_err(|_| Room::for_plan(plan));
         spare.owed = alloc.owed(plan.grains_min(&self.store.arena));
         taken
     }
@@ -216,7 +239,7 @@ impl<'a> Locked<'a> {
                     Some(node) => node,
                     None => {
                         let taken = self.store.try_take(&NODE_PLAN);
-                        taken.map_err(|_| Room(NODE_PLAN))?.head
+                        taken.map_err(|_| Room::for_plan(&NODE_PLAN))?.head
                     }
                 };
                 bucket.hang(base, node);

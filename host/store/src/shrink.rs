@@ -5,6 +5,7 @@
 //! moves out. Then the regions are emptied one by one, as for the index. Nobody leaves but for room.
 
 use super::arena::REGION_GRAINS;
+use super::evict::ANYBODY;
 use super::fields::{Cursor, NodeId};
 use super::item::Item;
 use super::nodes::Writer;
@@ -196,7 +197,7 @@ impl Store {
             let moved = self.relocate(&item, from, &mut walk.cursor);
             drop(locked);
             if moved.is_err() {
-                return self.make_any_room().map(|()| false);
+                return self.make_any_room(ANYBODY).map(|()| false);
             }
             if walk.cursor.is_done() {
                 walk.cursor = Cursor::default();

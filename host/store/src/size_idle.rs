@@ -39,8 +39,8 @@ pub(super) struct Candidate {
 
 impl Store {
     /// Evicts the resident with the largest size x idle time among some of one shard, those never fetched counting
-    /// as longer idle, and tries for `plan`.
-    pub(super) fn evict_size_idle(&self, plan: Option<&Plan>) -> Option<Left> {
+    /// as longer idle, and tries for `plan`. One used at `spared` stays.
+    pub(super) fn evict_size_idle(&self, plan: Option<&Plan>, spared: u64) -> Option<Left> {
         if let Some(left) = self.drop_flushed(plan) {
             return Some(left);
         }
@@ -49,7 +49,9 @@ impl Store {
             let mut locked = self.lock_shard(self.shard_of(random));
             locked.look_around(random as u32);
             while let Some(candidate) = locked.shard.candidates.pop() {
-                if let Some((hash, found)) = locked.still_there(&candidate) {
+                if candidate.tick != spared as u32
+                    && let Some((hash, found)) = locked.still_there(&candidate)
+                {
                     return Some(locked.remove_for(hash, found, Leave::Evicted, plan));
                 }
             }

@@ -10,6 +10,7 @@ mod objects;
 mod order;
 mod pins;
 mod places;
+mod refused;
 mod short;
 mod shrink;
 mod soak;

@@ -15,6 +15,7 @@ use arrayvec::ArrayVec;
 use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, TAG_MASK, grains_of};
 use super::arena::Addr;
 use super::draft::Draft;
+use super::evict::ANYBODY;
 use super::item::{Item, KEY_BYTES_MAX, OPTIONAL, flag};
 use super::os::{self, RUNS_MAX, Run};
 use super::read::seconds;
@@ -126,7 +127,7 @@ impl Store {
     /// Ends a set whose value cannot be kept, as [`Store::set`] does.
     pub fn refuse_upload(&self, key: Key<'_>, now: Now) -> SetOutcome {
         self.note(now);
-        self.refuse_large(key, now)
+        self.refuse_set(key, now)
     }
 
     /// One piece for `plan`, evicting as much as needed.
@@ -135,7 +136,7 @@ impl Store {
             let taken = self.alloc.lock().take_held(&self.arena, plan, whole);
             match taken {
                 Ok(piece) => return Ok(piece),
-                Err(grains) => self.free_grains(grains)?,
+                Err(grains) => self.free_grains(grains, ANYBODY)?,
             }
         }
     }
@@ -353,7 +354,7 @@ impl Upload {
                 }
             }
         });
-        done.unwrap_or_else(|_| store.refuse_large(self.key(), now))
+        done.unwrap_or_else(|_| store.refuse_set(self.key(), now))
     }
 
     /// Completes the item's first word, under its shard's lock. From then on it is the index's.

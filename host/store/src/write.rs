@@ -1,5 +1,6 @@
 //! Writing items: set in all its modes, arithmetic, delete.
 
+use super::alloc::Plan;
 use super::draft::Draft;
 use super::item::{Item, KEY_BYTES_MAX, flag};
 use super::read::seconds;
@@ -15,22 +16,43 @@ impl Store {
         }
         let draft = new_draft(key, write);
         if write.value.len() > self.item_bytes_max || !self.can_ever_hold(&draft.plan()) {
-            return self.refuse_large(key, now);
+            return self.refuse(key, now, write, SetOutcome::TooLarge);
         }
         let done = self.with_room(key.hash, |locked, spare| {
             locked.set(key, now, write, draft, spare)
         });
-        done.unwrap_or_else(|_| self.refuse_large(key, now))
+        done.unwrap_or_else(|_| {
+            let outcome = match write.mode {
+                SetMode::Append | SetMode::Prepend => SetOutcome::NotStored,
+                _ => SetOutcome::TooLarge,
+            };
+            self.refuse(key, now, write, outcome)
+        })
     }
 
-    /// The value can't be kept, and the one before it must not be served as if it were current.
-    pub(super) fn refuse_large(&self, key: Key<'_>, now: Now) -> SetOutcome {
+    /// Ends a write whose value can't be kept. Only a plain set says that the value before is not current any more;
+    /// whoever adds to a value, or sets it on a condition, keeps it when nothing comes of that.
+    #[cold]
+    fn refuse(
+        &self,
+        key: Key<'_>,
+        now: Now,
+        write: &Write<'_>,
+        outcome: SetOutcome,
+    ) -> SetOutcome {
+        match write.mode {
+            SetMode::Set if write.cas_compare.is_none() => self.refuse_set(key, now),
+            _ => outcome,
+        }
+    }
+
+    /// Ends a plain set whose value can't be kept: the one before it must not be served as if it were current.
+    pub(super) fn refuse_set(&self, key: Key<'_>, now: Now) -> SetOutcome {
         let mut locked = self.lock(key.hash);
-        if let Some(found) = locked.find(key, now) {
-            if found.item.has(flag::OBJECT) {
-                return SetOutcome::IsObject;
-            }
-            locked.remove(key.hash, found, Leave::Deleted);
+        match locked.find(key, now) {
+            Some(found) if found.item.has(flag::OBJECT) => return SetOutcome::IsObject,
+            Some(found) => locked.remove(key.hash, found, Leave::Deleted),
+            None => {}
         }
         SetOutcome::TooLarge
     }
@@ -197,16 +219,14 @@ impl<'a> Locked<'a> {
     ) -> Result<SetOutcome, Room> {
         let mut buffer = [0; KEY_BYTES_MAX];
         let mut item = found.item;
-        self.bump(&item);
-        // What was said of the old value does not hold for the longer one.
-        item.mark(0, OLD_MARKS);
+        let tick = self.bump(&item);
         let mut draft = item.draft(&mut buffer);
+        // What was said of the old value does not hold for the longer one.
+        draft.marks &= !OLD_MARKS;
         let old_len = draft.value_len;
         draft.value_len += write.value.len();
         if draft.value_len > self.store.item_bytes_max || !self.store.can_ever_hold(&draft.plan()) {
-            let hash = self.hash_of(&item);
-            self.remove(hash, found, Leave::Deleted);
-            return Ok(SetOutcome::TooLarge);
+            return Ok(SetOutcome::NotStored);
         }
         if (write.want_cas || write.cas_override.is_some()) && draft.cas.is_none() {
             draft.cas = Some(0);
@@ -221,7 +241,16 @@ impl<'a> Locked<'a> {
             self.shard.counters.payload += write.value.len() as u64;
             return Ok(self.stored(&item, write.cas_override));
         }
-        let chain = self.allocate(&plan, spare)?;
+        // Old and new are there for a moment: nobody need leave if that can't be.
+        let both = Plan {
+            stream: plan.stream + item.footprint(),
+            ..plan
+        };
+        if !self.store.can_ever_hold(&both) {
+            return Ok(SetOutcome::NotStored);
+        }
+        let chain = self.allocate(&plan, spare);
+        let chain = chain.map_err(|room| room.sparing(tick))?;
         let (copy, mut value) = draft.write(&self.store.arena, chain);
         if write.mode == SetMode::Prepend {
             value.write(write.value);
