@@ -227,14 +227,6 @@ pub struct Config {
     pub hash_seed: u64,
 }
 
-/// Is told what happens to items of itself, not by a request. Called under a lock: it must not block, nor ask the store.
-pub trait Observer: std::fmt::Debug + Send + Sync {
-    /// Whether telling is worth the time it takes.
-    fn wants_evictions(&self) -> bool;
-    /// The item is about to leave because its memory is needed, at second `now_s`.
-    fn evicted(&self, key: &[u8], info: &ItemInfo, now_s: u32);
-}
-
 /// Counters of the store. Sums over shards, taken without stopping anything.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(missing_docs, reason = "named as memcached's stats name them")]

@@ -58,13 +58,13 @@ impl<'a> Locked<'a> {
         let item = self
             .write_number(found, value, arith, spare)
             .map_err(|room| room.sparing(tick))?;
-        self.renew_cas(&item, arith.cas_override);
+        let info = ItemInfo {
+            expiry_before: before,
+            ..self.counted(&item, arith)
+        };
         Ok(ArithOutcome::Done {
             value,
-            info: ItemInfo {
-                expiry_before: before,
-                ..self.info(&item)
-            },
+            info,
             created: false,
         })
     }
@@ -89,12 +89,19 @@ impl<'a> Locked<'a> {
         };
         let (item, mut value) = self.create(key.hash, &draft, spare)?;
         value.write(digits.as_bytes());
-        self.renew_cas(&item, arith.cas_override);
         Ok(ArithOutcome::Done {
             value: number,
-            info: self.info(&item),
+            info: self.counted(&item, arith),
             created: true,
         })
+    }
+
+    /// Gives an item with a new number its token, if it has one, and tells of it.
+    #[inline(always)]
+    fn counted(&mut self, item: &Item<'a>, arith: &Arith) -> ItemInfo {
+        self.renew_cas(item, arith.cas_override);
+        self.tell_stored(item, None);
+        self.info(item)
     }
 
     /// Writes a number over a number, with the expiry and the token asked for: in place when there is room for all of

@@ -16,7 +16,8 @@ use super::objects::version;
 use super::read::seconds;
 use super::shard::{Found, Leave, Locked, Room, Spare};
 use super::{
-    Change, Commit, CommitError, Expiry, Key, Now, Place, Plan, SMALL_BYTES_MAX, Store, Version,
+    Change, Commit, CommitError, Content, Expiry, Key, Now, Place, Plan, SMALL_BYTES_MAX, Store,
+    Version,
 };
 
 mod trees;
@@ -136,11 +137,20 @@ impl Store {
             prepared.map_err(|room| Halt::Room(i, room.plan))?;
         }
         let trees = self.change_trees(now, commits, &mut locked, &of)?;
+        let told = commits.len() > 1 && self.listeners.want_changes();
+        if told {
+            let changes = commits.len();
+            self.listeners
+                .tell(|journal| journal.commit_begins(changes));
+        }
         for ((i, commit), tree) in commits.iter().enumerate().zip(trees) {
             let locked = &mut locked[of(commit)];
             let found = locked.find(commit.key, now);
             let drafted = self.drafted(commit);
             locked.apply(commit, drafted.as_ref(), found, tree, &mut spares[i]);
+        }
+        if told {
+            self.listeners.tell(|journal| journal.commit_ends());
         }
         Ok(())
     }
@@ -201,6 +211,26 @@ fn needs_tree(change: &Change<'_>) -> bool {
     }
 }
 
+/// What a commit tells of the change of what it found, unless that is a plain value.
+fn content_of<'c>(change: &Change<'c>, found: Option<Found<'_>>) -> Option<Content<'c>> {
+    match *change {
+        Change::Small(state) => Some(Content::State(state)),
+        Change::Fields {
+            fields,
+            clear,
+            fresh,
+            value,
+        } => Some(Content::Fields {
+            fields,
+            clear,
+            // A plain item has nothing that could stay.
+            fresh: fresh || found.is_none_or(|found| !found.item.has(flag::OBJECT)),
+            value,
+        }),
+        _ => None,
+    }
+}
+
 /// True when the version a commit expects is the one that was found.
 #[inline]
 fn holds(commit: &Commit<'_>, found: Option<Found<'_>>) -> bool {
@@ -256,6 +286,7 @@ impl<'a> Locked<'a> {
             self.store.arena.write(item.addr(), at, state);
             let tick = self.bump(&item);
             item.set_cas(tick);
+            self.tell_stored(&item, Some(Content::State(state)));
             return true;
         }
         false
@@ -311,19 +342,25 @@ impl<'a> Locked<'a> {
         spare: &mut Spare,
     ) {
         if let Some(drafted) = drafted {
-            return self.apply_value(commit.key.hash, drafted, found, tree, spare);
+            let content = content_of(&commit.change, found);
+            let item = self.apply_value(commit.key.hash, drafted, found, tree, spare);
+            self.tell_stored(&item, content);
+            return;
         }
         match (&commit.change, found) {
             (Change::Delete, Some(found)) => self.remove(commit.key.hash, found, Leave::Deleted),
+            (Change::Delete, None) => self.tell_deleted(commit.key.bytes),
             (Change::Expiry, Some(found)) => {
                 let item = self.refit(found, false, Some(commit.expiry), spare);
                 let item = item.unwrap_or_else(|_| unreachable!("prepared"));
                 self.bump(&item);
+                self.tell_stored(&item, Some(Content::Same));
             }
             _ => {}
         }
     }
 
+    /// Puts the item in its place, and returns it.
     fn apply_value(
         &mut self,
         hash: u64,
@@ -331,7 +368,7 @@ impl<'a> Locked<'a> {
         found: Option<Found<'a>>,
         tree: Option<Tree>,
         spare: &mut Spare,
-    ) {
+    ) -> Item<'a> {
         let (mut draft, mut value) = (drafted.draft, drafted.value);
         let root = tree.map(|tree| tree.to_bytes());
         if let Some(root) = &root {
@@ -376,6 +413,7 @@ impl<'a> Locked<'a> {
                 self.renew_cas(&item, None);
                 self.note_expiry(&item);
                 self.bump(&item);
+                item
             }
             (found, Some(chain)) => {
                 let (item, mut stream) = draft.write(&self.store.arena, chain);
@@ -388,6 +426,7 @@ impl<'a> Locked<'a> {
                     let slot = slot.unwrap_or_else(|_| unreachable!("prepared"));
                     self.insert(hash, slot, &item);
                 }
+                item
             }
             (None, None) => unreachable!("prepared"),
         }

@@ -110,18 +110,27 @@ impl Store {
     pub fn flush_all(&self, now: Now, at: Now) {
         self.note(now);
         if at <= now {
-            self.flush_at_s.store(u32::MAX, Relaxed);
-            self.flush_now();
-        } else {
-            self.flush_at_s.store(at.unix_s, Relaxed);
+            return self.flush_now(None);
+        }
+        // In the order in which listeners are told.
+        let _turn = self.commit.lock();
+        self.flush_at_s.store(at.unix_s, Relaxed);
+        if self.listeners.want_changes() {
+            self.listeners
+                .tell(|journal| journal.flush_planned(at.unix_s));
         }
     }
 
-    pub(super) fn flush_now(&self) {
+    /// Ends everything, and forgets the flush to come. One that was planned for second `due` happens only if it still is.
+    pub(super) fn flush_now(&self, due: Option<u32>) {
         let tick = {
             // With all shards locked, so that nobody finds an item that is gone a moment later under the same lock:
             // a commit has prepared for what it found.
             let _turn = self.commit.lock();
+            if due.is_some_and(|due| self.flush_at_s.load(Relaxed) != due) {
+                return;
+            }
+            self.flush_at_s.store(u32::MAX, Relaxed);
             let mut all: Vec<_> = (0..self.shards.len())
                 .map(|id| self.lock_shard(id))
                 .collect();
@@ -131,6 +140,9 @@ impl Store {
             }
             self.publish(tick + 1);
             self.flushed.fetch_max(tick, Relaxed);
+            if self.listeners.want_changes() {
+                self.listeners.tell(|journal| journal.flushed(tick));
+            }
             tick
         };
         // Items so long untouched that the 32 bits of their ticks come round again leave at once: nobody could tell

@@ -30,6 +30,7 @@ mod growth;
 mod held;
 mod index;
 mod item;
+mod journal;
 mod list;
 mod nodes;
 mod number;
@@ -56,13 +57,13 @@ mod word;
 mod write;
 
 use std::ops::Deref;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 pub use api::*;
+pub use journal::{Cause, Content, Journal};
 pub use os::prefetch_for_writing;
 pub use pins::{PINNED_BYTES_MIN, Pinned};
 pub use scan::Cursor;
@@ -74,6 +75,7 @@ use arena::{Addr, Arena};
 use clock::Clock;
 use expire::Due;
 use index::Index;
+use journal::Listeners;
 use list::LISTS;
 use shard::{Guarded, Locked, Shard};
 use tails::Tails;
@@ -112,7 +114,7 @@ pub struct Store {
     random: Padded<AtomicU64>,
     item_bytes_max: usize,
     eviction: Eviction,
-    observer: OnceLock<Box<dyn Observer>>,
+    listeners: Listeners,
     /// Made from the seed, which takes longer than hashing a key.
     hash_secrets: RapidSecrets,
 }
@@ -185,7 +187,7 @@ impl Store {
             random: Padded(AtomicU64::new(config.hash_seed | 1)),
             item_bytes_max: config.item_bytes_max,
             eviction: config.eviction,
-            observer: OnceLock::new(),
+            listeners: Listeners::default(),
             hash_secrets: RapidSecrets::seed(config.hash_seed),
             arena,
         };
@@ -195,11 +197,6 @@ impl Store {
             shard.lock.lock().buckets = 1;
         }
         store
-    }
-
-    /// Has `observer` told from now on; the first one stays.
-    pub fn observe(&self, observer: Box<dyn Observer>) {
-        let _ = self.observer.set(observer);
     }
 
     /// Hash of a key.
@@ -299,9 +296,9 @@ impl Store {
 
     #[cold]
     fn note_second(&self, now: Now) {
-        if self.clock.note(now, self.clock_now()) && self.flush_at_s.load(Relaxed) <= now.unix_s {
-            self.flush_at_s.store(u32::MAX, Relaxed);
-            self.flush_now();
+        let due = self.flush_at_s.load(Relaxed);
+        if self.clock.note(now, self.clock_now()) && due <= now.unix_s {
+            self.flush_now(Some(due));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::item::{Item, flag};
 use super::shard::{Found, Locked, Room, Spare, ValueRef};
-use super::{DeleteOutcome, Expiry, GetOptions, ItemInfo, Key, Now, Store};
+use super::{Content, DeleteOutcome, Expiry, GetOptions, ItemInfo, Key, Now, Store};
 
 /// Seconds at which an item expires, rounded up. `u32::MAX` would mean never.
 #[inline]
@@ -57,7 +57,11 @@ impl Store {
                 return Ok(answer(&info, &item));
             };
             let before = hit.item.lifetime();
+            let changes = options.touch.is_some() || options.want_cas && !hit.item.has(flag::CAS);
             let item = locked.refit(hit, options.want_cas, options.touch, spare)?;
+            if changes {
+                locked.tell_stored(&item, Some(Content::Same));
+            }
             let info = ItemInfo {
                 expiry_before: before,
                 ..locked.access(item, now, options)
@@ -93,6 +97,7 @@ impl Store {
                 // A call that is under way must not put the old expiry back.
                 locked.renew_cas(&item, None);
             }
+            locked.tell_stored(&item, Some(Content::Same));
             Ok(DeleteOutcome::Done)
         });
         done.unwrap_or(DeleteOutcome::NotFound)
@@ -147,6 +152,7 @@ impl<'a> Locked<'a> {
         let stale = info.stale && options.may_win;
         if (ending || stale) && !info.token_sent {
             item.mark(flag::TOKEN_SENT, 0);
+            self.tell_stored(&item, Some(Content::Same));
             info.won = true;
         }
         info
@@ -175,6 +181,7 @@ impl<'a> Locked<'a> {
         if item.cas() == Some(0) {
             item.set_cas(self.take_tick());
         }
+        self.tell_stored(&item, None);
         let info = ItemInfo {
             won: true,
             token_sent: false,

@@ -303,9 +303,7 @@ impl<'a> Locked<'a> {
         plan: Option<&Plan>,
     ) -> Option<Chain> {
         let item = found.item;
-        if why == Leave::Evicted {
-            self.tell_evicted(&item);
-        }
+        self.tell_removed(&item, why);
         let bucket = self.bucket(hash);
         let node = bucket.clear(found.slot);
         self.unlink(&item);
@@ -330,15 +328,6 @@ impl<'a> Locked<'a> {
         }
         let chain = self.store.chain_of_gone(&item);
         self.store.exchange(chain, node, plan)
-    }
-
-    fn tell_evicted(&self, item: &Item<'_>) {
-        if let Some(observer) = self.store.observer.get()
-            && observer.wants_evictions()
-        {
-            let key = &mut [0; KEY_BYTES_MAX];
-            observer.evicted(item.key(key), &self.info(item), self.store.clock.now_s());
-        }
     }
 
     /// Removes the least recently used item of a list, for `plan` as `remove_for`.

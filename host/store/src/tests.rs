@@ -4,6 +4,7 @@ mod audit;
 mod basics;
 mod concurrent;
 mod hostile;
+mod journal;
 mod long;
 mod model;
 mod objects;

@@ -69,6 +69,11 @@ impl Store {
     pub fn begin_turn(&self) {
         TURN.with(|turn| {
             let open = turn.store.replace(self.address()) == self.address();
+            if self.listeners.want_changes() && !open {
+                // Before the clock is read, so that no listener misses a turn that is below what it sees of the clock.
+                let tick = self.clock_now();
+                self.listeners.tell(|journal| journal.turn_begins(tick));
+            }
             let before = if open { turn.next.get() } else { 0 };
             turn.next.set(before.max(self.clock_now()));
             if turn.list.get().is_none() {
@@ -82,6 +87,9 @@ impl Store {
         TURN.with(|turn| {
             if turn.store.get() == self.address() {
                 turn.store.set(0);
+                if self.listeners.want_changes() {
+                    self.listeners.tell(|journal| journal.turn_ends());
+                }
                 self.publish(turn.next.get());
             }
         });

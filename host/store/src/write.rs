@@ -5,7 +5,7 @@ use super::draft::Draft;
 use super::item::{Item, KEY_BYTES_MAX, flag};
 use super::read::seconds;
 use super::shard::{Found, Leave, Locked, Room, Spare};
-use super::{DeleteOptions, DeleteOutcome, Key, Now, SetMode, SetOutcome, Store, Write};
+use super::{Content, DeleteOptions, DeleteOutcome, Key, Now, SetMode, SetOutcome, Store, Write};
 
 impl Store {
     /// Writes a whole value. See [`SetOutcome`].
@@ -33,13 +33,7 @@ impl Store {
     /// Ends a write whose value can't be kept. Only a plain set says that the value before is not current any more;
     /// whoever adds to a value, or sets it on a condition, keeps it when nothing comes of that.
     #[cold]
-    fn refuse(
-        &self,
-        key: Key<'_>,
-        now: Now,
-        write: &Write<'_>,
-        outcome: SetOutcome,
-    ) -> SetOutcome {
+    fn refuse(&self, key: Key<'_>, now: Now, write: &Write<'_>, outcome: SetOutcome) -> SetOutcome {
         match write.mode {
             SetMode::Set if write.cas_compare.is_none() => self.refuse_set(key, now),
             _ => outcome,
@@ -52,7 +46,7 @@ impl Store {
         match locked.find(key, now) {
             Some(found) if found.item.has(flag::OBJECT) => return SetOutcome::IsObject,
             Some(found) => locked.remove(key.hash, found, Leave::Deleted),
-            None => {}
+            None => locked.tell_deleted(key.bytes),
         }
         SetOutcome::TooLarge
     }
@@ -62,6 +56,7 @@ impl Store {
         self.note(now);
         let done = self.with_room(key.hash, |locked, spare| {
             let Some(found) = locked.find(key, now) else {
+                locked.tell_deleted(key.bytes);
                 return Ok(DeleteOutcome::NotFound);
             };
             if options.cas_compare.is_some() && options.cas_compare != found.item.cas() {
@@ -239,7 +234,7 @@ impl<'a> Locked<'a> {
             end.write(write.value);
             item.set_value_len(&plan, draft.value_len);
             self.shard.counters.payload += write.value.len() as u64;
-            return Ok(self.stored(&item, write.cas_override));
+            return Ok(self.extended(&item, write, old_len));
         }
         // Old and new are there for a moment: nobody need leave if that can't be.
         let both = Plan {
@@ -260,13 +255,32 @@ impl<'a> Locked<'a> {
             value.write(write.value);
         }
         self.replace(found, &copy, false);
-        Ok(self.stored(&copy, write.cas_override))
+        Ok(self.extended(&copy, write, old_len))
     }
 
-    /// Gives a written item its token, if it has one.
+    /// Gives an item with a new value its token, if it has one, and tells of it.
     pub(super) fn stored(&mut self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
+        let cas = self.renew_cas(item, cas);
+        self.tell_stored(item, None);
         SetOutcome::Stored {
-            cas: self.renew_cas(item, cas),
+            cas,
+            len: item.value_len() as u32,
+        }
+    }
+
+    /// As `stored`, of a value that was `old_len` bytes long.
+    fn extended(&mut self, item: &Item<'_>, write: &Write<'_>, old_len: usize) -> SetOutcome {
+        let cas = self.renew_cas(item, write.cas_override);
+        let inserted = Content::Inserted {
+            at: match write.mode {
+                SetMode::Append => old_len as u32,
+                _ => 0,
+            },
+            bytes: write.value,
+        };
+        self.tell_stored(item, Some(inserted));
+        SetOutcome::Stored {
+            cas,
             len: item.value_len() as u32,
         }
     }
@@ -304,6 +318,8 @@ impl<'a> Locked<'a> {
         value.copy(&mut found.item.value(), draft.value_len);
         self.renew_cas(&copy, options.cas_override);
         self.replace(found, &copy, true);
+        let content = (!options.drop_value).then_some(Content::Same);
+        self.tell_stored(&copy, content);
         Ok(())
     }
 }

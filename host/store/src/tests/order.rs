@@ -109,12 +109,12 @@ fn check_round(store: &Store, twins: &mut [Twin]) {
 #[derive(Clone, Debug, Default)]
 struct Log(Arc<Mutex<Vec<(u64, u64)>>>);
 
-impl Observer for Log {
-    fn wants_evictions(&self) -> bool {
-        true
+impl Journal for Log {
+    fn wants_changes(&self) -> bool {
+        false
     }
 
-    fn evicted(&self, name: &[u8], _: &ItemInfo, _: u32) {
+    fn left(&self, _: u64, name: &[u8], _: &ItemInfo, _: Cause, _: u32) {
         self.0
             .lock()
             .expect("nobody panicked")
@@ -136,7 +136,7 @@ pub(super) fn lives(store: &Store, threads: u64, rounds: u64, operations_per_rou
     }
     store.audit();
     let log = Log::default();
-    store.observe(Box::new(log.clone()));
+    store.listen(Box::new(log.clone()));
     let count = store.stats().curr_items;
     while store.stats().curr_items > 0 {
         store.evict(1);
