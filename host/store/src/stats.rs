@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::item::Item;
+use super::shard::Counters;
 use super::{Store, StoreStats};
 
 impl Store {
@@ -31,6 +32,19 @@ impl Store {
         drop(alloc);
         stats.tail_age_s = u64::from(self.tail_age_s());
         stats
+    }
+
+    /// Counts anew what memcached's `stats reset` has it count anew: items stored, evicted and reclaimed. What tells of
+    /// the present stays.
+    pub fn reset_stats(&self) {
+        for id in 0..self.shards.len() {
+            let counters = &mut self.lock_shard(id).shard.counters;
+            *counters = Counters {
+                items: counters.items,
+                payload: counters.payload,
+                ..Counters::default()
+            };
+        }
     }
 
     /// Idle seconds of the oldest item of all.

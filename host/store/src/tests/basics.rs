@@ -441,3 +441,45 @@ fn idle_seconds_are_told() {
     assert_eq!(store.look(b"k", at(12), &asking).expect("hit").0.idle_s, 12);
     assert_eq!(store.look(b"k", at(12), &asking).expect("hit").0.idle_s, 0);
 }
+
+#[test]
+fn a_reset_forgets_what_happened_and_keeps_what_is() {
+    let store = store();
+    let brief = Write {
+        expiry: until(1),
+        ..write(&[1; 100])
+    };
+    for i in 0..20_000u32 {
+        store.set(store.key(&i.to_le_bytes()), NOW, &brief);
+    }
+    store.put(b"k", b"value");
+    while store.maintain(at(2), 1000) > 0 {}
+    let before = store.stats();
+    for counted in [
+        before.evictions,
+        before.evicted_unfetched,
+        before.evicted_nonzero,
+        before.reclaimed,
+        before.expired_unfetched,
+    ] {
+        assert!(counted > 0, "{before:?}");
+    }
+    assert_eq!((before.total_items, before.curr_items), (20_001, 1));
+    store.reset_stats();
+    let after = store.stats();
+    let zero = StoreStats {
+        total_items: 0,
+        evictions: 0,
+        evicted_unfetched: 0,
+        evicted_nonzero: 0,
+        reclaimed: 0,
+        expired_unfetched: 0,
+        ..before
+    };
+    assert_eq!(format!("{after:?}"), format!("{zero:?}"));
+    store.put(b"l", b"value");
+    assert_eq!(
+        (store.stats().total_items, store.stats().curr_items),
+        (1, 2)
+    );
+}
