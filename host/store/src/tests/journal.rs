@@ -57,6 +57,11 @@ fn live(eviction: Eviction, shards: usize, seed: u64, steps: usize) {
     check_replay(&all, &held, life.now(), seed);
     store.set_memory_limit(LIMIT);
     while store.maintain(life.now(), 1000) > 0 {}
+    // All are gone whose time has come, and each was told of.
+    all.extend(recorder.take());
+    let mut twin = Twin::default();
+    all.iter().for_each(|told| twin.apply(told));
+    assert_same(twin.all(), &self::held(&store, life.now()));
     store.audit();
 }
 
@@ -199,6 +204,58 @@ fn what_threads_told_sorted_by_tick_is_what_there_is() {
     check_turns_and_commits(&recorder.threads());
     check_replay(&told, &held(&store, NOW), NOW, 7);
     store.audit();
+}
+
+#[test]
+fn what_was_forgotten_is_told_to_be_deleted_all_the_same() {
+    let (store, recorder) = store_with(Eviction::Lru, 4);
+    let key = store.key(b"k");
+    let commit = Commit {
+        key,
+        expected: None,
+        place: None,
+        blind: true,
+        change: Change::Delete,
+        expiry: NEVER,
+    };
+    let long = [1; life::ITEM_BYTES_MAX + 1];
+    let ways: [&dyn Fn(); 4] = [
+        &|| {
+            assert_eq!(
+                store.delete(key, NOW, &DeleteOptions::default()),
+                DeleteOutcome::NotFound
+            )
+        },
+        &|| assert_eq!(store.set(key, NOW, &write(&long)), SetOutcome::TooLarge),
+        &|| assert_eq!(store.refuse_upload(key, NOW), SetOutcome::TooLarge),
+        &|| {
+            store
+                .commit(NOW, std::slice::from_ref(&commit))
+                .expect("it can")
+        },
+    ];
+    for (number, delete) in ways.iter().enumerate() {
+        delete();
+        let told = recorder.take();
+        let deleted = matches!(&told[..], [Told::Deleted { key, .. }] if key == b"k");
+        assert!(deleted, "{number}: {told:?}");
+    }
+}
+
+#[test]
+fn a_planned_flush_is_told_when_it_is_planned_and_when_it_comes() {
+    let (store, recorder) = store_with(Eviction::Lru, 4);
+    store.flush_all(NOW, at(5));
+    store.read(b"k");
+    let told = recorder.take();
+    let second = NOW.unix_s + 5;
+    assert!(
+        matches!(told[..], [Told::FlushPlanned(at)] if at == second),
+        "{told:?}"
+    );
+    store.look(b"k", at(5), &GetOptions::default());
+    let told = recorder.take();
+    assert!(matches!(told[..], [Told::Flushed(_)]), "{told:?}");
 }
 
 /// Within a thread turns and commits begin and end in pairs, and a turn has no tick below the one it began with.

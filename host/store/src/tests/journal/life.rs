@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::super::fields::small;
 use super::super::model::Random;
 use super::super::*;
+use crate::fields::small;
 
 pub(super) const ITEM_BYTES_MAX: usize = 48 << 10;
 /// Names in use: few, so that operations meet.

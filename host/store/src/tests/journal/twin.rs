@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use super::super::super::fields::SmallRef;
 use super::super::*;
+use crate::fields::SmallRef;
 
 /// One call of a journal's method.
 #[derive(Clone, Debug)]
@@ -181,6 +181,11 @@ impl Twin {
             Told::Flushed(_) => self.0.clear(),
             _ => {}
         }
+    }
+
+    /// What it holds, although it may have expired.
+    pub(super) fn all(&self) -> &BTreeMap<Vec<u8>, Entry> {
+        &self.0
     }
 
     /// What it holds that has not expired.
