@@ -97,7 +97,7 @@ MIRI_TESTS = $(addprefix tests::basics::,keys_that_share modes_do_what a_token_i
 
 miri: ## The arena and short lives of stores in an interpreter that finds undefined behaviour; T="name" for others
 	@tests/install-tools miri
-	$(call MIRI,-Zmiri-tree-borrows) os:: arena::
+	$(call MIRI,-Zmiri-tree-borrows) memory::os:: memory::arena::
 	$(call MIRI,-Zmiri-disable-stacked-borrows) $(or $(T),$(MIRI_TESTS))
 
 tsan: ## Tests of the store's threads under ThreadSanitizer, which finds data races; T="name" for others

@@ -278,7 +278,7 @@ pub struct ObjectInfo {
 pub struct Place {
     /// Its number in the line of its bucket, or any other.
     pub(super) slot: u8,
-    pub(super) addr: super::arena::Addr,
+    pub(super) addr: crate::memory::arena::Addr,
     /// Bytes of its value.
     pub(super) len: usize,
     /// Of its last access, the opening.

@@ -20,10 +20,10 @@ use std::fmt::Debug;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::arena::Addr;
-use super::item::{Item, KEY_BYTES_MAX};
-use super::shard::{Leave, Locked, ValueRef};
-use super::{ItemInfo, Store};
+use crate::item::{Item, KEY_BYTES_MAX};
+use crate::memory::arena::Addr;
+use crate::shard::{Leave, Locked, ValueRef};
+use crate::{ItemInfo, Store};
 
 /// Is told of every change of the store's state.
 ///

@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::alloc::{Chain, Plan};
-use super::arena::Addr;
-use super::bucket::{Bucket, NODE_PLAN, Slot};
-use super::index::{bucket_of, tag_of};
-use super::item::{Item, KEY_BYTES_MAX};
-use super::list::{LISTS, List};
-use super::size_idle::Candidates;
-use super::tails::EMPTY;
-use super::{Key, Now, Store};
+use crate::index::bucket::{Bucket, NODE_PLAN, Slot};
+use crate::index::{bucket_of, tag_of};
+use crate::item::{Item, KEY_BYTES_MAX};
+use crate::memory::alloc::{Chain, Plan};
+use crate::memory::arena::Addr;
+use crate::order::list::{LISTS, List};
+use crate::order::size_idle::Candidates;
+use crate::order::tails::EMPTY;
+use crate::{Key, Now, Store};
 
 /// A shard and its lock.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Guarded {
     /// Asks for the line that whoever takes the lock writes.
     #[inline]
     pub(super) fn prefetch(&self) {
-        super::os::prefetch_for_writing(&self.newest);
+        crate::memory::os::prefetch_for_writing(&self.newest);
     }
 }
 
@@ -285,7 +285,7 @@ impl<'a> Locked<'a> {
         if let Some(expiry) = item.expiry() {
             self.store
                 .due
-                .lower(item.addr() / super::arena::REGION_GRAINS, expiry);
+                .lower(item.addr() / crate::memory::arena::REGION_GRAINS, expiry);
         }
     }
 
@@ -310,7 +310,7 @@ impl<'a> Locked<'a> {
         if item.is_tree() {
             self.store.retire(item.tree());
         }
-        let fetched = item.has(super::item::flag::FETCHED);
+        let fetched = item.has(crate::item::flag::FETCHED);
         let counters = &mut self.shard.counters;
         counters.items -= 1;
         counters.payload -= item.payload_len() as u64;

@@ -14,7 +14,7 @@
 use std::cmp::Ordering;
 
 use super::varint;
-use crate::word::word;
+use crate::memory::word::word;
 
 /// `INLINE` of runs that hold every value themselves.
 pub(super) const ALL: usize = usize::MAX;

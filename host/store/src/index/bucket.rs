@@ -2,18 +2,18 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::alloc::{Kind, Plan};
-use super::arena::{Addr, Arena};
-use super::index::LINE_WORDS;
+use crate::index::LINE_WORDS;
+use crate::memory::alloc::{Kind, Plan};
+use crate::memory::arena::{Addr, Arena};
 
 const LINE_SLOTS: usize = 12;
 const NODE_SLOTS: usize = 5;
 const NODE_BYTES: usize = 32;
 /// Grains of a node, those of the smallest size assumed.
-pub(super) const NODE_GRAINS_MAX: u32 = (NODE_BYTES / 8) as u32;
+pub(crate) const NODE_GRAINS_MAX: u32 = (NODE_BYTES / 8) as u32;
 
 /// What an overflow node asks of the allocator.
-pub(super) const NODE_PLAN: Plan = Plan {
+pub(crate) const NODE_PLAN: Plan = Plan {
     kind: Kind::Overflow,
     word0: 0,
     header: NODE_BYTES,
@@ -24,7 +24,7 @@ pub(super) const NODE_PLAN: Plan = Plan {
 /// A slot of a bucket, in one word so that it travels in a register:
 /// bits 0..4 its number, bit 4 set in a node, bits 5.. first word of the line or node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot(usize);
+pub(crate) struct Slot(usize);
 
 impl Slot {
     #[inline]
@@ -70,21 +70,21 @@ impl Slot {
     }
 
     /// Its number in its line or node, and which of the two: what is left when the bucket is known.
-    pub(super) fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         (self.0 & 31) as u8
     }
 }
 
 /// A bucket: its line and nodes.
 #[derive(Clone, Copy)]
-pub(super) struct Bucket<'m> {
+pub(crate) struct Bucket<'m> {
     arena: &'m Arena,
     line: usize,
 }
 
 impl<'m> Bucket<'m> {
     #[inline]
-    pub(super) fn new(arena: &'m Arena, line: usize) -> Bucket<'m> {
+    pub(crate) fn new(arena: &'m Arena, line: usize) -> Bucket<'m> {
         Bucket { arena, line }
     }
 
@@ -128,12 +128,12 @@ impl<'m> Bucket<'m> {
 
     /// The address in a slot.
     #[inline]
-    pub(super) fn addr(&self, slot: Slot) -> Addr {
+    pub(crate) fn addr(&self, slot: Slot) -> Addr {
         self.half(slot.base(), slot.half())
     }
 
     /// The slot of that number that holds `addr`.
-    pub(super) fn slot_with(&self, number: u8, addr: Addr) -> Option<Slot> {
+    pub(crate) fn slot_with(&self, number: u8, addr: Addr) -> Option<Slot> {
         let slot = Slot::numbered(self.line, number);
         if !slot.node() {
             return (self.addr(slot) == addr).then_some(slot);
@@ -152,7 +152,7 @@ impl<'m> Bucket<'m> {
 
     /// Points a slot to where its item moved.
     #[inline]
-    pub(super) fn set_addr(&self, slot: Slot, addr: Addr) {
+    pub(crate) fn set_addr(&self, slot: Slot, addr: Addr) {
         self.set_half(slot.base(), slot.half(), addr);
     }
 
@@ -179,7 +179,7 @@ impl<'m> Bucket<'m> {
 
     /// The first slot with `tag` whose address passes `is`.
     #[inline(always)]
-    pub(super) fn find(&self, tag: u8, mut is: impl FnMut(Addr) -> bool) -> Option<(Slot, Addr)> {
+    pub(crate) fn find(&self, tag: u8, mut is: impl FnMut(Addr) -> bool) -> Option<(Slot, Addr)> {
         for i in self.hits(tag) {
             let addr = self.half(self.line, i);
             if addr != 0 && is(addr) {
@@ -225,7 +225,7 @@ impl<'m> Bucket<'m> {
     /// Addresses in the line that may be the one for `tag`; racy, for prefetching. When there is none, the node to look
     /// on in, or 0.
     #[inline]
-    pub(super) fn guess(&self, tag: u8, mut see: impl FnMut(Addr)) -> Addr {
+    pub(crate) fn guess(&self, tag: u8, mut see: impl FnMut(Addr)) -> Addr {
         let hits = self.hits(tag);
         let found = hits.0 != 0;
         for i in hits {
@@ -235,7 +235,7 @@ impl<'m> Bucket<'m> {
     }
 
     /// As `guess`, in a node.
-    pub(super) fn guess_in_node(&self, node: Addr, tag: u8, mut see: impl FnMut(Addr)) -> Addr {
+    pub(crate) fn guess_in_node(&self, node: Addr, tag: u8, mut see: impl FnMut(Addr)) -> Addr {
         let base = self.arena.at(node);
         let mut found = false;
         for slot in self.slots(base).filter(|slot| self.tag(*slot) == tag) {
@@ -247,7 +247,7 @@ impl<'m> Bucket<'m> {
 
     /// An empty slot, or the last base, where a node is to be hung.
     #[inline]
-    pub(super) fn vacancy(&self) -> Result<Slot, usize> {
+    pub(crate) fn vacancy(&self) -> Result<Slot, usize> {
         // Tag 0 is nobody's.
         if let Some(i) = self.hits(0).next() {
             return Ok(Slot::new(self.line, i, false));
@@ -268,7 +268,7 @@ impl<'m> Bucket<'m> {
     }
 
     /// Hangs an empty node, fresh from the allocator, behind `base`.
-    pub(super) fn hang(&self, base: usize, node: Addr) {
+    pub(crate) fn hang(&self, base: usize, node: Addr) {
         let words = self.arena.at(node);
         for word in 1..NODE_BYTES / 8 {
             self.arena.store(words + word, 0);
@@ -278,13 +278,13 @@ impl<'m> Bucket<'m> {
 
     /// Fills a slot.
     #[inline]
-    pub(super) fn fill(&self, slot: Slot, tag: u8, addr: Addr) {
+    pub(crate) fn fill(&self, slot: Slot, tag: u8, addr: Addr) {
         self.set_addr(slot, addr);
         self.set_tag(slot, tag);
     }
 
     /// Empties a slot, fills the hole from the last node, and returns a node that became empty.
-    pub(super) fn clear(&self, slot: Slot) -> Option<Addr> {
+    pub(crate) fn clear(&self, slot: Slot) -> Option<Addr> {
         let (mut before, mut last, mut node) = (self.line, self.line, self.next(self.line));
         while node != 0 {
             before = last;
@@ -312,7 +312,7 @@ impl<'m> Bucket<'m> {
     }
 
     /// Visits all filled slots.
-    pub(super) fn each(&self, mut visit: impl FnMut(Slot, u8, Addr)) {
+    pub(crate) fn each(&self, mut visit: impl FnMut(Slot, u8, Addr)) {
         let mut base = self.line;
         loop {
             for slot in self.slots(base) {
@@ -329,7 +329,7 @@ impl<'m> Bucket<'m> {
     }
 
     /// Visits the nodes.
-    pub(super) fn nodes(&self, mut visit: impl FnMut(Addr)) {
+    pub(crate) fn nodes(&self, mut visit: impl FnMut(Addr)) {
         let mut node = self.next(self.line);
         while node != 0 {
             let next = self.next(self.arena.at(node));
@@ -339,7 +339,7 @@ impl<'m> Bucket<'m> {
     }
 
     /// Replaces node `from` by its copy `to`; false when the bucket has no such node.
-    pub(super) fn move_node(&self, from: Addr, to: Addr) -> bool {
+    pub(crate) fn move_node(&self, from: Addr, to: Addr) -> bool {
         let mut base = self.line;
         loop {
             match self.next(base) {
@@ -360,14 +360,14 @@ impl<'m> Bucket<'m> {
     }
 
     /// Any item hanging on `node`, to find whose bucket it is; racy.
-    pub(super) fn some_item_of_node(arena: &Arena, node: Addr) -> Option<Addr> {
+    pub(crate) fn some_item_of_node(arena: &Arena, node: Addr) -> Option<Addr> {
         (2..2 + NODE_SLOTS)
             .map(|i| arena.half(node, i))
             .find(|addr| *addr != 0)
     }
 
     /// Empties the line's slots and unhangs its nodes, which the caller takes.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         for word in 0..LINE_WORDS {
             self.arena.store(self.line + word, 0);
         }

@@ -11,13 +11,15 @@
 //!
 //! A tag is one byte of the hash; address 0 is an empty slot. The shard's lock guards its buckets.
 
+pub(super) mod bucket;
+
 use std::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
 
-use super::arena::{Arena, REGION_GRAINS};
-use super::os::Zeroed;
+use crate::memory::arena::{Arena, REGION_GRAINS};
+use crate::memory::os::Zeroed;
 
 /// Words of a line.
 pub(super) const LINE_WORDS: usize = 8;

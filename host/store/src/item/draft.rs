@@ -1,13 +1,13 @@
 //! An item in the making: its shape, and how it is written into fresh or old extents.
 
-use super::alloc::{Chain, Kind, Plan};
-use super::arena::Arena;
-use super::item::{BIG, Item, OPTIONAL, flag, stream_at, stream_len};
-use super::stream::Stream;
+use crate::item::stream::Stream;
+use crate::item::{BIG, Item, OPTIONAL, flag, stream_at, stream_len};
+use crate::memory::alloc::{Chain, Kind, Plan};
+use crate::memory::arena::Arena;
 
 /// Everything about a new item but its value's bytes and place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Draft<'a> {
+pub(crate) struct Draft<'a> {
     pub key: &'a [u8],
     pub value_len: usize,
     pub client_flags: u32,
@@ -33,7 +33,7 @@ impl Draft<'_> {
     }
 
     /// What to ask of the allocator.
-    pub(super) fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         let word0 = self.word0();
         Plan {
             kind: Kind::Head,
@@ -45,7 +45,7 @@ impl Draft<'_> {
     }
 
     /// Fills a fresh chain and returns the item with a writer standing at the value.
-    pub(super) fn write<'m>(&self, arena: &'m Arena, chain: Chain) -> (Item<'m>, Stream<'m>) {
+    pub(crate) fn write<'m>(&self, arena: &'m Arena, chain: Chain) -> (Item<'m>, Stream<'m>) {
         let item = Item::at(arena, chain.head);
         // A chain may turn out to be one piece; the field is there all the same.
         if item.has(flag::CHAINED) {
@@ -56,7 +56,7 @@ impl Draft<'_> {
     }
 
     /// Writes fields and key into an item of the right shape and returns a writer standing at the value.
-    pub(super) fn fill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
+    pub(crate) fn fill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
         self.fill_fields(arena, item);
         let mut stream = item.stream();
         stream.write(self.key.get(2..).unwrap_or_default());
@@ -64,7 +64,7 @@ impl Draft<'_> {
     }
 
     /// Writes fields into an item of the right shape and with this key, and returns a writer standing at the value.
-    pub(super) fn refill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
+    pub(crate) fn refill<'m>(&self, arena: &'m Arena, item: &Item<'m>) -> Stream<'m> {
         self.fill_fields(arena, item);
         item.value()
     }

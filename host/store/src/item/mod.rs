@@ -21,14 +21,18 @@
 //! shard's lock changes an item; bits of word 0 are changed by atomic read-modify-write because the allocator
 //! keeps the tag in the same word.
 
+pub(super) mod draft;
+pub(super) mod number;
+pub(super) mod stream;
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::Expiry;
-use super::alloc::{Chain, Plan, TAG_MASK, grains_of};
-use super::arena::{Addr, Arena};
-use super::draft::Draft;
-use super::fields::Tree;
-use super::stream::Stream;
+use crate::Expiry;
+use crate::fields::Tree;
+use crate::item::draft::Draft;
+use crate::item::stream::Stream;
+use crate::memory::alloc::{Chain, Plan, TAG_MASK, grains_of};
+use crate::memory::arena::{Addr, Arena};
 
 /// Flags of an item, in their place in word 0.
 pub(super) mod flag {

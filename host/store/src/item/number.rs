@@ -2,7 +2,7 @@
 //!
 //! What counts as a number is what C's `strtoull` takes, as in memcached: `12 apples` is 12.
 
-use super::stream::Stream;
+use crate::item::stream::Stream;
 
 /// Bytes of a value looked at; a number whose digits do not end within them is none.
 const LOOKED_AT: usize = 64;
@@ -10,7 +10,7 @@ const LOOKED_AT: usize = 64;
 const SPACES: [u8; LOOKED_AT] = [b' '; LOOKED_AT];
 
 /// The number a value of `len` bytes begins with.
-pub(super) fn read(value: &mut Stream<'_>, len: usize) -> Option<u64> {
+pub(crate) fn read(value: &mut Stream<'_>, len: usize) -> Option<u64> {
     let mut bytes = [0; LOOKED_AT];
     let looked_at = len.min(LOOKED_AT);
     let mut at = 0;
@@ -22,7 +22,7 @@ pub(super) fn read(value: &mut Stream<'_>, len: usize) -> Option<u64> {
 }
 
 /// Writes `digits` over a value of `len` bytes, which keeps its length: the rest becomes spaces.
-pub(super) fn write(value: &mut Stream<'_>, digits: &[u8], len: usize) {
+pub(crate) fn write(value: &mut Stream<'_>, digits: &[u8], len: usize) {
     value.write(digits);
     let mut left = len - digits.len();
     while left > 0 {

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::alloc::{PIECE_HEAD, grains_of};
-use super::arena::{Addr, Arena};
+use crate::memory::alloc::{PIECE_HEAD, grains_of};
+use crate::memory::arena::{Addr, Arena};
 
 /// A place in an item's stream, for reading or writing on from it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stream<'m> {
+pub(crate) struct Stream<'m> {
     pub arena: &'m Arena,
     pub piece: Addr,
     pub next: Addr,
@@ -18,7 +18,7 @@ pub(super) struct Stream<'m> {
 impl Stream<'_> {
     /// Steps to the next piece if this one is used up.
     #[inline]
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         if self.byte == self.end && self.next != 0 {
             let word0 = self.arena.word0(self.next).load(Relaxed);
             self.piece = self.next;
@@ -44,13 +44,13 @@ impl Stream<'_> {
     }
 
     /// Steps over `len` bytes.
-    pub(super) fn skip(&mut self, len: usize) {
+    pub(crate) fn skip(&mut self, len: usize) {
         self.advance(len, |_, _, _| ());
     }
 
     /// Hands the next `len` bytes to `sink`, in runs.
     #[inline]
-    pub(super) fn read(&mut self, len: usize, sink: &mut impl FnMut(&[u8])) {
+    pub(crate) fn read(&mut self, len: usize, sink: &mut impl FnMut(&[u8])) {
         let arena = self.arena;
         // Nearly always all of it is in this piece.
         if len <= self.end - self.byte {
@@ -63,7 +63,7 @@ impl Stream<'_> {
 
     /// Fills `to` with the next bytes.
     #[inline]
-    pub(super) fn read_into(&mut self, to: &mut [u8]) {
+    pub(crate) fn read_into(&mut self, to: &mut [u8]) {
         let arena = self.arena;
         let mut at = 0;
         self.advance(to.len(), |piece, byte, run| {
@@ -74,7 +74,7 @@ impl Stream<'_> {
 
     /// Writes `src`.
     #[inline]
-    pub(super) fn write(&mut self, src: &[u8]) {
+    pub(crate) fn write(&mut self, src: &[u8]) {
         let arena = self.arena;
         if src.len() <= self.end - self.byte {
             arena.write(self.piece, self.byte, src);
@@ -89,7 +89,7 @@ impl Stream<'_> {
     }
 
     /// Writes what `from` holds.
-    pub(super) fn copy(&mut self, from: &mut Stream<'_>, len: usize) {
+    pub(crate) fn copy(&mut self, from: &mut Stream<'_>, len: usize) {
         from.read(len, &mut |run| self.write(run));
     }
 }

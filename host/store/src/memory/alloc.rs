@@ -17,15 +17,15 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::arena::{Addr, Arena, REGION_GRAINS};
-use super::bins::Bins;
+use crate::memory::arena::{Addr, Arena, REGION_GRAINS};
+use crate::memory::bins::Bins;
 
-pub(super) const LEN_MASK: u64 = 0xfff;
-pub(super) const IN_USE: u64 = 1 << 12;
-pub(super) const PREV_FREE: u64 = 1 << 13;
+pub(crate) const LEN_MASK: u64 = 0xfff;
+pub(crate) const IN_USE: u64 = 1 << 12;
+pub(crate) const PREV_FREE: u64 = 1 << 13;
 const KIND_SHIFT: u32 = 14;
 /// The allocator's bits of word 0.
-pub(super) const TAG_MASK: u64 = 0xffff;
+pub(crate) const TAG_MASK: u64 = 0xffff;
 /// Smallest extent in grains: a free one needs two words for its links.
 pub(super) const GRAINS_MIN: u32 = 2;
 /// One grain in so many is left free. With fewer free, holes are small, items come in ever more pieces and leave as
@@ -43,11 +43,11 @@ const LONG_BYTES: usize = if cfg!(any(test, fuzzing)) {
 /// Mark of all pieces of a long value but the first.
 pub(super) const LONG: u64 = 1 << 16;
 /// Bytes of a continuation piece before its payload.
-pub(super) const PIECE_HEAD: usize = 8;
+pub(crate) const PIECE_HEAD: usize = 8;
 
 /// What an extent in use holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// First piece of an item.
     Head,
     /// Further piece of an item.
@@ -64,7 +64,7 @@ impl Kind {
     }
 
     /// The kind in a tag.
-    pub(super) fn of(word0: u64) -> Kind {
+    pub(crate) fn of(word0: u64) -> Kind {
         match word0 >> KIND_SHIFT & 3 {
             0 => Kind::Head,
             1 => Kind::Continuation,
@@ -76,13 +76,13 @@ impl Kind {
 
 /// Length in grains in a tag.
 #[inline]
-pub(super) fn grains_of(word0: u64) -> u32 {
+pub(crate) fn grains_of(word0: u64) -> u32 {
     (word0 & LEN_MASK) as u32
 }
 
 /// What to allocate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// What it is for.
     pub kind: Kind,
     /// Bits 16.. of word 0, set before anybody else can see the extent.
@@ -97,7 +97,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Grains it takes at least, pieces of whole regions assumed.
-    pub(super) fn grains_min(&self, arena: &Arena) -> u64 {
+    pub(crate) fn grains_min(&self, arena: &Arena) -> u64 {
         let bytes = self.header + self.stream;
         let piece = arena.region_bytes() - PIECE_HEAD;
         // Nearly all are smaller: no division for them.
@@ -106,7 +106,7 @@ impl Plan {
     }
 
     /// First word of a further piece, linked to the first as the last one is.
-    pub(super) fn further(&self, head: Addr) -> u64 {
+    pub(crate) fn further(&self, head: Addr) -> u64 {
         let long = self.kind == Kind::Head && self.stream > LONG_BYTES;
         u64::from(head) << 32 | if long { LONG } else { 0 }
     }
@@ -123,7 +123,7 @@ impl Plan {
 
 /// Extents handed out: the first, and the one after it (0 when it is alone).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     /// First piece.
     pub head: Addr,
     /// Second piece or 0.
@@ -132,7 +132,7 @@ pub(super) struct Chain {
 
 /// What a region is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RegionUse {
+pub(crate) enum RegionUse {
     /// Not at all; its memory is with the operating system.
     Idle,
     /// Extents.
@@ -147,11 +147,11 @@ pub(super) enum RegionUse {
 
 /// The free extents and the regions.
 #[derive(Debug)]
-pub(super) struct Allocator {
-    pub(super) bins: Bins,
+pub(crate) struct Allocator {
+    pub(crate) bins: Bins,
     /// Grains in extents in use.
     pub used_grains: u64,
-    pub(super) regions: Vec<RegionUse>,
+    pub(crate) regions: Vec<RegionUse>,
     /// Regions not `Idle`.
     pub regions_used: u32,
     /// Regions that may be used.
@@ -161,12 +161,12 @@ pub(super) struct Allocator {
     /// No region below it is idle.
     pub(super) idle_from: u32,
     /// Extents of each region that belong to an item in the making, see `held.rs`.
-    pub(super) held: Vec<u16>,
+    pub(crate) held: Vec<u16>,
 }
 
 impl Allocator {
     /// Owns nothing yet.
-    pub(super) fn new(regions_allowed: u32) -> Allocator {
+    pub(crate) fn new(regions_allowed: u32) -> Allocator {
         Allocator {
             bins: Bins::default(),
             used_grains: 0,
@@ -180,7 +180,7 @@ impl Allocator {
     }
 
     /// Allocates all of `plan` or nothing. On failure the error says how many grains must at least be freed first.
-    pub(super) fn take(&mut self, arena: &Arena, plan: &Plan) -> Result<Chain, u64> {
+    pub(crate) fn take(&mut self, arena: &Arena, plan: &Plan) -> Result<Chain, u64> {
         let whole = arena.grains(plan.header + plan.stream).max(GRAINS_MIN);
         if whole <= REGION_GRAINS
             && let Some(head) = self.take_fit(arena, whole)
@@ -202,7 +202,7 @@ impl Allocator {
     }
 
     /// Grains in holes and in regions that may be opened.
-    pub(super) fn free(&self) -> u64 {
+    pub(crate) fn free(&self) -> u64 {
         let unused = self.regions_allowed.saturating_sub(self.regions_used);
         self.bins.grains + u64::from(unused) * u64::from(REGION_GRAINS)
     }
@@ -220,7 +220,7 @@ impl Allocator {
     }
 
     /// How many items are to leave, now that one of so many grains was placed, to keep the reserve.
-    pub(super) fn owed(&self, grains: u64) -> u8 {
+    pub(crate) fn owed(&self, grains: u64) -> u8 {
         let (free, reserve) = (self.free(), self.reserve(grains));
         u8::from(free < reserve) + u8::from(free < reserve - reserve / AHEAD_SHARE / 2)
     }
@@ -266,7 +266,7 @@ impl Allocator {
     }
 
     /// Frees all pieces of an item.
-    pub(super) fn put_chain(&mut self, arena: &Arena, chain: Chain) {
+    pub(crate) fn put_chain(&mut self, arena: &Arena, chain: Chain) {
         let mut piece = chain.next;
         while piece != 0 && piece != chain.head {
             let next = (arena.word0(piece).load(Relaxed) >> 32) as Addr;
@@ -277,7 +277,7 @@ impl Allocator {
     }
 
     /// Frees one extent.
-    pub(super) fn put(&mut self, arena: &Arena, addr: Addr) {
+    pub(crate) fn put(&mut self, arena: &Arena, addr: Addr) {
         let tag = arena.word0(addr).load(Relaxed);
         debug_assert!(tag & IN_USE != 0, "freed twice");
         let (mut start, mut len) = (addr, grains_of(tag));
@@ -302,7 +302,7 @@ impl Allocator {
     }
 
     /// Puts the tag and the owner's first bits in place.
-    pub(super) fn seal(&mut self, arena: &Arena, addr: Addr, kind: Kind, word0: u64) {
+    pub(crate) fn seal(&mut self, arena: &Arena, addr: Addr, kind: Kind, word0: u64) {
         let word = arena.word0(addr);
         let tag = word.load(Relaxed) & TAG_MASK;
         word.store(tag | kind.bits() | word0, Relaxed);
@@ -367,7 +367,7 @@ fn continuation_of(kind: Kind) -> Kind {
 
 impl Arena {
     /// Sets the link of a continuation piece, keeping its tag.
-    pub(super) fn set_tagged_link(&self, piece: Addr, next: Addr) {
+    pub(crate) fn set_tagged_link(&self, piece: Addr, next: Addr) {
         let word = self.word0(piece);
         let flip = (word.load(Relaxed) ^ u64::from(next) << 32) & (0xffff_ffff << 32);
         word.fetch_xor(flip, Relaxed);

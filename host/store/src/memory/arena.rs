@@ -7,18 +7,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::os::{Run, Zeroed};
-use super::word::word;
+use crate::memory::os::{Run, Zeroed};
+use crate::memory::word::word;
 
 /// Address of an extent in grains. 0 is never an item: the first region belongs to the index.
-pub(super) type Addr = u32;
+pub(crate) type Addr = u32;
 
 /// Grains of a region: the unit in which memory moves between items, index and operating system.
-pub(super) const REGION_GRAINS: u32 = 2048;
+pub(crate) const REGION_GRAINS: u32 = 2048;
 
 /// The words.
 #[derive(Debug)]
-pub(super) struct Arena {
+pub(crate) struct Arena {
     words: Zeroed<AtomicU64>,
     shift: u32,
 }
@@ -28,7 +28,7 @@ impl Arena {
     ///
     /// # Panics
     /// When there is no address space for `bytes_min`.
-    pub(super) fn new(bytes_min: usize, bytes_max: usize) -> Arena {
+    pub(crate) fn new(bytes_min: usize, bytes_max: usize) -> Arena {
         let reserve = |bytes: usize| {
             let shift = (bytes as u64)
                 .div_ceil(1 << 35)
@@ -52,84 +52,84 @@ impl Arena {
 
     /// Bytes of a grain.
     #[inline]
-    pub(super) fn grain_bytes(&self) -> usize {
+    pub(crate) fn grain_bytes(&self) -> usize {
         8 << self.shift
     }
 
     /// Words of a grain, as a power of two.
     #[inline]
-    pub(super) fn shift(&self) -> u32 {
+    pub(crate) fn shift(&self) -> u32 {
         self.shift
     }
 
     /// Bytes of a region.
-    pub(super) fn region_bytes(&self) -> usize {
+    pub(crate) fn region_bytes(&self) -> usize {
         self.grain_bytes() * REGION_GRAINS as usize
     }
 
     /// Regions that fit the reserved address space.
-    pub(super) fn regions(&self) -> u32 {
+    pub(crate) fn regions(&self) -> u32 {
         u32::try_from(self.words.len() * 8 / self.region_bytes()).unwrap_or(u32::MAX >> 12)
     }
 
     /// Grains that hold `bytes`.
     #[inline]
-    pub(super) fn grains(&self, bytes: usize) -> u32 {
+    pub(crate) fn grains(&self, bytes: usize) -> u32 {
         // A division would take longer than all the rest of finding a hole.
         ((bytes + self.grain_bytes() - 1) >> (3 + self.shift)) as u32
     }
 
     /// True when the extent lies inside; for addresses read without a lock.
     #[inline]
-    pub(super) fn holds(&self, addr: Addr, grains: u32) -> bool {
+    pub(crate) fn holds(&self, addr: Addr, grains: u32) -> bool {
         (addr as usize + grains as usize) << self.shift <= self.words.len()
     }
 
     /// Index of the first word of `addr`.
     #[inline]
-    pub(super) fn at(&self, addr: Addr) -> usize {
+    pub(crate) fn at(&self, addr: Addr) -> usize {
         (addr as usize) << self.shift
     }
 
     /// The words from `start` on, `count` of them.
     #[inline]
-    pub(super) fn words(&self, start: usize, count: usize) -> &[AtomicU64] {
+    pub(crate) fn words(&self, start: usize, count: usize) -> &[AtomicU64] {
         &self.words[start..start + count]
     }
 
     /// One word by its absolute index.
     #[inline]
-    pub(super) fn load(&self, word: usize) -> u64 {
+    pub(crate) fn load(&self, word: usize) -> u64 {
         self.words[word].load(Relaxed)
     }
 
     /// Stores one word by its absolute index.
     #[inline]
-    pub(super) fn store(&self, word: usize, value: u64) {
+    pub(crate) fn store(&self, word: usize, value: u64) {
         self.words[word].store(value, Relaxed);
     }
 
     /// The first word of an extent. Its tag belongs to the allocator, the rest to the owner.
     #[inline]
-    pub(super) fn word0(&self, addr: Addr) -> &AtomicU64 {
+    pub(crate) fn word0(&self, addr: Addr) -> &AtomicU64 {
         &self.words[self.at(addr)]
     }
 
     /// The `i`-th word of the extent at `addr`.
     #[inline]
-    pub(super) fn word(&self, addr: Addr, i: usize) -> &AtomicU64 {
+    pub(crate) fn word(&self, addr: Addr, i: usize) -> &AtomicU64 {
         &self.words[self.at(addr) + i]
     }
 
     /// The `i`-th half word (4 bytes) of the extent at `addr`.
     #[inline]
-    pub(super) fn half(&self, addr: Addr, i: usize) -> u32 {
+    pub(crate) fn half(&self, addr: Addr, i: usize) -> u32 {
         (self.load(self.at(addr) + i / 2) >> (32 * (i % 2))) as u32
     }
 
     /// Stores a half word; the caller owns the whole word.
     #[inline(always)]
-    pub(super) fn set_half(&self, addr: Addr, i: usize, value: u32) {
+    pub(crate) fn set_half(&self, addr: Addr, i: usize, value: u32) {
         let word = self.at(addr) + i / 2;
         let shift = 32 * (i % 2);
         let kept = self.load(word) & !(0xffff_ffff << shift);
@@ -138,7 +138,7 @@ impl Arena {
 
     /// Writes `src` at `byte` of the extent; the caller owns all words touched.
     #[inline]
-    pub(super) fn write(&self, addr: Addr, byte: usize, src: &[u8]) {
+    pub(crate) fn write(&self, addr: Addr, byte: usize, src: &[u8]) {
         let (words, skip) = self.span(addr, byte, src.len());
         let (Some(start), Some(end)) = (src.first_chunk(), src.last_chunk()) else {
             return write_short(words, skip, src);
@@ -155,14 +155,14 @@ impl Arena {
     }
 
     /// `len` bytes from `byte` of the extent.
-    pub(super) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
+    pub(crate) fn run(&self, addr: Addr, byte: usize, len: usize) -> Run<'_, AtomicU64> {
         let (words, skip) = self.span(addr, byte, len);
         Run { words, skip, len }
     }
 
     /// Hands `len` bytes from `byte` of the extent to `sink`, in runs.
     #[inline]
-    pub(super) fn read(&self, addr: Addr, byte: usize, len: usize, sink: &mut impl FnMut(&[u8])) {
+    pub(crate) fn read(&self, addr: Addr, byte: usize, len: usize, sink: &mut impl FnMut(&[u8])) {
         let (words, mut skip) = self.span(addr, byte, len);
         let mut left = len;
         let mut run = [[0u8; 8]; RUN_WORDS];
@@ -184,7 +184,7 @@ impl Arena {
 
     /// Copies from `byte` of the extent on into `to`.
     #[inline]
-    pub(super) fn copy(&self, addr: Addr, byte: usize, to: &mut [u8]) {
+    pub(crate) fn copy(&self, addr: Addr, byte: usize, to: &mut [u8]) {
         let len = to.len();
         let (words, skip) = self.span(addr, byte, len);
         let Some(start) = to.first_chunk_mut() else {
@@ -204,7 +204,7 @@ impl Arena {
 
     /// True when the extent holds `bytes` at `byte`.
     #[inline]
-    pub(super) fn equals(&self, addr: Addr, byte: usize, bytes: &[u8]) -> bool {
+    pub(crate) fn equals(&self, addr: Addr, byte: usize, bytes: &[u8]) -> bool {
         let len = bytes.len();
         let (words, skip) = self.span(addr, byte, len);
         let (Some(start), Some(end)) = (bytes.first_chunk(), bytes.last_chunk()) else {
@@ -228,24 +228,24 @@ impl Arena {
 
     /// Asks for a word by its absolute index, which may lie beyond the end.
     #[inline]
-    pub(super) fn prefetch(&self, word: usize) {
+    pub(crate) fn prefetch(&self, word: usize) {
         if let Some(word) = self.words.get(word) {
-            super::os::prefetch(word);
+            crate::memory::os::prefetch(word);
         }
     }
 
     /// Asks for a word that is going to be written.
     #[inline]
-    pub(super) fn prefetch_for_writing(&self, word: usize) {
+    pub(crate) fn prefetch_for_writing(&self, word: usize) {
         if let Some(word) = self.words.get(word) {
-            super::os::prefetch_for_writing(word);
+            crate::memory::os::prefetch_for_writing(word);
         }
     }
 
     /// Gives the memory of a region back to the operating system.
     pub(super) fn release(&self, region: u32) {
         let words = self.region_bytes() / 8;
-        super::os::release(self.words(region as usize * words, words));
+        crate::memory::os::release(self.words(region as usize * words, words));
     }
 
     /// Asks for huge pages under the first `bytes`, and for small ones beyond.
@@ -254,8 +254,8 @@ impl Arena {
     /// would bring back what was given back.
     pub(super) fn ask_huge_pages(&self, bytes: usize) {
         let (below, beyond) = self.words.split_at((bytes / 8).min(self.words.len()));
-        super::os::ask_huge_pages(below);
-        super::os::ask_small_pages(beyond);
+        crate::memory::os::ask_huge_pages(below);
+        crate::memory::os::ask_small_pages(beyond);
     }
 }
 

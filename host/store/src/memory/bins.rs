@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::alloc::grains_of;
-use super::arena::{Addr, Arena};
+use crate::memory::alloc::grains_of;
+use crate::memory::arena::{Addr, Arena};
 
 /// Lengths below 64 have a bin each, longer ones 16 bins per doubling.
 const BINS: usize = 64 + 5 * 16 + 1;
@@ -12,7 +12,7 @@ const LOOKS: usize = 4;
 
 /// Lists of holes. Their links and lengths are in the holes themselves: see `alloc.rs`.
 #[derive(Debug)]
-pub(super) struct Bins {
+pub(crate) struct Bins {
     heads: [Addr; BINS],
     filled: [u64; BINS.div_ceil(64)],
     /// Grains in all holes.
@@ -39,7 +39,7 @@ fn bin_of(len: u32) -> usize {
 
 impl Bins {
     /// A hole of at least `len` grains, nearly the shortest.
-    pub(super) fn find(&self, arena: &Arena, len: u32) -> Option<Addr> {
+    pub(crate) fn find(&self, arena: &Arena, len: u32) -> Option<Addr> {
         let mut bin = bin_of(len);
         if len >= 64 {
             let mut addr = self.heads[bin];
@@ -76,7 +76,7 @@ impl Bins {
     }
 
     /// Writes a hole, and links it into its bin if it is `offered`.
-    pub(super) fn add(&mut self, arena: &Arena, addr: Addr, len: u32, offered: bool) {
+    pub(crate) fn add(&mut self, arena: &Arena, addr: Addr, len: u32, offered: bool) {
         let at = arena.at(addr);
         let last = at + ((len as usize) << arena.shift()) - 1;
         arena.store(last, u64::from(len) << 48);
@@ -103,7 +103,7 @@ impl Bins {
     }
 
     /// Takes a hole out of its bin.
-    pub(super) fn remove(&mut self, arena: &Arena, addr: Addr) {
+    pub(crate) fn remove(&mut self, arena: &Arena, addr: Addr) {
         let at = arena.at(addr);
         let word = arena.load(at);
         let (len, next) = (grains_of(word), (word >> 32) as Addr);

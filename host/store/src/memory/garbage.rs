@@ -4,17 +4,17 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::Store;
-use super::alloc::{Chain, LONG};
-use super::arena::{Addr, Arena};
-use super::fields::{Retired, Tree};
-use super::nodes::Writer;
+use crate::Store;
+use crate::fields::{Retired, Tree};
+use crate::memory::alloc::{Chain, LONG};
+use crate::memory::arena::{Addr, Arena};
+use crate::memory::nodes::Writer;
 
 /// Pieces freed before others may have the allocator.
 const PIECES_PER_LOCK: usize = 64;
 
 #[derive(Debug, Default)]
-pub(super) struct Garbage {
+pub(crate) struct Garbage {
     trees: Retired,
     /// What is left of long values. Only the first piece's link is no longer true.
     values: Vec<Chain>,
@@ -30,13 +30,13 @@ impl Chain {
 
 impl Store {
     /// Gives up a tree; its nodes are freed bit by bit.
-    pub(super) fn retire(&self, tree: Tree) {
+    pub(crate) fn retire(&self, tree: Tree) {
         tree.retire(&mut self.garbage.lock().trees);
         self.has_garbage.store(true, Relaxed);
     }
 
     /// Gives up parts of a tree that a batch took out of it.
-    pub(super) fn retire_all(&self, retired: Retired) {
+    pub(crate) fn retire_all(&self, retired: Retired) {
         if !retired.is_empty() {
             self.garbage.lock().trees.append(retired);
             self.has_garbage.store(true, Relaxed);
@@ -45,7 +45,7 @@ impl Store {
 
     /// Gives up extents if they are a long value, and returns others.
     #[inline]
-    pub(super) fn retire_if_long(&self, chain: Chain) -> Option<Chain> {
+    pub(crate) fn retire_if_long(&self, chain: Chain) -> Option<Chain> {
         if !chain.is_long(&self.arena) {
             return Some(chain);
         }
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// Frees some nodes of dead trees or pieces of dead values; returns how many.
-    pub(super) fn free_garbage(&self, budget: usize) -> usize {
+    pub(crate) fn free_garbage(&self, budget: usize) -> usize {
         if !self.has_garbage.load(Relaxed) {
             return 0;
         }
@@ -97,7 +97,7 @@ impl Store {
 
     /// The extents of dead values.
     #[cfg(test)]
-    pub(super) fn dead_values(&self) -> Vec<Chain> {
+    pub(crate) fn dead_values(&self) -> Vec<Chain> {
         self.garbage.lock().values.clone()
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::arena::Addr;
-use super::bucket::{Bucket, NODE_PLAN, Slot};
-use super::index::bucket_of;
-use super::item::Item;
-use super::shard::Locked;
+use crate::index::bucket::{Bucket, NODE_PLAN, Slot};
+use crate::index::bucket_of;
+use crate::item::Item;
+use crate::memory::arena::Addr;
+use crate::shard::Locked;
 
 /// Items per bucket, in tenths, above which a bucket is split.
 const LOAD_MAX_TENTHS: u64 = 105;
@@ -15,7 +15,7 @@ const LOAD_MIN_TENTHS: u64 = 80;
 
 impl Locked<'_> {
     /// Splits a bucket when the shard is full enough.
-    pub(super) fn grow(&mut self) {
+    pub(crate) fn grow(&mut self) {
         let buckets = self.shard.buckets;
         if self.shard.counters.items * 10 <= u64::from(buckets) * LOAD_MAX_TENTHS {
             return;
@@ -29,7 +29,7 @@ impl Locked<'_> {
     }
 
     /// Joins the last bucket with the one it came from, when the shard is empty enough.
-    pub(super) fn shrink(&mut self) -> bool {
+    pub(crate) fn shrink(&mut self) -> bool {
         let buckets = self.shard.buckets;
         if buckets <= 1 || self.shard.counters.items * 10 >= u64::from(buckets) * LOAD_MIN_TENTHS {
             return false;

@@ -3,13 +3,13 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::alloc::{Allocator, GRAINS_MIN, Plan, grains_of};
-use super::arena::{Addr, Arena, REGION_GRAINS};
+use crate::memory::alloc::{Allocator, GRAINS_MIN, Plan, grains_of};
+use crate::memory::arena::{Addr, Arena, REGION_GRAINS};
 
 impl Allocator {
     /// Allocates one piece of an item of `whole` grains and holds its region: all of `plan`, or the largest hole if that
     /// has place for the header. On failure the error says how many grains must at least be freed first.
-    pub(super) fn take_held(
+    pub(crate) fn take_held(
         &mut self,
         arena: &Arena,
         plan: &Plan,
@@ -41,7 +41,7 @@ impl Allocator {
     }
 
     /// Ends holding the regions of `pieces`: they are somebody's now, or about to be freed.
-    pub(super) fn let_go(&mut self, pieces: &[Addr]) {
+    pub(crate) fn let_go(&mut self, pieces: &[Addr]) {
         for piece in pieces {
             self.held[(piece / REGION_GRAINS) as usize] -= 1;
         }

@@ -9,12 +9,12 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::Store;
-use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, grains_of};
-use super::arena::{Addr, REGION_GRAINS};
-use super::fields::{NODE_BYTES_MAX, NoRoom, NodeId, Nodes};
-use super::item::flag;
-use super::shard::Locked;
+use crate::Store;
+use crate::fields::{NODE_BYTES_MAX, NoRoom, NodeId, Nodes};
+use crate::item::flag;
+use crate::memory::alloc::{Chain, Kind, PIECE_HEAD, Plan, grains_of};
+use crate::memory::arena::{Addr, REGION_GRAINS};
+use crate::shard::Locked;
 
 /// Blobs of at least this size are rounded up to a multiple of `ROUND`.
 const ROUND_FROM: usize = 256;
@@ -26,10 +26,10 @@ const STACK_BYTES: usize = NODE_BYTES_MAX + 256;
 
 /// Reads blobs; the caller holds the shard of the object they belong to.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a>(pub &'a Store);
+pub(crate) struct Reader<'a>(pub &'a Store);
 
 /// Reads and writes blobs, evicting others for new ones.
-pub(super) struct Writer<'a, 'h> {
+pub(crate) struct Writer<'a, 'h> {
     pub store: &'a Store,
     /// Whether others leave when there is no room.
     pub evicts: bool,

@@ -13,7 +13,7 @@ use bytemuck::Zeroable;
 
 /// A slice of zeros mapped for this purpose alone.
 #[derive(Debug)]
-pub(super) struct Zeroed<T> {
+pub(crate) struct Zeroed<T> {
     start: NonNull<T>,
     len: usize,
 }
@@ -30,7 +30,7 @@ unsafe impl<T: Sync + Send> Sync for Zeroed<T> {}
 
 impl<T: Zeroable> Zeroed<T> {
     /// Maps `len` elements; `None` when there is no address space.
-    pub(super) fn map(len: usize) -> Option<Zeroed<T>> {
+    pub(crate) fn map(len: usize) -> Option<Zeroed<T>> {
         const { assert!(align_of::<T>() <= PAGE && !std::mem::needs_drop::<T>()) };
         let bytes = len
             .checked_mul(size_of::<T>())
@@ -96,11 +96,11 @@ mod miri {
     use std::alloc::{Layout, alloc_zeroed, dealloc};
 
     fn layout(bytes: usize) -> Layout {
-        Layout::from_size_align(bytes, super::PAGE).expect("a size that was mapped before")
+        Layout::from_size_align(bytes, crate::PAGE).expect("a size that was mapped before")
     }
 
     #[expect(unsafe_code, reason = "in place of mmap")]
-    pub(super) fn map(bytes: usize) -> *mut libc::c_void {
+    pub(crate) fn map(bytes: usize) -> *mut libc::c_void {
         if bytes > isize::MAX as usize / 2 {
             return libc::MAP_FAILED;
         }
@@ -109,14 +109,14 @@ mod miri {
     }
 
     #[expect(unsafe_code, reason = "in place of munmap")]
-    pub(super) fn unmap(start: *mut libc::c_void, bytes: usize) {
+    pub(crate) fn unmap(start: *mut libc::c_void, bytes: usize) {
         // SAFETY: `map` returned it for as many bytes.
         unsafe { dealloc(start.cast(), layout(bytes)) }
     }
 }
 
 /// Elements that are valid whatever bits they have, and may change under a shared borrow.
-pub(super) trait Words {}
+pub(crate) trait Words {}
 impl Words for std::sync::atomic::AtomicU64 {}
 
 /// Gives the whole pages inside `words` back. What they held is lost: they read as zero.
@@ -131,21 +131,21 @@ pub(super) fn ask_huge_pages<T: Words>(words: &[T]) {
 
 /// Some bytes of borrowed words: `len` of them after the first `skip`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run<'a, T> {
+pub(crate) struct Run<'a, T> {
     pub words: &'a [T],
     pub skip: usize,
     pub len: usize,
 }
 
 /// Runs that are filled by one read at most: a mebibyte in pieces of whole regions.
-pub(super) const RUNS_MAX: usize = 66;
+pub(crate) const RUNS_MAX: usize = 66;
 
 /// Reads from a file into `runs`, in order, and what comes after them into `after`. Returns how many bytes came; 0 are
 /// the end.
 ///
 /// # Errors
 /// Those of the file, also that there is nothing to read now.
-pub(super) fn read<T: Words>(
+pub(crate) fn read<T: Words>(
     from: BorrowedFd<'_>,
     runs: &ArrayVec<Run<'_, T>, RUNS_MAX>,
     after: &mut [u8],
@@ -185,7 +185,7 @@ pub(super) fn ask_small_pages<T: Words>(words: &[T]) {
 
 /// Asks the processor to bring a word into its cache, without waiting for it.
 #[inline]
-pub(super) fn prefetch<T: Words>(word: &T) {
+pub(crate) fn prefetch<T: Words>(word: &T) {
     #[cfg(target_arch = "x86_64")]
     #[expect(unsafe_code, reason = "the instruction has no safe form")]
     // SAFETY: the address is that of a borrowed word, and SSE, of which the instruction is, belongs to every x86-64.
@@ -224,7 +224,7 @@ pub fn prefetch_for_writing<T>(at: &T) {
 ///
 /// What the value's writer wrote happened before, by the lock of the shard. The next writer comes after the pin: it saw
 /// the pin gone, by the table's lock or the release of its counter.
-pub(super) fn still<'a, T: Words>(words: &'a [T], _pin: &'a super::pins::Pin) -> &'a [u8] {
+pub(crate) fn still<'a, T: Words>(words: &'a [T], _pin: &'a crate::memory::pins::Pin) -> &'a [u8] {
     #[expect(unsafe_code, reason = "atomics give no view of their bytes")]
     // SAFETY: the range is that of borrowed words, any byte of which is valid; nobody changes them, as said above.
     unsafe {

@@ -14,13 +14,13 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use bytes::Buf;
 use parking_lot::Mutex;
 
-use super::Store;
-use super::alloc::Chain;
-use super::arena::Addr;
-use super::item::{BIG, Item};
-use super::os;
-use super::shard::ValueRef;
-use super::stream::Stream;
+use crate::Store;
+use crate::item::stream::Stream;
+use crate::item::{BIG, Item};
+use crate::memory::alloc::Chain;
+use crate::memory::arena::Addr;
+use crate::memory::os;
+use crate::shard::ValueRef;
 
 /// Shorter values are not pinned: copying them together into one write costs less. These have a length field of their
 /// own, so that nobody needs the table to know that an item isn't pinned.
@@ -30,7 +30,7 @@ const PINNED_SHARE: usize = 2;
 
 /// What is pinned. The table's lock is a leaf; `held` and `left_bytes` are changed under it.
 #[derive(Debug, Default)]
-pub(super) struct Pins {
+pub(crate) struct Pins {
     table: Mutex<Table>,
     /// Items that are pinned: while there are none, nobody looks at the table.
     held: AtomicUsize,
@@ -56,7 +56,7 @@ struct Held {
 
 impl Pins {
     /// Adds a pin to an item whose shard is locked, unless more than `bytes_max` were pinned then.
-    pub(super) fn add(&self, item: &Item<'_>, bytes_max: usize) -> bool {
+    pub(crate) fn add(&self, item: &Item<'_>, bytes_max: usize) -> bool {
         let mut table = self.table.lock();
         let Table { held, bytes } = &mut *table;
         if let Some(held) = held.get_mut(&item.addr()) {
@@ -80,7 +80,7 @@ impl Pins {
     }
 
     /// Takes a pin away. True when it was the last one of an item that left.
-    pub(super) fn remove(&self, addr: Addr) -> bool {
+    pub(crate) fn remove(&self, addr: Addr) -> bool {
         let mut table = self.table.lock();
         let Some(held) = table.held.get_mut(&addr) else {
             debug_assert!(false, "a pin without an item");
@@ -102,12 +102,12 @@ impl Pins {
 
     /// True when the item at `addr` is pinned. Nobody can pin it while its shard is locked.
     #[cold]
-    pub(super) fn holds(&self, addr: Addr) -> bool {
+    pub(crate) fn holds(&self, addr: Addr) -> bool {
         self.held.load(Acquire) != 0 && self.table.lock().held.contains_key(&addr)
     }
 
     /// True when at `addr` there is only what pins have kept.
-    pub(super) fn holds_left(&self, addr: Addr) -> bool {
+    pub(crate) fn holds_left(&self, addr: Addr) -> bool {
         let left = |held: &Held| held.left;
         self.held.load(Acquire) != 0 && self.table.lock().held.get(&addr).is_some_and(left)
     }
@@ -128,13 +128,13 @@ impl Pins {
     }
 
     /// Bytes that nobody's leaving can free.
-    pub(super) fn left_bytes(&self) -> usize {
+    pub(crate) fn left_bytes(&self) -> usize {
         self.left_bytes.load(Relaxed)
     }
 
     /// The items that left.
     #[cfg(test)]
-    pub(super) fn left(&self) -> Vec<Addr> {
+    pub(crate) fn left(&self) -> Vec<Addr> {
         let table = self.table.lock();
         let left = table.held.iter().filter(|(_, held)| held.left);
         left.map(|(addr, _)| *addr).collect()
@@ -181,21 +181,21 @@ impl Store {
 
     /// The memory of an item that was taken out of index and list, to free; `None` when the last of its pins will.
     #[inline]
-    pub(super) fn chain_of_gone(&self, item: &Item<'_>) -> Option<Chain> {
+    pub(crate) fn chain_of_gone(&self, item: &Item<'_>) -> Option<Chain> {
         let kept = item.is_big() && self.pins.leave(item.addr());
         (!kept).then(|| item.chain())
     }
 
     /// True when nobody may write over an item's value, whose shard is locked.
     #[inline]
-    pub(super) fn is_pinned(&self, item: &Item<'_>) -> bool {
+    pub(crate) fn is_pinned(&self, item: &Item<'_>) -> bool {
         item.is_big() && self.pins.holds(item.addr())
     }
 }
 
 /// Proof that the value of an item stays as it is: made under the lock of its shard, ended by its drop.
 #[derive(Debug)]
-pub(super) struct Pin {
+pub(crate) struct Pin {
     store: Arc<Store>,
     chain: Chain,
 }

@@ -2,18 +2,18 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::Store;
-use super::alloc::{PIECE_HEAD, grains_of};
-use super::arena::Addr;
-use super::item::{Item, KEY_BYTES_MAX, stream_at};
-use super::shard::{Found, Locked};
+use crate::Store;
+use crate::item::{Item, KEY_BYTES_MAX, stream_at};
+use crate::memory::alloc::{PIECE_HEAD, grains_of};
+use crate::memory::arena::Addr;
+use crate::shard::{Found, Locked};
 
 /// Grains of the fixed part of an item and its first optional field.
 const ITEM_GRAINS_MIN: u32 = 3;
 
 impl Store {
     /// Locks the shard of the item at `addr`, read without a lock, if there is such an item.
-    pub(super) fn lock_owner(&self, addr: Addr) -> Option<(Locked<'_>, Found<'_>)> {
+    pub(crate) fn lock_owner(&self, addr: Addr) -> Option<(Locked<'_>, Found<'_>)> {
         let mut buffer = [0; KEY_BYTES_MAX];
         let hash = self.hash(Item::at(&self.arena, addr).racy_key(&mut buffer)?);
         let locked = self.lock(hash);
@@ -32,7 +32,7 @@ impl Store {
 impl Item<'_> {
     /// Copies the key out while the item may be changing; what comes out is to be verified under the lock. `None` when
     /// there is no key to be read. Every address and length is checked before it is followed, as all may be nonsense.
-    pub(super) fn racy_key<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> Option<&'b [u8]> {
+    pub(crate) fn racy_key<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> Option<&'b [u8]> {
         if !self.arena.holds(self.addr(), ITEM_GRAINS_MIN) {
             return None;
         }

@@ -7,19 +7,19 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::alloc::{Kind, LONG, RegionUse};
-use super::arena::Addr;
-use super::bucket::NODE_PLAN;
-use super::draft::Draft;
-use super::evict::GARBAGE_AT_ONCE;
-use super::item::{Item, KEY_BYTES_MAX, flag};
-use super::shard::{Found, Leave, Locked};
-use super::shrink::Shrinking;
-use super::{Eviction, NoRoom, Store};
+use crate::index::bucket::NODE_PLAN;
+use crate::item::draft::Draft;
+use crate::item::{Item, KEY_BYTES_MAX, flag};
+use crate::memory::alloc::{Allocator, Kind, LONG, RegionUse};
+use crate::memory::arena::Addr;
+use crate::memory::shrink::Shrinking;
+use crate::order::evict::GARBAGE_AT_ONCE;
+use crate::shard::{Found, Leave, Locked};
+use crate::{Eviction, NoRoom, Store};
 
 /// Where the mover stands; guarded by its lock.
 #[derive(Debug, Default)]
-pub(super) struct Mover {
+pub(crate) struct Mover {
     /// Extents to move, refilled per region.
     extents: Vec<Addr>,
     /// Next region to try when the index needs one.
@@ -47,7 +47,7 @@ impl From<NoRoom> for Stuck {
 }
 
 /// Address space for limits set later: all of the machine's memory, up to what grains of 8 bytes reach.
-pub(super) fn reserve_bytes(limit: usize) -> usize {
+pub(crate) fn reserve_bytes(limit: usize) -> usize {
     if cfg!(miri) {
         return limit;
     }
@@ -84,12 +84,12 @@ impl Store {
     }
 
     /// Bytes of tables whose size does not depend on what is stored.
-    pub(super) fn fixed_bytes(&self) -> usize {
+    pub(crate) fn fixed_bytes(&self) -> usize {
         size_of::<Store>() + self.shards.len() * (size_of_val(&self.shards[0]) + 16)
     }
 
     /// Gives the index its first region.
-    pub(super) fn open_index(&self) {
+    pub(crate) fn open_index(&self) {
         let region = self
             .alloc
             .lock()
@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// Gives the index one more region. Another thread may be at it: then there is nothing to do.
-    pub(super) fn grow_index(&self) {
+    pub(crate) fn grow_index(&self) {
         let Some(mut mover) = self.regions.try_lock() else {
             return;
         };
@@ -140,7 +140,7 @@ impl Store {
     }
 
     /// True when the index may have the region: what is there can be moved in little time.
-    fn is_movable(&self, alloc: &super::Allocator, region: u32) -> bool {
+    fn is_movable(&self, alloc: &Allocator, region: u32) -> bool {
         let mut movable = alloc.holds_extents(region) && !alloc.is_held(region);
         if movable {
             alloc.walk_used(&self.arena, region, |addr, word0| {
@@ -162,7 +162,7 @@ impl Store {
     }
 
     /// True when parts of trees are in the region.
-    pub(super) fn holds_trees(&self, alloc: &super::Allocator, region: u32) -> bool {
+    pub(super) fn holds_trees(&self, alloc: &Allocator, region: u32) -> bool {
         let mut trees = false;
         alloc.walk_used(&self.arena, region, |_, word0| {
             trees |= Kind::of(word0) == Kind::Node;
@@ -321,7 +321,7 @@ impl Store {
 
     fn move_node(&self, addr: Addr) -> Result<(), NoRoom> {
         let mut buffer = [0; KEY_BYTES_MAX];
-        let hash = super::bucket::Bucket::some_item_of_node(&self.arena, addr)
+        let hash = crate::index::bucket::Bucket::some_item_of_node(&self.arena, addr)
             .filter(|item| self.arena.holds(*item, 1))
             .and_then(|item| Item::at(&self.arena, item).racy_key(&mut buffer))
             .map(|key| self.hash(key));

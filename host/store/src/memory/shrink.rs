@@ -4,13 +4,13 @@
 //! there are parts of trees in them, all trees are walked once, a few blobs at a time, and what lies in closed regions
 //! moves out. Then the regions are emptied one by one, as for the index. Nobody leaves but for room.
 
-use super::arena::REGION_GRAINS;
-use super::evict::ANYBODY;
-use super::fields::{Cursor, NodeId};
-use super::item::Item;
-use super::nodes::Writer;
-use super::regions::{Mover, Stuck};
-use super::{NoRoom, Store};
+use crate::fields::{Cursor, NodeId};
+use crate::item::Item;
+use crate::memory::arena::REGION_GRAINS;
+use crate::memory::nodes::Writer;
+use crate::memory::regions::{Mover, Stuck};
+use crate::order::evict::ANYBODY;
+use crate::{NoRoom, Store};
 
 /// How much of `maintain`'s budget a step takes.
 const SHRINK_STEP: usize = 64;
@@ -23,7 +23,7 @@ const WALKS_MAX: u32 = 4;
 
 /// Where shrinking stands; guarded by the mover's lock.
 #[derive(Debug, Default)]
-pub(super) struct Shrinking {
+pub(crate) struct Shrinking {
     /// Regions with extents are closed from this one on; 0 when none are, as region 0 is the index's.
     from: u32,
     /// ... and not beyond this one.
@@ -47,7 +47,7 @@ struct Walk {
 
 impl Store {
     /// Deferred work: shrinks the index, and the arena after its limit was lowered.
-    pub(super) fn settle_regions(&self, budget: usize) -> usize {
+    pub(crate) fn settle_regions(&self, budget: usize) -> usize {
         let mut done = 0;
         for id in 0..self.shards.len() {
             let mut locked = self.lock_shard(id);

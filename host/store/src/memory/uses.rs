@@ -2,12 +2,12 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::alloc::{Allocator, GRAINS_MIN, IN_USE, RegionUse, grains_of};
-use super::arena::{Addr, Arena, REGION_GRAINS};
+use crate::memory::alloc::{Allocator, GRAINS_MIN, IN_USE, RegionUse, grains_of};
+use crate::memory::arena::{Addr, Arena, REGION_GRAINS};
 
 impl Allocator {
     /// What a region is used for.
-    pub(super) fn region_use(&self, region: u32) -> RegionUse {
+    pub(crate) fn region_use(&self, region: u32) -> RegionUse {
         self.regions
             .get(region as usize)
             .copied()
@@ -25,7 +25,7 @@ impl Allocator {
     }
 
     /// Regions ever used are below this.
-    pub(super) fn regions_end(&self) -> u32 {
+    pub(crate) fn regions_end(&self) -> u32 {
         self.regions.len() as u32
     }
 
@@ -100,7 +100,7 @@ impl Allocator {
     }
 
     /// Ends emptying, or gives an index region back: it may be used for anything, or given to the system.
-    pub(super) fn retire(&mut self, region: u32) {
+    pub(crate) fn retire(&mut self, region: u32) {
         self.set_region(region, RegionUse::Idle);
         self.idle_from = self.idle_from.min(region);
     }
@@ -119,7 +119,7 @@ impl Allocator {
     }
 
     /// Visits the extents in use of a region.
-    pub(super) fn walk_used(&self, arena: &Arena, region: u32, mut each: impl FnMut(Addr, u64)) {
+    pub(crate) fn walk_used(&self, arena: &Arena, region: u32, mut each: impl FnMut(Addr, u64)) {
         if matches!(
             self.region_use(region),
             RegionUse::Extents | RegionUse::Closing

@@ -2,7 +2,7 @@
 
 /// The first eight bytes as a little-endian number, zeros behind fewer.
 #[inline]
-pub(super) fn word(bytes: &[u8]) -> u64 {
+pub(crate) fn word(bytes: &[u8]) -> u64 {
     if let Some(first) = bytes.first_chunk() {
         return u64::from_le_bytes(*first);
     }

@@ -1,11 +1,11 @@
 //! Arithmetic on decimal values.
 
-use super::draft::Draft;
-use super::item::{Item, KEY_BYTES_MAX, flag};
-use super::read::seconds;
-use super::shard::{Found, Locked, Room, Spare};
-use super::stream::Stream;
-use super::{Arith, ArithOutcome, Expiry, ItemInfo, Key, Now, Store, number};
+use crate::item::draft::Draft;
+use crate::item::stream::Stream;
+use crate::item::{Item, KEY_BYTES_MAX, flag, number};
+use crate::ops::read::seconds;
+use crate::shard::{Found, Locked, Room, Spare};
+use crate::{Arith, ArithOutcome, Expiry, ItemInfo, Key, Now, Store};
 
 impl Store {
     /// incr, decr, meta arithmetic.

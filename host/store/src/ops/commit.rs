@@ -8,16 +8,16 @@
 //! A tree's own batch is all or nothing. If a second tree of one commit finds no room after the first was changed, which
 //! takes objects of nearly the whole memory, all objects of the commit leave, as if evicted: nothing partial is ever seen.
 
-use super::bucket::NODE_PLAN;
-use super::draft::Draft;
-use super::fields::Tree;
-use super::item::{Item, KEY_BYTES_MAX, flag};
-use super::objects::version;
-use super::read::seconds;
-use super::shard::{Found, Leave, Locked, Room, Spare};
-use super::{
-    Change, Commit, CommitError, Content, Expiry, Key, Now, Place, Plan, SMALL_BYTES_MAX, Store,
-    Version,
+use crate::fields::Tree;
+use crate::index::bucket::NODE_PLAN;
+use crate::item::draft::Draft;
+use crate::item::{Item, KEY_BYTES_MAX, flag};
+use crate::memory::alloc::Plan;
+use crate::ops::objects::version;
+use crate::ops::read::seconds;
+use crate::shard::{Found, Leave, Locked, Room, Spare};
+use crate::{
+    Change, Commit, CommitError, Content, Expiry, Key, Now, Place, SMALL_BYTES_MAX, Store, Version,
 };
 
 mod trees;
@@ -384,7 +384,7 @@ impl<'a> Locked<'a> {
         let small = tree
             .filter(|tree| tree.bytes() < TREE_BYTES_MIN)
             .map(|tree| {
-                let state = tree.to_small(&super::nodes::Reader(self.store));
+                let state = tree.to_small(&crate::memory::nodes::Reader(self.store));
                 (tree, state)
             });
         let mut chain = spare.item.take().map(|(_, chain)| chain);

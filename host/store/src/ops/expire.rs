@@ -7,13 +7,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 
-use super::alloc::Kind;
-use super::arena::Addr;
-use super::item::{Item, flag};
-use super::list::LISTS;
-use super::os::Zeroed;
-use super::shard::{Leave, Locked};
-use super::{Now, Store};
+use crate::item::{Item, flag};
+use crate::memory::alloc::Kind;
+use crate::memory::arena::Addr;
+use crate::memory::os::Zeroed;
+use crate::order::list::LISTS;
+use crate::shard::{Leave, Locked};
+use crate::{Now, Store};
 
 const NEVER: u32 = 0;
 const FAN: usize = 64;
@@ -23,12 +23,12 @@ const FLUSHED_PER_LOCK: usize = 16;
 /// Earliest expiries, by region, by 64 regions, and so on. Stored as `!seconds`, so that zeroed memory means never
 /// and stays untouched until used.
 #[derive(Debug)]
-pub(super) struct Due {
+pub(crate) struct Due {
     levels: Vec<Zeroed<AtomicU32>>,
 }
 
 impl Due {
-    pub(super) fn new(regions: u32) -> Due {
+    pub(crate) fn new(regions: u32) -> Due {
         let mut levels = Vec::new();
         let mut len = regions as usize;
         loop {
@@ -41,7 +41,7 @@ impl Due {
     }
 
     /// Notes that an item in `region` expires at `expiry`.
-    pub(super) fn lower(&self, region: u32, expiry: u32) {
+    pub(crate) fn lower(&self, region: u32, expiry: u32) {
         let mut i = region as usize;
         for level in &self.levels {
             // Order matters: a child is lowered before its parent, see `take`.
@@ -72,7 +72,7 @@ impl Due {
     }
 
     /// True when some item may be due.
-    pub(super) fn any(&self, now_s: u32) -> bool {
+    pub(crate) fn any(&self, now_s: u32) -> bool {
         let top = self.levels.last().expect("there is a level");
         let now = (!now_s).max(NEVER + 1);
         top.iter().any(|due| due.load(Relaxed) >= now)
@@ -80,7 +80,7 @@ impl Due {
 
     /// Leaves a parent with a time that none of its children has.
     #[cfg(test)]
-    pub(super) fn lower_top_only(&self, expiry: u32) {
+    pub(crate) fn lower_top_only(&self, expiry: u32) {
         let top = self.levels.last().expect("there is a level");
         top[top.len() - 1].fetch_max(!expiry, SeqCst);
     }
@@ -122,7 +122,7 @@ impl Store {
     }
 
     /// Ends everything, and forgets the flush to come. One that was planned for second `due` happens only if it still is.
-    pub(super) fn flush_now(&self, due: Option<u32>) {
+    pub(crate) fn flush_now(&self, due: Option<u32>) {
         let tick = {
             // With all shards locked, so that nobody finds an item that is gone a moment later under the same lock:
             // a commit has prepared for what it found.
@@ -180,7 +180,7 @@ impl Store {
     }
 
     /// Removes what has expired from the region with the earliest expiry; false when none is due.
-    pub(super) fn expire_region(&self, now_s: u32, done: &mut usize) -> bool {
+    pub(crate) fn expire_region(&self, now_s: u32, done: &mut usize) -> bool {
         let Some((region, _)) = self.due.earliest().filter(|(_, due)| *due <= now_s) else {
             return false;
         };

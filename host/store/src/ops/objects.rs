@@ -3,14 +3,14 @@
 //! A small object is an item marked `OBJECT` whose value is the blob of its fields; a large one is marked `FLAGGED` too
 //! and its value is the root of its tree. The CAS of either is its version.
 
-use super::fields::{SmallRef, Tree};
-use super::item::{Item, flag};
-use super::nodes::Reader;
-use super::shard::{Found, ValueRef};
-use super::{Gone, Key, Now, ObjectInfo, Place, PlainItem, Store, Version};
+use crate::fields::{SmallRef, Tree};
+use crate::item::{Item, flag};
+use crate::memory::nodes::Reader;
+use crate::shard::{Found, ValueRef};
+use crate::{Gone, Key, Now, ObjectInfo, Place, PlainItem, Store, Version};
 
 /// The version of an object; 0 is that of a plain item without a CAS.
-pub(super) fn version(item: &Item<'_>) -> Version {
+pub(crate) fn version(item: &Item<'_>) -> Version {
     Version(item.cas().unwrap_or(0))
 }
 

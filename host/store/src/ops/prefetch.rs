@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 
-use super::Store;
-use super::alloc::{IN_USE, PREV_FREE, grains_of};
-use super::arena::Addr;
-use super::bucket::{Bucket, NODE_GRAINS_MAX};
-use super::index::{bucket_of, tag_of};
-use super::item::{self, Item};
+use crate::Store;
+use crate::index::bucket::{Bucket, NODE_GRAINS_MAX};
+use crate::index::{bucket_of, tag_of};
+use crate::item::{self, Item};
+use crate::memory::alloc::{IN_USE, PREV_FREE, grains_of};
+use crate::memory::arena::Addr;
 
 /// Keys whose memory is asked for together. The processor has only so many lines on their way at a time, and with more
 /// keys the last asked for, the neighbours in the list, are not there in time. Measured: 4 to 32, 8 is the best.
@@ -57,7 +57,7 @@ impl Store {
             for addr in items {
                 self.prefetch_around(addr);
             }
-            let list = super::turn::own_list();
+            let list = crate::order::turn::own_list();
             for hash in hashes {
                 // It is written when another becomes the newest.
                 let newest = self.shards[self.shard_of(*hash)].newest[list].load(Relaxed);
@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// What the removal of an item will need, for the one that leaves next.
-    pub(super) fn prefetch_removal(&self, item: &Item<'_>, hash: u64) {
+    pub(crate) fn prefetch_removal(&self, item: &Item<'_>, hash: u64) {
         self.arena.prefetch(self.racy_line(hash));
         let (newer, _) = item.links();
         self.arena.prefetch(self.arena.at(newer));
@@ -143,7 +143,7 @@ impl Store {
 
     /// What freeing an extent will read and write, so that the allocator's lock is not held while memory is waited for:
     /// the neighbours' tags and, where those are free and about to leave their bins, their own neighbours there.
-    pub(super) fn prefetch_free(&self, addr: Addr) {
+    pub(crate) fn prefetch_free(&self, addr: Addr) {
         let (before, after) = self.around(addr);
         if self.arena.word0(addr).load(Relaxed) & PREV_FREE != 0 {
             let grains = (self.arena.load(before) >> 48) as u32;

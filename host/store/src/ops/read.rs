@@ -1,13 +1,13 @@
 //! Reading items: get in all its meta forms, and touch.
 
-use super::draft::Draft;
-use super::item::{Item, flag};
-use super::shard::{Found, Locked, Room, Spare, ValueRef};
-use super::{Content, DeleteOutcome, Expiry, GetOptions, ItemInfo, Key, Now, Store};
+use crate::item::draft::Draft;
+use crate::item::{Item, flag};
+use crate::shard::{Found, Locked, Room, Spare, ValueRef};
+use crate::{Content, DeleteOutcome, Expiry, GetOptions, ItemInfo, Key, Now, Store};
 
 /// Seconds at which an item expires, rounded up. `u32::MAX` would mean never.
 #[inline]
-pub(super) fn seconds(expiry: Expiry) -> Option<u32> {
+pub(crate) fn seconds(expiry: Expiry) -> Option<u32> {
     expiry.0.map(|ms| {
         u32::try_from(ms.div_ceil(1000))
             .unwrap_or(u32::MAX)
@@ -107,7 +107,7 @@ impl Store {
 impl<'a> Locked<'a> {
     /// What a reader sees of an item, its idle time excepted. Inlined, since most readers look at little of it.
     #[inline(always)]
-    pub(super) fn info(&self, item: &Item<'_>) -> ItemInfo {
+    pub(crate) fn info(&self, item: &Item<'_>) -> ItemInfo {
         let expiry = item.lifetime();
         ItemInfo {
             flags: if item.has(flag::OBJECT) {
@@ -129,7 +129,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Seconds since the last access.
-    pub(super) fn idle_s(&self, item: &Item<'_>) -> u32 {
+    pub(crate) fn idle_s(&self, item: &Item<'_>) -> u32 {
         self.store.clock.idle_s(item.tick(), self.present())
     }
 
@@ -197,7 +197,7 @@ impl<'a> Locked<'a> {
         hash: u64,
         draft: &Draft<'_>,
         spare: &mut Spare,
-    ) -> Result<(Item<'a>, super::stream::Stream<'a>), Room> {
+    ) -> Result<(Item<'a>, crate::item::stream::Stream<'a>), Room> {
         let slot = self.vacancy(hash, spare)?;
         let chain = self.allocate(&draft.plan(), spare)?;
         let (item, value) = draft.write(&self.store.arena, chain);
@@ -220,7 +220,7 @@ impl<'a> Locked<'a> {
             self.change_expiry(&item, expiry);
             return Ok(item);
         }
-        let mut buffer = [0; super::item::KEY_BYTES_MAX];
+        let mut buffer = [0; crate::item::KEY_BYTES_MAX];
         let mut draft = item.draft(&mut buffer);
         draft.expiry = seconds;
         if cas && draft.cas.is_none() {

@@ -1,8 +1,8 @@
 //! Visiting everybody, a bucket at a time.
 
-use super::item::{Item, KEY_BYTES_MAX};
-use super::shard::ValueRef;
-use super::{ItemInfo, Now, Store};
+use crate::item::{Item, KEY_BYTES_MAX};
+use crate::shard::ValueRef;
+use crate::{ItemInfo, Now, Store};
 
 /// Items after which a call of `scan` ends at the next bucket.
 const ITEMS_PER_CALL: usize = 64;

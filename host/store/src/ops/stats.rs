@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::item::Item;
-use super::shard::Counters;
-use super::{Store, StoreStats};
+use crate::item::Item;
+use crate::shard::Counters;
+use crate::{Store, StoreStats};
 
 impl Store {
     /// Counters.

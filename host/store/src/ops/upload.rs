@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayVec;
 
-use super::alloc::{Chain, Kind, PIECE_HEAD, Plan, TAG_MASK, grains_of};
-use super::arena::Addr;
-use super::draft::Draft;
-use super::evict::ANYBODY;
-use super::item::{Item, KEY_BYTES_MAX, OPTIONAL, flag};
-use super::os::{self, RUNS_MAX, Run};
-use super::read::seconds;
-use super::{Expiry, Key, NoRoom, Now, SetOutcome, Store};
+use crate::item::draft::Draft;
+use crate::item::{Item, KEY_BYTES_MAX, OPTIONAL, flag};
+use crate::memory::alloc::{Chain, Kind, PIECE_HEAD, Plan, TAG_MASK, grains_of};
+use crate::memory::arena::Addr;
+use crate::memory::os::{self, RUNS_MAX, Run};
+use crate::ops::read::seconds;
+use crate::order::evict::ANYBODY;
+use crate::{Expiry, Key, NoRoom, Now, SetOutcome, Store};
 
 /// Uploads together may announce this part of the limit, as their memory is nobody's who could be evicted; one alone may
 /// announce what it likes.

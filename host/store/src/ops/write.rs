@@ -1,11 +1,11 @@
 //! Writing items: set in all its modes, arithmetic, delete.
 
-use super::alloc::Plan;
-use super::draft::Draft;
-use super::item::{Item, KEY_BYTES_MAX, flag};
-use super::read::seconds;
-use super::shard::{Found, Leave, Locked, Room, Spare};
-use super::{Content, DeleteOptions, DeleteOutcome, Key, Now, SetMode, SetOutcome, Store, Write};
+use crate::item::draft::Draft;
+use crate::item::{Item, KEY_BYTES_MAX, flag};
+use crate::memory::alloc::Plan;
+use crate::ops::read::seconds;
+use crate::shard::{Found, Leave, Locked, Room, Spare};
+use crate::{Content, DeleteOptions, DeleteOutcome, Key, Now, SetMode, SetOutcome, Store, Write};
 
 impl Store {
     /// Writes a whole value. See [`SetOutcome`].
@@ -259,7 +259,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Gives an item with a new value its token, if it has one, and tells of it.
-    pub(super) fn stored(&mut self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
+    pub(crate) fn stored(&mut self, item: &Item<'_>, cas: Option<u64>) -> SetOutcome {
         let cas = self.renew_cas(item, cas);
         self.tell_stored(item, None);
         SetOutcome::Stored {

@@ -5,14 +5,14 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use super::Now;
+use crate::Now;
 
 const LEVELS: usize = 24;
 const MARKS: u32 = 16;
 
 /// The memory.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     now_s: AtomicU32,
     /// Second in the upper half, low half of the tick in the lower.
     marks: [[AtomicU64; MARKS as usize]; LEVELS],
@@ -21,12 +21,12 @@ pub(super) struct Clock {
 impl Clock {
     /// True when `now` is in a second that was not noted yet.
     #[inline]
-    pub(super) fn is_behind(&self, now: Now) -> bool {
+    pub(crate) fn is_behind(&self, now: Now) -> bool {
         now.unix_s > self.now_s.load(Relaxed)
     }
 
     /// Tells the time; true when a new second began.
-    pub(super) fn note(&self, now: Now, tick: u64) -> bool {
+    pub(crate) fn note(&self, now: Now, tick: u64) -> bool {
         let last = self.now_s.load(Relaxed);
         if now.unix_s <= last
             || self
@@ -47,12 +47,12 @@ impl Clock {
     }
 
     /// The last second told.
-    pub(super) fn now_s(&self) -> u32 {
+    pub(crate) fn now_s(&self) -> u32 {
         self.now_s.load(Relaxed)
     }
 
     /// Seconds since `tick`, given the present tick.
-    pub(super) fn idle_s(&self, tick: u32, tick_now: u64) -> u32 {
+    pub(crate) fn idle_s(&self, tick: u32, tick_now: u64) -> u32 {
         let now_tick = tick_now as u32;
         let age = now_tick.wrapping_sub(tick);
         let now_s = self.now_s();

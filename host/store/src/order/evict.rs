@@ -6,28 +6,28 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::alloc::{Chain, Plan};
-use super::arena::Addr;
-use super::shard::{Leave, Locked};
-use super::{Eviction, NoRoom, Store};
+use crate::memory::alloc::{Chain, Plan};
+use crate::memory::arena::Addr;
+use crate::shard::{Leave, Locked};
+use crate::{Eviction, NoRoom, Store};
 
 /// Nodes of dead trees or pieces of dead values freed before anybody else leaves.
-pub(super) const GARBAGE_AT_ONCE: usize = 64;
+pub(crate) const GARBAGE_AT_ONCE: usize = 64;
 /// Bytes from which an item is likely to be gathered from several holes, so that their sum counts.
 const FROM_SEVERAL: usize = 4096;
 /// A tick that nobody was used at yet: everybody may leave.
-pub(super) const ANYBODY: u64 = u64::MAX;
+pub(crate) const ANYBODY: u64 = u64::MAX;
 /// Somebody left; with the memory asked for, if that was possible then.
-pub(super) type Left = Option<Chain>;
+pub(crate) type Left = Option<Chain>;
 
 impl Store {
     /// Allocates `plan`, evicting as much as needed. It was tried without before. No shard may be locked.
-    pub(super) fn make_room(&self, plan: &Plan) -> Result<Chain, NoRoom> {
+    pub(crate) fn make_room(&self, plan: &Plan) -> Result<Chain, NoRoom> {
         self.make_room_before(plan, ANYBODY)
     }
 
     /// As `make_room`; only items may leave that were used before a tick.
-    pub(super) fn make_room_before(&self, plan: &Plan, before: u64) -> Result<Chain, NoRoom> {
+    pub(crate) fn make_room_before(&self, plan: &Plan, before: u64) -> Result<Chain, NoRoom> {
         if !self.can_ever_hold(plan) {
             return Err(NoRoom);
         }
@@ -43,7 +43,7 @@ impl Store {
     }
 
     /// Has others leave that were used before a tick, until so many grains more are free.
-    pub(super) fn free_grains(&self, shortage: u64, before: u64) -> Result<(), NoRoom> {
+    pub(crate) fn free_grains(&self, shortage: u64, before: u64) -> Result<(), NoRoom> {
         let free = || self.alloc.lock().bins.grains;
         let enough = free() + shortage;
         while free() < enough {
@@ -67,7 +67,7 @@ impl Store {
 
     /// Makes room for sets to come, so that they need not wait for more than one or two to leave.
     #[inline]
-    pub(super) fn make_room_ahead(&self, owed: u8) {
+    pub(crate) fn make_room_ahead(&self, owed: u8) {
         for _ in 0..owed {
             // Nobody may leave: whoever needs the memory will hear of it.
             let _some_or_none = self.make_any_room(ANYBODY);
@@ -75,7 +75,7 @@ impl Store {
     }
 
     /// Makes some room, wherever; only items may leave that were used before a tick.
-    pub(super) fn make_any_room(&self, before: u64) -> Result<(), NoRoom> {
+    pub(crate) fn make_any_room(&self, before: u64) -> Result<(), NoRoom> {
         if self.drop_dead() || self.evict_one(None, before).is_some() {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Store {
     }
 
     /// Evicts the least recently used of all items, and tries for `plan`.
-    pub(super) fn evict_lru(&self, plan: Option<&Plan>) -> Option<Left> {
+    pub(crate) fn evict_lru(&self, plan: Option<&Plan>) -> Option<Left> {
         self.evict_below(ANYBODY, plan)
     }
 
@@ -142,7 +142,7 @@ impl Store {
 
     /// Evicts the least recently used item while the shards `held` are locked by this thread, but none of `spared`,
     /// which are being used. False when each shard has only such, or nothing older.
-    pub(super) fn evict_held(&self, held: &mut [Locked<'_>], spared: &[Addr]) -> bool {
+    pub(crate) fn evict_held(&self, held: &mut [Locked<'_>], spared: &[Addr]) -> bool {
         if self.free_garbage(GARBAGE_AT_ONCE) > 0 {
             return true;
         }

@@ -6,19 +6,19 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::arena::Addr;
-use super::item::{self, Item};
-use super::shard::Locked;
-use super::tails::EMPTY;
-use super::turn::own_list;
+use crate::item::{self, Item};
+use crate::memory::arena::Addr;
+use crate::order::tails::EMPTY;
+use crate::order::turn::own_list;
+use crate::shard::Locked;
 
 /// Lists of a shard. Workers beyond that share them.
-pub(super) const LISTS: usize = 2;
+pub(crate) const LISTS: usize = 2;
 
 /// One of them, but for its newest item.
 #[derive(Debug)]
 #[repr(C)]
-pub(super) struct List {
+pub(crate) struct List {
     pub oldest: Addr,
     /// The tail's tick, as it was published.
     pub tail_tick: u64,
@@ -38,7 +38,7 @@ impl Default for List {
 
 impl List {
     /// Upper bits of the tail's tick.
-    pub(super) fn tail_epoch(&self) -> u64 {
+    pub(crate) fn tail_epoch(&self) -> u64 {
         self.tail_tick >> 32
     }
 
@@ -89,7 +89,7 @@ impl<'a> Locked<'a> {
 
     /// The newest item of a list, or 0.
     #[inline]
-    pub(super) fn newest(&self, list: usize) -> Addr {
+    pub(crate) fn newest(&self, list: usize) -> Addr {
         self.newest[list].load(Relaxed)
     }
 
@@ -113,7 +113,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Puts an item that is in no list at the front of the worker's, with a new tick, which is returned.
-    pub(super) fn push_front(&mut self, item: &Item<'a>) -> u64 {
+    pub(crate) fn push_front(&mut self, item: &Item<'a>) -> u64 {
         let list = own_list();
         let front = self.newest(list);
         if front == 0 {
@@ -154,7 +154,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Takes an item out of its list.
-    pub(super) fn unlink(&mut self, item: &Item<'a>) {
+    pub(crate) fn unlink(&mut self, item: &Item<'a>) {
         let (newer, older) = item.links();
         let in_epochs = self.shard.epoch.is_none();
         if in_epochs {
@@ -204,7 +204,7 @@ impl<'a> Locked<'a> {
 
     /// Counts an access: to the front of the worker's list, with a new tick, which is returned.
     #[inline(always)]
-    pub(super) fn bump(&mut self, item: &Item<'a>) -> u64 {
+    pub(crate) fn bump(&mut self, item: &Item<'a>) -> u64 {
         let list = own_list();
         let (newer, older) = item.links();
         let front = self.newest(list);
@@ -227,7 +227,7 @@ impl<'a> Locked<'a> {
     }
 
     /// The new item stands in the list where the old one stood.
-    pub(super) fn take_place(&mut self, old: &Item<'a>, item: &Item<'a>) {
+    pub(crate) fn take_place(&mut self, old: &Item<'a>, item: &Item<'a>) {
         let arena = &self.store.arena;
         let (newer, older) = old.links();
         item.set_tick(old.tick());

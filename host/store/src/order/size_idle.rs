@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 
-use super::Store;
-use super::alloc::Plan;
-use super::arena::Addr;
-use super::evict::Left;
-use super::item::{Item, KEY_BYTES_MAX, flag};
-use super::shard::{Found, Leave, Locked};
+use crate::Store;
+use crate::item::{Item, KEY_BYTES_MAX, flag};
+use crate::memory::alloc::Plan;
+use crate::memory::arena::Addr;
+use crate::order::evict::Left;
+use crate::shard::{Found, Leave, Locked};
 
 /// Residents looked at for one eviction.
 const SAMPLES: usize = 16;
@@ -27,11 +27,11 @@ const SHARDS: usize = 8;
 const UNFETCHED_WEIGHT: u64 = 4;
 
 /// Residents of a shard that may leave next, by score, the highest last.
-pub(super) type Candidates = ArrayVec<Candidate, CANDIDATES>;
+pub(crate) type Candidates = ArrayVec<Candidate, CANDIDATES>;
 
 /// One of them, as it was when it was looked at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     score: u64,
     addr: Addr,
     tick: u32,

@@ -7,9 +7,9 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Bits of a list's number.
-pub(super) const NUMBER_BITS: u32 = 9;
+pub(crate) const NUMBER_BITS: u32 = 9;
 /// Above all ticks: the tail's tick of an empty list. The rank of such a list has it with its floor.
-pub(super) const EMPTY: u64 = 1 << (u64::BITS - NUMBER_BITS - 1);
+pub(crate) const EMPTY: u64 = 1 << (u64::BITS - NUMBER_BITS - 1);
 /// Lists of a group.
 const GROUP: usize = 16;
 /// Tails compared at once; a single minimum would be waited for at each.
@@ -17,7 +17,7 @@ const LANES: usize = 4;
 
 /// A tail each; written under its shard's lock, but for floors, and read by all.
 #[derive(Debug)]
-pub(super) struct Tails {
+pub(crate) struct Tails {
     /// Of each list, its tail's tick with its number.
     ranks: Box<[AtomicU64]>,
     /// Of each group, a tick that none in it is below, with its number; also where the group got younger meanwhile.
@@ -26,7 +26,7 @@ pub(super) struct Tails {
 
 impl Tails {
     /// As many empty lists.
-    pub(super) fn new(lists: usize) -> Tails {
+    pub(crate) fn new(lists: usize) -> Tails {
         let empty = |number| AtomicU64::new(rank(EMPTY, number));
         let unknown = |group| AtomicU64::new(rank(0, group));
         Tails {
@@ -37,20 +37,20 @@ impl Tails {
 
     /// The list has a tail of this tick now, `EMPTY` for none.
     #[inline]
-    pub(super) fn set(&self, number: usize, tick: u64) {
+    pub(crate) fn set(&self, number: usize, tick: u64) {
         self.ranks[number].store(rank(tick, number), Relaxed);
     }
 
     /// The empty list is going to have an item, whose tick must not be below what is returned. Until it is set, the list
     /// counts as the one with the oldest.
-    pub(super) fn fill(&self, number: usize) -> u64 {
+    pub(crate) fn fill(&self, number: usize) -> u64 {
         let (tick, _) = parts(self.ranks[number].swap(rank(0, number), Relaxed));
         tick & !EMPTY
     }
 
     /// The tick of a list's tail, `EMPTY` or above where there is none.
     #[inline]
-    pub(super) fn tick(&self, number: usize) -> u64 {
+    pub(crate) fn tick(&self, number: usize) -> u64 {
         parts(self.ranks[number].load(Relaxed)).0
     }
 
@@ -61,7 +61,7 @@ impl Tails {
     }
 
     /// The tick and the number of the oldest; `None` when all are empty. `now` is a tick that was published.
-    pub(super) fn oldest(&self, now: u64) -> Option<(u64, usize)> {
+    pub(crate) fn oldest(&self, now: u64) -> Option<(u64, usize)> {
         // Nearly always the oldest of all was in the first group until it left, and is in the second now.
         for _ in 1..self.bounds.len() {
             let [first, second] = two_least(&self.bounds);

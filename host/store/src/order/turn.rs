@@ -19,9 +19,9 @@ use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use super::Store;
-use super::list::LISTS;
-use super::shard::Locked;
+use crate::Store;
+use crate::order::list::LISTS;
+use crate::shard::Locked;
 
 thread_local! {
     /// The turn of this thread.
@@ -45,7 +45,7 @@ struct Turn {
 
 /// The list of each shard that this thread's items come to.
 #[inline(always)]
-pub(super) fn own_list() -> usize {
+pub(crate) fn own_list() -> usize {
     TURN.with(|turn| usize::from(turn.list.get().unwrap_or_else(|| turn.choose_list(&OTHERS))))
 }
 
@@ -101,13 +101,13 @@ impl Store {
 
     /// No tick was published that is as high.
     #[inline]
-    pub(super) fn clock_now(&self) -> u64 {
+    pub(crate) fn clock_now(&self) -> u64 {
         self.tick.load(Acquire)
     }
 
     /// Has others count from `next` on.
     #[inline]
-    pub(super) fn publish(&self, next: u64) {
+    pub(crate) fn publish(&self, next: u64) {
         if self.clock_now() < next {
             self.tick.fetch_max(next, AcqRel);
         }
@@ -117,7 +117,7 @@ impl Store {
 impl Locked<'_> {
     /// Tick of an access to this shard.
     #[inline(always)]
-    pub(super) fn take_tick(&mut self) -> u64 {
+    pub(crate) fn take_tick(&mut self) -> u64 {
         self.take_tick_from(0)
     }
 
@@ -149,7 +149,7 @@ impl Locked<'_> {
     }
 
     /// A tick above all of this shard and all that were published.
-    pub(super) fn present(&self) -> u64 {
+    pub(crate) fn present(&self) -> u64 {
         self.store.clock_now().max(self.shard.next_tick)
     }
 }

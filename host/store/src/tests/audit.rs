@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::super::alloc::{Kind, RegionUse, grains_of};
-use super::super::arena::REGION_GRAINS;
-use super::super::item::Item;
 use super::*;
+use crate::item::Item;
+use crate::memory::alloc::{Chain, Kind, RegionUse, grains_of};
+use crate::memory::arena::{Addr, REGION_GRAINS};
+use crate::order::list::LISTS;
+use crate::order::tails;
+use crate::shard::Locked;
 
 impl Store {
     /// Panics where memory, index, lists and counters disagree.

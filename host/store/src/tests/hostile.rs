@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::item::{Item, KEY_BYTES_MAX};
 use super::*;
+use crate::memory::arena::{self, Arena};
 
 proptest! {
     #[test]

@@ -7,6 +7,8 @@ use bytes::Buf;
 
 use super::model::Random;
 use super::*;
+use crate::store::GARBAGE_PER_OPERATION;
+use std::sync::atomic::Ordering::Relaxed;
 
 const MIB: usize = 1 << 20;
 /// What one write may free of a dead value, and give up of its own.

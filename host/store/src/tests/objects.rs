@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::fields::{SmallRef, small};
 use super::model::Random;
 use super::*;
+use crate::fields::{SmallRef, small};
 
 type Fields = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 

@@ -1,8 +1,8 @@
 //! Commits that know where their object stood, whatever happened to it since.
 
-use super::super::fields::{SmallRef, small};
 use super::model::Random;
 use super::*;
+use crate::fields::{SmallRef, small};
 
 /// Names in use: few, so that they meet.
 const OBJECTS: u64 = 12;

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::model::Random;
 use super::*;
+use crate::memory::arena;
 
 fn store(memory_bytes_max: usize, shards: usize) -> Arc<Store> {
     Arc::new(Store::new(&config(memory_bytes_max, shards)))

@@ -3,7 +3,7 @@
 use super::{Halt, needs_tree};
 use crate::fields::{Batch, Retired, SmallRef, Tree};
 use crate::item::{Item, flag};
-use crate::nodes::Writer;
+use crate::memory::nodes::Writer;
 use crate::shard::{Leave, Locked};
 use crate::{Change, Commit, CommitError, Now, Store};
 
