@@ -269,19 +269,19 @@ pub struct ObjectInfo {
     pub expiry: Expiry,
     /// True when the whole state was copied out at open ("small"): reads need not ask the store again.
     pub loaded: bool,
-    /// For its commit.
+    /// Where it stands, for its commit.
     pub place: Place,
 }
 
 /// Where an object stood when it was opened. A commit looks there first: nearly always nothing has happened to it since.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
-    /// Its number in the line of its bucket, or any other.
+    /// The number of the object's slot in its bucket, or of any other slot: then the place is of no use.
     pub(super) slot: u8,
     pub(super) addr: crate::memory::arena::Addr,
-    /// Bytes of its value.
+    /// Bytes of the item's value.
     pub(super) len: usize,
-    /// Of its last access, the opening.
+    /// Tick of the access that opened it.
     pub(super) tick: u32,
 }
 

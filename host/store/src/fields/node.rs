@@ -151,9 +151,9 @@ fn is_not_above(heap: &[u8], start: usize, end: usize, name: &[u8], wanted: u64)
 /// A child as a branch is built from it: the lowest name that belongs under it (the first child's goes unused).
 #[derive(Clone, Debug)]
 pub(super) struct Child {
-    /// Its separator from the child before it.
+    /// The name that separates the child from the one before it.
     pub(super) low: Vec<u8>,
-    /// Its node.
+    /// The child's node.
     pub(super) id: NodeId,
 }
 

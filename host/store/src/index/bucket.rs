@@ -59,7 +59,7 @@ impl Slot {
         self.i() + usize::from(self.node()) * 2
     }
 
-    /// Word and bit of its tag.
+    /// The word and the bit at which the slot's tag begins.
     #[inline]
     fn tag_place(self) -> (usize, usize) {
         if self.node() {
@@ -69,7 +69,7 @@ impl Slot {
         }
     }
 
-    /// Its number in its line or node, and which of the two: what is left when the bucket is known.
+    /// The slot as a small number, from which `Bucket::slot_with` finds it again: its place in a line or node, and which of the two.
     pub(crate) fn number(self) -> u8 {
         (self.0 & 31) as u8
     }

@@ -182,7 +182,7 @@ impl<'m> Item<'m> {
         key_len(self.word0)
     }
 
-    /// Its value's length has a field of its own.
+    /// True when the value's length has a field of its own.
     #[inline]
     pub(super) fn is_big(&self) -> bool {
         self.word0 >> 32 & 0xffff == BIG

@@ -269,7 +269,7 @@ fn straddling(word: u64, after: u64, skip: usize) -> u64 {
     word >> (8 * skip) | after << 8 << (56 - 8 * skip)
 }
 
-/// Of bytes that begin `skip` bytes into `words`: how many come before the first whole word, and the words from it on.
+/// How many bytes come before the first whole word when bytes begin `skip` bytes into `words`; and the words from that one on.
 #[inline]
 fn whole_words(words: &[AtomicU64], skip: usize) -> (usize, &[AtomicU64]) {
     match skip {

@@ -34,15 +34,15 @@ pub(crate) struct Pins {
     table: Mutex<Table>,
     /// Items that are pinned: while there are none, nobody looks at the table.
     held: AtomicUsize,
-    /// Bytes of those that left.
+    /// Bytes of pinned items that left.
     left_bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    /// By the address of the item.
+    /// Pinned items by their address.
     held: HashMap<Addr, Held>,
-    /// Of all of them.
+    /// Bytes of all pinned items.
     bytes: usize,
 }
 
@@ -50,7 +50,7 @@ struct Table {
 struct Held {
     pins: usize,
     bytes: usize,
-    /// Its item is gone: the last pin frees its memory.
+    /// The item is gone: the last pin frees its memory.
     left: bool,
 }
 
@@ -132,7 +132,7 @@ impl Pins {
         self.left_bytes.load(Relaxed)
     }
 
-    /// The items that left.
+    /// The pinned items that left.
     #[cfg(test)]
     pub(crate) fn left(&self) -> Vec<Addr> {
         let table = self.table.lock();

@@ -198,7 +198,7 @@ impl Store {
 struct Drafted<'c> {
     draft: Draft<'c>,
     plan: Plan,
-    /// Its value, unless that is a tree's root.
+    /// The item's value; empty for a tree, whose root is made last.
     value: &'c [u8],
 }
 

@@ -15,7 +15,7 @@ use crate::shard::Locked;
 /// Lists of a shard. Workers beyond that share them.
 pub(crate) const LISTS: usize = 2;
 
-/// One of them, but for its newest item.
+/// One list of a shard. Its newest item stands outside of the lock, in `Guarded`.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct List {

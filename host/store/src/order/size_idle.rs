@@ -29,7 +29,7 @@ const UNFETCHED_WEIGHT: u64 = 4;
 /// Residents of a shard that may leave next, by score, the highest last.
 pub(crate) type Candidates = ArrayVec<Candidate, CANDIDATES>;
 
-/// One of them, as it was when it was looked at.
+/// A resident that may leave, as it was when it was looked at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     score: u64,
@@ -117,7 +117,7 @@ impl<'a> Locked<'a> {
     /// A candidate that is still in this shard and was not asked for since.
     fn still_there(&self, candidate: &Candidate) -> Option<(u64, Found<'a>)> {
         let item = Item::at(&self.store.arena, candidate.addr);
-        // Its memory may be anybody's by now.
+        // The candidate's memory may be another item's by now.
         let mut buffer = [0; KEY_BYTES_MAX];
         let hash = self.store.hash(item.racy_key(&mut buffer)?);
         if self.store.shard_of(hash) != self.id {

@@ -1,26 +1,28 @@
 //! How old each list's oldest item is: who is the oldest of all.
 //!
-//! Whoever evicts asks for that each time, and there may be hundreds of lists. Their tails only get younger, so what a
-//! group of lists was seen to have at least stays true: only the groups that may have the oldest are looked at. That
-//! an empty list's first item is not below what its group was seen to have is agreed on by a floor, which the list keeps.
+//! Each eviction asks for the oldest tail, and there may be hundreds of lists. Tails only get younger, so the lowest tick
+//! that was seen in a group of lists stays a bound of that group: only groups whose bound is low enough are looked at.
+//!
+//! An empty list has no tick that could break this rule, but its next item might. So the list keeps a *floor*, the bound
+//! of its group when the group was looked at, and its first item takes a tick that is not below the floor.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Bits of a list's number.
 pub(crate) const NUMBER_BITS: u32 = 9;
-/// Above all ticks: the tail's tick of an empty list. The rank of such a list has it with its floor.
+/// The tick of an empty list's tail, above all others. The rank of an empty list is this with the list's floor in it.
 pub(crate) const EMPTY: u64 = 1 << (u64::BITS - NUMBER_BITS - 1);
 /// Lists of a group.
 const GROUP: usize = 16;
 /// Tails compared at once; a single minimum would be waited for at each.
 const LANES: usize = 4;
 
-/// A tail each; written under its shard's lock, but for floors, and read by all.
+/// The tails of all lists. A tail is written under its shard's lock, a floor by anybody; all threads read them.
 #[derive(Debug)]
 pub(crate) struct Tails {
-    /// Of each list, its tail's tick with its number.
+    /// For each list the tick of its tail, with the list's number.
     ranks: Box<[AtomicU64]>,
-    /// Of each group, a tick that none in it is below, with its number; also where the group got younger meanwhile.
+    /// For each group a tick that no tail in it is below, with the group's number. It may be lower than need be.
     bounds: Box<[AtomicU64]>,
 }
 
@@ -117,7 +119,7 @@ fn raise_floor(empty: &AtomicU64, bound: u64, now: u64) -> u64 {
     }
 }
 
-/// Of the tick, then the number.
+/// A tick with the number of its list or group in the low bits, so that ranks are ordered by tick.
 #[inline]
 fn rank(tick: u64, number: usize) -> u64 {
     tick << NUMBER_BITS | number as u64
@@ -162,9 +164,9 @@ mod tests {
     /// What happens to a list.
     #[derive(Clone, Copy, Debug)]
     enum Step {
-        /// Its tail gets younger, or it gets its first, taken from a turn that began so many ticks ago.
+        /// The list's tail gets younger, or an empty list gets an item, by a turn that began so many ticks ago.
         Tail { ago: u64 },
-        /// It has nothing any more.
+        /// The list's last item leaves.
         Leave,
         /// Somebody asks who is the oldest.
         Ask,

@@ -113,7 +113,7 @@ fn step(store: &Arc<Store>, holds: &mut Vec<Hold>, random: &mut Random) {
             };
             let _ = store.set(key, now, &write);
         }
-        // Of the same length, which is written over the old one when it may be.
+        // A value of the same length, which is written over the old one when it may be.
         4 => {
             if let Some((info, old)) = store.look(name.as_bytes(), now, &GetOptions::default()) {
                 let value = value(random, old.len());

@@ -58,7 +58,7 @@ fn disturb(store: &Store, random: &mut Random, serial: u64) {
     match random.below(8) {
         0 => drop(store.touch(key, NOW, until(9))),
         1 => drop(store.delete(key, NOW, &DeleteOptions::default())),
-        // Its place is then the next to be taken.
+        // The place of what is deleted is the next to be taken.
         2 => {
             store.delete(key, NOW, &DeleteOptions::default());
             let state = state(serial, random.below(60));

@@ -67,7 +67,7 @@ fn memory_stays_flat_whatever_the_sizes_do() {
 struct Overrun {
     phases: u32,
     most: isize,
-    /// Of the last phase.
+    /// Bytes over the limit in the last phase.
     last: isize,
 }
 
