@@ -106,9 +106,9 @@ pub enum Content<'a> {
 /// Why an item left without being asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Its memory was needed.
+    /// The item's memory was needed.
     Evicted,
-    /// Its time had come, or it was flushed.
+    /// The item's time had come, or it was flushed.
     Expired,
 }
 
