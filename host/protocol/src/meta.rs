@@ -23,6 +23,7 @@ impl Default for KeyBuffer {
 
 impl<'a> MetaKey<'a> {
     /// A key that is meant as it is written.
+    #[inline]
     pub fn plain(token: &'a [u8]) -> Self {
         MetaKey {
             token,
@@ -31,6 +32,7 @@ impl<'a> MetaKey<'a> {
     }
 
     /// The key's bytes, decoded into `buffer` if need be.
+    #[inline]
     pub fn bytes<'b>(&self, buffer: &'b mut KeyBuffer) -> &'b [u8]
     where
         'a: 'b,
@@ -92,6 +94,7 @@ pub enum Mode {
 
 impl<'a> MetaFlags<'a> {
     /// Is the flag there?
+    #[inline]
     pub fn has(&self, flag: Flag) -> bool {
         match flag.wrapping_sub(b'A') {
             shift @ 0..64 => self.letters >> shift & 1 != 0,
@@ -100,36 +103,43 @@ impl<'a> MetaFlags<'a> {
     }
 
     /// `q`: hide the usual answer.
+    #[inline]
     pub fn quiet(&self) -> bool {
         self.has(b'q')
     }
 
     /// `T`: new exptime.
+    #[inline]
     pub fn ttl(&self) -> Option<i64> {
         number::signed(self.argument(b'T')?)
     }
 
     /// `N`: create on a miss with this exptime.
+    #[inline]
     pub fn vivify(&self) -> Option<i64> {
         number::signed(self.argument(b'N')?)
     }
 
     /// `R`: win when the remaining time is below this exptime.
+    #[inline]
     pub fn recache(&self) -> Option<i64> {
         number::signed(self.argument(b'R')?)
     }
 
     /// `C`: only over this CAS.
+    #[inline]
     pub fn cas_compare(&self) -> Option<u64> {
         number::unsigned(self.argument(b'C')?)
     }
 
     /// `E`: the new CAS.
+    #[inline]
     pub fn cas_override(&self) -> Option<u64> {
         number::unsigned(self.argument(b'E')?)
     }
 
     /// `F`: client flags; 0 when not given.
+    #[inline]
     pub fn client_flags(&self) -> u32 {
         let flags = self.argument(b'F').and_then(number::unsigned_32);
         flags.unwrap_or(0)
@@ -145,6 +155,7 @@ impl<'a> MetaFlags<'a> {
         self.argument(b'D').and_then(number::unsigned).unwrap_or(1)
     }
 
+    #[inline]
     fn argument(&self, flag: Flag) -> Option<&'a [u8]> {
         if !self.has(flag) {
             return None;
@@ -154,6 +165,7 @@ impl<'a> MetaFlags<'a> {
     }
 
     /// Each flag with its argument (possibly empty), in the order of the request.
+    #[inline]
     pub fn in_order(&self) -> impl Iterator<Item = (Flag, &'a [u8])> + use<'a> {
         self.tokens.map(|token| (token[0], &token[1..]))
     }

@@ -148,6 +148,7 @@ pub struct MetaReply<'o> {
 
 impl<'o> MetaReply<'o> {
     /// An answer without a value.
+    #[inline]
     pub fn new(out: &'o mut Vec<u8>, code: MetaCode) -> Self {
         out.extend_from_slice(match code {
             MetaCode::Done => b"HD",
@@ -160,6 +161,7 @@ impl<'o> MetaReply<'o> {
     }
 
     /// An answer with a value of `len` bytes: `VA len`. The value and [`VALUE_END`] follow the line's end.
+    #[inline]
     pub fn value(out: &'o mut Vec<u8>, len: usize) -> Self {
         out.extend_from_slice(b"VA ");
         number(out, len);
@@ -167,11 +169,13 @@ impl<'o> MetaReply<'o> {
     }
 
     /// A flag with nothing to it: `W`, `X`, `Z`.
+    #[inline]
     pub fn flag(&mut self, flag: Flag) {
         self.out.extend_from_slice(&[b' ', flag]);
     }
 
     /// A flag with a number: `c`, `f`, `h`, `l`, `s`.
+    #[inline]
     pub fn number(&mut self, flag: Flag, n: u64) {
         self.flag(flag);
         number(self.out, n);
@@ -201,6 +205,7 @@ impl<'o> MetaReply<'o> {
     }
 
     /// Ends the line.
+    #[inline]
     pub fn end(self) {
         self.out.extend_from_slice(b"\r\n");
     }

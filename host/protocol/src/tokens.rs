@@ -11,11 +11,13 @@ pub struct Tokens<'a> {
 
 impl<'a> Tokens<'a> {
     /// Words of `line`, which has no line end.
+    #[inline]
     pub fn new(line: &'a [u8]) -> Self {
         Tokens { rest: line }
     }
 
     /// What has not been walked over yet, spaces included.
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }

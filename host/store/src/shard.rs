@@ -375,11 +375,13 @@ impl<'a> ValueRef<'a> {
     }
 
     /// Length in bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// No bytes.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

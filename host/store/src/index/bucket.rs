@@ -55,6 +55,7 @@ impl Slot {
 
     /// Half word of its address, counted from the base: a node's addresses begin in its second word.
     #[inline]
+    #[inline]
     fn half(self) -> usize {
         self.i() + usize::from(self.node()) * 2
     }
@@ -121,6 +122,7 @@ impl<'m> Bucket<'m> {
         self.set_half(base, i, node);
     }
 
+    #[inline]
     fn slots(&self, base: usize) -> impl DoubleEndedIterator<Item = Slot> + use<> {
         let node = base != self.line;
         (0..if node { NODE_SLOTS } else { LINE_SLOTS }).map(move |i| Slot::new(base, i, node))
@@ -202,6 +204,7 @@ impl<'m> Bucket<'m> {
         Hits(low >> 7 | (high & 0xffff_ffff) >> 6)
     }
 
+    #[inline]
     fn find_in_nodes(
         &self,
         mut node: Addr,

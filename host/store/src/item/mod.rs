@@ -368,6 +368,7 @@ impl<'m> Item<'m> {
     }
 
     /// Copies the key out.
+    #[inline]
     pub(super) fn key<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> &'b [u8] {
         let len = self.key_len();
         let lead = (self.word0 >> 48).to_le_bytes();

@@ -32,7 +32,12 @@ impl Store {
         let mut locked = self.lock(key.hash);
         let hit = locked.find(key, now)?;
         let info = locked.access(hit.item, now, options);
-        Some(found(&info, ValueRef::of(&hit.item)))
+        let result = found(&info, ValueRef::of(&hit.item));
+        // At the end: what is told here would have everything read before it that `found` may not need.
+        if info.won {
+            locked.tell_stored(&hit.item, Some(Content::Same));
+        }
+        Some(result)
     }
 
     /// A get that may have to move the item, or to make one.
@@ -59,14 +64,15 @@ impl Store {
             let before = hit.item.lifetime();
             let changes = options.touch.is_some() || options.want_cas && !hit.item.has(flag::CAS);
             let item = locked.refit(hit, options.want_cas, options.touch, spare)?;
-            if changes {
-                locked.tell_stored(&item, Some(Content::Same));
-            }
             let info = ItemInfo {
                 expiry_before: before,
                 ..locked.access(item, now, options)
             };
-            Ok(answer(&info, &item))
+            let result = answer(&info, &item);
+            if changes || info.won {
+                locked.tell_stored(&item, Some(Content::Same));
+            }
+            Ok(result)
         });
         match done {
             Ok(result) => result,
@@ -75,7 +81,11 @@ impl Store {
                 let mut locked = self.lock(key.hash);
                 let hit = locked.find(key, now)?;
                 let info = locked.access(hit.item, now, options);
-                answer(&info, &hit.item)
+                let result = answer(&info, &hit.item);
+                if info.won {
+                    locked.tell_stored(&hit.item, Some(Content::Same));
+                }
+                result
             }
         }
     }
@@ -129,11 +139,12 @@ impl<'a> Locked<'a> {
     }
 
     /// Seconds since the last access.
+    #[inline]
     pub(crate) fn idle_s(&self, item: &Item<'_>) -> u32 {
         self.store.clock.idle_s(item.tick(), self.present())
     }
 
-    /// Counts a get and decides who recaches. Inlined, since a plain get leaves little of it.
+    /// Counts a get and decides who recaches, of which the caller tells when it has read what it needs. Inlined, since a plain get leaves little of it.
     #[inline(always)]
     fn access(&mut self, mut item: Item<'a>, now: Now, options: &GetOptions) -> ItemInfo {
         let mut info = self.info(&item);
@@ -152,7 +163,6 @@ impl<'a> Locked<'a> {
         let stale = info.stale && options.may_win;
         if (ending || stale) && !info.token_sent {
             item.mark(flag::TOKEN_SENT, 0);
-            self.tell_stored(&item, Some(Content::Same));
             info.won = true;
         }
         info

@@ -47,11 +47,13 @@ impl Clock {
     }
 
     /// The last second told.
+    #[inline]
     pub(crate) fn now_s(&self) -> u32 {
         self.now_s.load(Relaxed)
     }
 
     /// Seconds since `tick`, given the present tick.
+    #[inline]
     pub(crate) fn idle_s(&self, tick: u32, tick_now: u64) -> u32 {
         let now_tick = tick_now as u32;
         let age = now_tick.wrapping_sub(tick);

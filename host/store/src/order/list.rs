@@ -38,16 +38,19 @@ impl Default for List {
 
 impl List {
     /// Upper bits of the tail's tick.
+    #[inline]
     pub(crate) fn tail_epoch(&self) -> u64 {
         self.tail_tick >> 32
     }
 
+    #[inline]
     fn newest_epoch(&self) -> u64 {
         let last = self.epochs.last();
         last.map_or(self.tail_epoch(), |(_, epoch)| *epoch)
     }
 
     /// The oldest item of an epoch leaves: its newer neighbour is the oldest now, if it is of that epoch.
+    #[inline]
     fn leave_epoch(&mut self, addr: Addr, newer: Addr) {
         let epochs = &mut self.epochs;
         if let Some(i) = epochs.iter().position(|(first, _)| *first == addr) {
@@ -63,6 +66,7 @@ impl List {
 
 impl<'a> Locked<'a> {
     /// Tells everybody the tick of a tail, whose upper bits are `epoch`.
+    #[inline]
     fn publish_tail(&mut self, list: usize, epoch: u64) {
         let oldest = self.shard.lists[list].oldest;
         let tick = if oldest == 0 {
@@ -78,6 +82,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Notes what each access asks about all lists.
+    #[inline]
     fn sum_up(&mut self) {
         let shard = &mut *self.shard;
         let ticks = shard.lists.iter().map(|list| list.tail_tick);
@@ -106,6 +111,7 @@ impl<'a> Locked<'a> {
     }
 
     /// The list with this oldest item.
+    #[inline]
     fn list_to(&self, oldest: Addr) -> usize {
         let mut lists = self.shard.lists.iter();
         let at = lists.position(|list| list.oldest == oldest);
@@ -113,6 +119,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Puts an item that is in no list at the front of the worker's, with a new tick, which is returned.
+    #[inline]
     pub(crate) fn push_front(&mut self, item: &Item<'a>) -> u64 {
         let list = own_list();
         let front = self.newest(list);
@@ -132,6 +139,7 @@ impl<'a> Locked<'a> {
 
     /// The newest item of a list is of this epoch.
     #[cold]
+    #[inline]
     fn note_epoch(&mut self, list: usize, newest: Addr, epoch: u64) {
         let list = &mut self.shard.lists[list];
         if epoch != list.newest_epoch() {
@@ -141,6 +149,7 @@ impl<'a> Locked<'a> {
     }
 
     /// As `push_front`, into an empty list.
+    #[inline]
     fn push_first(&mut self, list: usize, item: &Item<'a>) -> u64 {
         // Nothing here tells how young all are that left.
         let floor = self.store.tails.fill(self.store.tail_number(self.id, list));
@@ -154,6 +163,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Takes an item out of its list.
+    #[inline]
     pub(crate) fn unlink(&mut self, item: &Item<'a>) {
         let (newer, older) = item.links();
         let in_epochs = self.shard.epoch.is_none();
@@ -183,6 +193,7 @@ impl<'a> Locked<'a> {
         item::set_newer(&self.store.arena, older, newer);
     }
 
+    #[inline]
     fn unlink_oldest(&mut self, addr: Addr, newer: Addr) {
         let number = self.list_to(addr);
         let list = &mut self.shard.lists[number];

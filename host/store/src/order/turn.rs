@@ -95,6 +95,7 @@ impl Store {
         });
     }
 
+    #[inline]
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -138,6 +139,7 @@ impl Locked<'_> {
     }
 
     /// A tick that everybody knows of at once.
+    #[inline]
     fn take_single_tick(&self) -> u64 {
         let tick = self.store.tick.fetch_add(1, AcqRel);
         if tick >= self.shard.next_tick {
@@ -149,6 +151,7 @@ impl Locked<'_> {
     }
 
     /// A tick above all of this shard and all that were published.
+    #[inline]
     pub(crate) fn present(&self) -> u64 {
         self.store.clock_now().max(self.shard.next_tick)
     }
