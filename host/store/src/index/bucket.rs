@@ -55,7 +55,6 @@ impl Slot {
 
     /// Half word of its address, counted from the base: a node's addresses begin in its second word.
     #[inline]
-    #[inline]
     fn half(self) -> usize {
         self.i() + usize::from(self.node()) * 2
     }

@@ -139,7 +139,6 @@ impl<'a> Locked<'a> {
 
     /// The newest item of a list is of this epoch.
     #[cold]
-    #[inline]
     fn note_epoch(&mut self, list: usize, newest: Addr, epoch: u64) {
         let list = &mut self.shard.lists[list];
         if epoch != list.newest_epoch() {
