@@ -75,7 +75,7 @@ bench: ## Compare with memcached and redis, interleaved and pinned, keep the rec
 	@tests/profile --check || true
 	$(RELEASE) --package cacheismo-bench
 	target/release/cacheismo-bench $(or $(ARGS),--record)
-	[ -n "$(ARGS)" ] || $(PROFILED) bench --package cacheismo --bench store --bench call
+	[ -n "$(ARGS)" ] || $(PROFILED) bench --package cacheismo --package cacheismo-store --bench store --bench call
 
 bench-page: ## Render BENCHMARKS.md from the records in tests/bench/record
 	$(CARGO) build --quiet --workspace --bin cacheismo-bench
@@ -100,27 +100,28 @@ fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 			-max_total_time=$(SECONDS_EACH); \
 	done
 
-# The rooms store and protocol build by themselves in fuzz/, without the wasm compiler. Models of borrowing follow each
-# borrow of the arena byte by byte, so whole stores run without them: races, bounds and uninitialised memory are seen all the same.
-MIRI = cd fuzz && PROPTEST_CASES=2 MIRIFLAGS="-Zmiri-disable-isolation $(1)" $(CARGO) +nightly miri test --lib --
+# The store is a crate of its own, so its tests build without the wasm compiler. Models of borrowing follow each borrow
+# of the arena byte by byte, so whole stores run without them: races, bounds and uninitialised memory are seen all the same.
+MIRI = PROPTEST_CASES=2 MIRIFLAGS="-Zmiri-disable-isolation $(1)" $(CARGO) +nightly miri test --package cacheismo-store --lib --
 MIRI_TESTS = $(addprefix tests::basics::,keys_that_share modes_do_what a_token_is_given numbers_count_in_place touching_gives a_flush_ends) \
 	tests::short $(addprefix fields::small::tests::,a_small_object no_bytes an_overwrite)
 
 miri: ## The arena and short lives of stores in an interpreter that finds undefined behaviour; T="name" for others
 	@tests/install-tools miri
-	$(call MIRI,-Zmiri-tree-borrows) store::os store::arena
-	$(call MIRI,-Zmiri-disable-stacked-borrows) $(or $(T),$(addprefix store::,$(MIRI_TESTS)))
+	$(call MIRI,-Zmiri-tree-borrows) memory::os:: memory::arena::
+	$(call MIRI,-Zmiri-disable-stacked-borrows) $(or $(T),$(MIRI_TESTS))
 
 tsan: ## Tests of the store's threads under ThreadSanitizer, which finds data races; T="name" for others
 	@tests/install-tools tsan
-	cd fuzz && RUSTFLAGS=-Zsanitizer=thread $(CARGO) +nightly test -Z build-std --target $$(rustc -vV | sed -n 's/^host: //p') \
-		--target-dir target/tsan --lib -- $(or $(T),$(addprefix store::tests::,concurrent order turns pins upload objects::transfers long short))
+	RUSTFLAGS=-Zsanitizer=thread $(CARGO) +nightly test -Z build-std --target $$(rustc -vV | sed -n 's/^host: //p') \
+		--target-dir target/tsan --package cacheismo-store --lib -- \
+		$(or $(T),$(addprefix tests::,concurrent order turns pins upload objects::transfers long short))
 
 soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory, 40 million operations in order, CACHEISMO_SOAK_SECONDS=30 of churn in the store
 	$(CARGO) build --workspace --bin cacheismo
 	CACHEISMO_DIFFERENTIAL_COMMANDS=200000 $(CARGO) test --workspace --test e2e differential
 	$(CARGO) test --workspace --test e2e -- --ignored
-	$(CARGO) test --package cacheismo --lib store::tests::soak -- --ignored --test-threads 1
+	$(CARGO) test --package cacheismo-store --lib tests::soak -- --ignored --test-threads 1
 
 clean: ## Remove what the builds and tests made
 	$(CARGO) clean

@@ -10,7 +10,7 @@ use super::Ops;
 use crate::cache::shared::Shared;
 use crate::protocol::reply::PercentEncoded;
 use crate::stats::{Stream, WatchHub};
-use crate::store::{Expiry, GetOptions, ItemInfo, Key, Now, Observer, SetOutcome};
+use crate::store::{Cause, Expiry, GetOptions, ItemInfo, Journal, Key, Now, SetOutcome};
 
 /// Class of every item, for readers who expect one: there are no slab classes.
 const CLASS: u32 = 1;
@@ -163,7 +163,7 @@ impl Shared {
     /// Has the store tell the hub of items it evicts.
     pub(in crate::cache) fn observe_evictions(&self) {
         let evictions = Evictions(std::sync::Arc::clone(&self.hub));
-        self.store.observe(Box::new(evictions));
+        self.store.listen(Box::new(evictions));
     }
 }
 
@@ -171,12 +171,19 @@ impl Shared {
 #[derive(Debug)]
 struct Evictions(std::sync::Arc<WatchHub>);
 
-impl Observer for Evictions {
-    fn wants_evictions(&self) -> bool {
+impl Journal for Evictions {
+    fn wants_changes(&self) -> bool {
+        false
+    }
+
+    fn wants_departures(&self) -> bool {
         self.0.wants(Stream::Evictions)
     }
 
-    fn evicted(&self, key: &[u8], info: &ItemInfo, now_s: u32) {
+    fn left(&self, _: u64, key: &[u8], info: &ItemInfo, cause: Cause, now_s: u32) {
+        if cause != Cause::Evicted {
+            return;
+        }
         let now = Now {
             unix_s: now_s,
             millis: 0,
