@@ -30,10 +30,10 @@ package() {
     sed -n 's/^name = "\(.*\)"/\1/p' "$1/Cargo.toml" | head -n 1
 }
 
-# Everything a module is made of: the SDK without its native tests, the objects, and how they are
+# Everything a module is made of: the SDK without its native tests, the ring, the objects, and how they are
 # compiled.
 sources() {
-    find guest-sdk/src guest-sdk/abi guest-sdk/macros objects -type f \
+    find guest-sdk/src guest-sdk/abi guest-sdk/macros objects ring -type f \
         \( -name '*.rs' -o -name Cargo.toml -o -name build.sh -o -name '*.c' -o -name '*.h' -o -name '*.lua' \) \
         ! -path '*/testing/*' ! -path '*/tests/*' ! -name tests.rs ! -path '*/target/*' | LC_ALL=C sort
     echo guest-sdk/Cargo.toml
