@@ -1,5 +1,7 @@
 //! The client's command, as scripts are told of it.
 
+use cacheismo_lua_contract::{Numbers, write_keys};
+
 /// What an interpreter is told of the client's command beside the arguments.
 #[derive(Debug, Default)]
 pub(in crate::cache) struct Told {
@@ -21,11 +23,7 @@ impl Told {
         self.command = command.as_bytes();
         self.numbers.clear();
         self.keys.clear();
-        for key in keys {
-            self.keys
-                .extend_from_slice(&(key.len() as u32).to_le_bytes());
-            self.keys.extend_from_slice(key);
-        }
+        write_keys(&mut self.keys, keys);
     }
 
     /// A storage command.
@@ -42,11 +40,13 @@ impl Told {
         exptime: i64,
         delta: u64,
     ) {
+        let numbers = Numbers {
+            flags,
+            noreply,
+            exptime,
+            delta,
+        };
         self.numbers.clear();
-        self.numbers.extend_from_slice(&flags.to_le_bytes());
-        self.numbers
-            .extend_from_slice(&u32::from(noreply).to_le_bytes());
-        self.numbers.extend_from_slice(&exptime.to_le_bytes());
-        self.numbers.extend_from_slice(&delta.to_le_bytes());
+        numbers.write(&mut self.numbers);
     }
 }

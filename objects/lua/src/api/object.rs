@@ -7,8 +7,8 @@ use crate::context::{self, Context};
 use crate::number;
 use crate::sys::host;
 use crate::sys::lua::{Lua, Outcome, Raise};
-use crate::wire::Reader;
 use cacheismo_abi as abi;
+use cacheismo_lua_contract::packed::Reader;
 
 /// The module's table, left in the registry for prelude.lua to take, and the class.
 pub(crate) fn install(lua: Lua) {

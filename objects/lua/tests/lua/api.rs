@@ -1,6 +1,7 @@
 //! What scripts can do, and how calls end.
 
 use crate::host::{Answer, Client, Host, Store, pack_list};
+use cacheismo_lua_contract::{Command, MAIN, Main};
 
 fn client(script: &str) -> Client {
     Client::new(&[("scripts/t.lua", script)]).expect("loads")
@@ -384,12 +385,15 @@ fn new_style_objects_keep_fields() {
 /// A command through `fn:main`.
 fn main(client: &mut Client, name: &str, keys: &[&str], data: Option<&[u8]>) -> Answer {
     let keys = pack_list(keys.iter().map(|k| k.as_bytes()));
-    let mut args: Vec<&[u8]> = vec![b"", b"mainVirtualKey", name.as_bytes(), b"", &keys];
-    args.extend(data);
-    client
-        .host
-        .invoke("main", &args, 300)
-        .expect("the host works")
+    let command = Command {
+        name: name.as_bytes(),
+        numbers: b"",
+        keys: &keys,
+        data,
+    };
+    let args: Vec<_> = Main { command }.arguments().collect();
+    let answer = client.host.invoke(MAIN, &args, 300);
+    answer.expect("the host works")
 }
 
 #[test]
