@@ -33,6 +33,7 @@ mod raw {
         /// Offset of local time from UTC at that second, in seconds.
         pub safe fn utc_offset_s(unix_s: i64) -> i32;
         pub(super) safe fn random() -> i64;
+        pub(super) fn zone_name(unix_s: i64, out: *mut u8, cap: usize) -> i32;
         pub(super) fn object_open(t: *const u8, tl: usize, k: *const u8, kl: usize) -> i32;
         pub(super) fn value_get(h: i32, offset: i32, out: *mut u8, cap: usize) -> i32;
         pub(super) fn value_set(h: i32, v: *const u8, vl: usize);
@@ -103,6 +104,13 @@ pub fn object_ttl_set(h: i32, ms: i64) -> bool {
 #[inline]
 pub fn random() -> u64 {
     raw::random().cast_unsigned()
+}
+
+/// Copies what fits of the abbreviation of local time's name at that second into `out`: its full length.
+#[inline]
+pub fn zone_name(unix_s: i64, out: &mut [u8]) -> i32 {
+    // SAFETY: the host writes at most `out.len()` bytes into `out`, which is borrowed mutably.
+    unsafe { raw::zone_name(unix_s, out.as_mut_ptr(), out.len()) }
 }
 
 /// Opens another object: its handle.

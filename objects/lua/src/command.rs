@@ -108,12 +108,15 @@ impl Command {
     }
 
     /// When an item of this command expires, in milliseconds since 1970, or -1 for never.
+    ///
+    /// Seconds to live count from the second that it is, as for a command that the server executes itself: items expire
+    /// at whole seconds, and a part of one would round up to another second of life.
     pub(crate) fn expiry_ms(&self, now_ms: impl FnOnce() -> i64) -> i64 {
         match self.expiry {
             0 => -1,
             ..0 => now_ms(),
-            1..=RELATIVE_SECONDS_MAX => now_ms() + self.expiry * 1000,
-            _ => self.expiry.saturating_mul(1000),
+            seconds @ 1..=RELATIVE_SECONDS_MAX => (now_ms().div_euclid(1000) + seconds) * 1000,
+            date => date.saturating_mul(1000),
         }
     }
 }
@@ -174,11 +177,13 @@ mod tests {
                 expiry,
                 ..Command::new()
             }
-            .expiry_ms(|| 5000)
+            .expiry_ms(|| 5999)
         };
         assert_eq!(at(0), -1);
-        assert_eq!(at(-1), 5000);
+        assert_eq!(at(-1), 5999);
         assert_eq!(at(2), 7000);
+        assert_eq!(at(2_592_000), 2_592_005_000);
         assert_eq!(at(2_592_001), 2_592_001_000);
+        assert_eq!(at(i64::MAX), i64::MAX);
     }
 }

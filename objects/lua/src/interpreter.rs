@@ -125,6 +125,8 @@ fn run(understood: bool, native: i32) -> End {
         lua.collect();
         HEAP_MARK.set(HEAP_KB.max(2 * lua.heap_kb()));
     }
+    // After the collection, which may run finalizers of scripts.
+    lua.guard_end();
     match result {
         Ok(()) => End::Answer,
         Err(text) => {

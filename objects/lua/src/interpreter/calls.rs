@@ -100,11 +100,12 @@ pub(super) fn run_call(lua: Lua) -> Outcome {
     Ok(0)
 }
 
-/// Answers with the result of a new-style function; nil is a miss.
+/// Answers with the result of a new-style function; nil is a miss. Whole numbers are answered with all their digits; old-style
+/// functions answer theirs as `tostring` makes them, as in the original.
 fn answer(lua: Lua, virtual_key: &[u8]) -> Result<(), Raise> {
     match lua.kind(-1) {
         kind::NIL => (),
-        kind::NUMBER if number::reads_the_same(lua.number(-1)) => {
+        kind::NUMBER if number::is_exact(lua.number(-1)) => {
             number::with_text(lua.number(-1), |text| {
                 context::with(|c| c.answer(virtual_key, text));
             });

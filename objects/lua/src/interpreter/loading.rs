@@ -3,7 +3,7 @@
 use crate::api::{self, Slot, object};
 use crate::context;
 use crate::script::{self, FIRST};
-use crate::sys::lua::{Failure, GLOBALS, Lua, Outcome, kind};
+use crate::sys::lua::{GLOBALS, Lua, Outcome, kind};
 use cacheismo_lua_contract::{Loaded, LoadedFunction, LoadedType, Style};
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -57,7 +57,8 @@ pub(super) fn run_load(lua: Lua) -> Outcome {
         lua.raw_set(-3);
     }
     lua.push_native(pending);
-    lua.call(3, 0);
+    lua.call(3, 2);
+    lua.guard_load();
     note_baseline(lua);
     for name in FIRST {
         if !LOADING.with_borrow(|l| l.scripts.iter().any(|(p, _)| script::file_name(p) == name)) {
@@ -73,6 +74,7 @@ pub(super) fn run_load(lua: Lua) -> Outcome {
     }
     find_legacy(lua);
     let types = describe(lua);
+    lua.guard_calls();
     LOADING.with_borrow_mut(|loading| loading.types = types);
     Ok(0)
 }
@@ -106,18 +108,7 @@ fn push_script(lua: Lua, index: usize) {
     let shell = text.starts_with(b"#");
     let skip = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
     let text = if shell { &text[skip..] } else { text };
-    let loaded = if text.starts_with(b"\x1b") {
-        lua.push_bytes(
-            format!(
-                "{}:0: byte code is not accepted",
-                name.to_string_lossy().trim_start_matches('@')
-            )
-            .as_bytes(),
-        );
-        Err(Failure::Error)
-    } else {
-        lua.load(text, &name)
-    };
+    let loaded = lua.load(text, &name);
     drop(name);
     if loaded.is_err() {
         lua.throw();

@@ -39,6 +39,16 @@ pub(crate) fn utc_offset_s(unix_s: i64) -> i64 {
     i64::from(sys::utc_offset_s(unix_s))
 }
 
+/// Abbreviation of local time's name at that second, as `CET`.
+pub(crate) fn zone_name(unix_s: i64) -> String {
+    let mut name = [0; ZONE_NAME_BYTES_MAX];
+    let len = length(sys::zone_name(unix_s, &mut name)).unwrap_or(0);
+    String::from_utf8_lossy(&name[..len.min(name.len())]).into_owned()
+}
+
+/// Longest abbreviation of a zone. POSIX wants them to have at least three bytes, and files of zones no more than six.
+const ZONE_NAME_BYTES_MAX: usize = 32;
+
 /// Parks a plain item; its length.
 pub(crate) fn item_get(key: &[u8]) -> Option<usize> {
     length(sys::item_get(key))

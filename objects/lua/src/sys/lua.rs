@@ -416,6 +416,25 @@ impl Lua {
         unsafe { raw::lua_gc(self.0, 2, 0) };
     }
 
+    /// From now on scripts are loaded: keeps them from changing the library. Takes off the stack a table of read-only
+    /// tables and their names, and a set of names of globals. *Raises* when memory is short.
+    pub(crate) fn guard_load(self) {
+        // SAFETY: the two tables are on the stack.
+        unsafe { raw::cacheismo_guard_load(self.0) }
+    }
+
+    /// From now on calls come, and see what the scripts left. *Raises* when memory is short.
+    pub(crate) fn guard_calls(self) {
+        // SAFETY: as `push_nil`.
+        unsafe { raw::cacheismo_guard_calls(self.0) }
+    }
+
+    /// Puts back what a call changed of what others see.
+    pub(crate) fn guard_end(self) {
+        // SAFETY: as `push_nil`.
+        unsafe { raw::cacheismo_guard_end(self.0) }
+    }
+
     /// The string argument `arg`. *Raises* when it is none.
     pub(crate) fn check_bytes(&self, arg: i32) -> &[u8] {
         let mut len = 0;

@@ -1,7 +1,7 @@
 //! A client of the test host: `get`, `set` and `delete` lines, virtual keys included.
 
 use super::{Answer, Host, Item};
-use cacheismo_lua_contract::{CALL, Call, Command, Loaded, Tag, write_keys};
+use cacheismo_lua_contract::{CALL, Call, Command, Loaded, Tag, write_first_keys};
 use wasmtime::{Result, bail};
 
 /// The host with what it learnt when it loaded the scripts.
@@ -46,7 +46,7 @@ impl Client {
         let object = parts.next().unwrap_or("");
         self.host.data().world.set_self(kind, object.as_bytes());
         let mut packed = Vec::new();
-        write_keys(&mut packed, keys.iter().map(|k| k.as_bytes()));
+        write_first_keys(&mut packed, keys.iter().map(|k| k.as_bytes()));
         let call = Call {
             object: object.as_bytes(),
             type_name: kind.as_bytes(),

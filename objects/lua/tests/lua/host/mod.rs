@@ -294,6 +294,16 @@ fn add_imports(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     linker.func_wrap(m, "utc_offset_s", |c: Call<'_>, s: i64| {
         c.data().world.utc_offset_s(s)
     })?;
+    linker.func_wrap(
+        m,
+        "zone_name",
+        |mut c: Call<'_>, s: i64, out: u32, cap: u32| -> wasmtime::Result<i32> {
+            let (bytes, data) = parts(&mut c);
+            let name = data.world.zone_name(s);
+            fill(bytes, out, cap, name.as_bytes())?;
+            Ok(name.len() as i32)
+        },
+    )?;
     linker.func_wrap(m, "random", |mut c: Call<'_>| c.data_mut().world.random())?;
     linker.func_wrap(
         m,
