@@ -30,6 +30,9 @@ static Table *globals;
 /* What the running call changed; see the top. */
 static Table *changes, *environments;
 static int changed;
+/* Some of what is noted, for loops that assign to a global: the place is found by the address of the name. */
+enum { RECENT = 8 };
+static struct { Table *t; TString *key; } recent[RECENT];
 /* The collector's parameters after loading, and whether the running call changed them. */
 static int pause, step_multiplier, collector_changed;
 
@@ -85,6 +88,9 @@ static void note(lua_State *L, Table *t, const TValue *key, const TValue *old) {
 
 void cacheismo_guard_set(lua_State *L, Table *t, const TValue *key, const TValue *value) {
   if (phase == OPEN) return;
+  TString *string = ttisstring(key) ? rawtsvalue(key) : NULL;
+  int place = (size_t)string / sizeof(TString) % RECENT;
+  if (string && recent[place].key == string && recent[place].t == t) return;
   const TValue *old = luaH_get(t, key);
   if (luaO_rawequalObj(old, value)) return;
   const TValue *name = get(names, t, LUA_TTABLE);
@@ -95,6 +101,8 @@ void cacheismo_guard_set(lua_State *L, Table *t, const TValue *key, const TValue
   }
   if (phase == CALLING) {
     note(L, t, key, old);
+    recent[place].t = t;
+    recent[place].key = string;
   } else if (t == globals && !ttisnil(luaH_get(library, key))) {
     refuse(L, "", key);
   }
@@ -272,6 +280,7 @@ void cacheismo_guard_end(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, SLOT_ENVIRONMENTS);
   for (lua_pushnil(L); lua_next(L, -2); forget(L)) lua_setfenv(L, -2);
   lua_pop(L, 2);
+  memset(recent, 0, sizeof recent);
   phase = CALLING;
   changed = 0;
 }

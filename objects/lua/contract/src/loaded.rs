@@ -17,9 +17,9 @@ use alloc::vec::Vec;
     serde(rename_all = "lowercase")
 )]
 pub enum Loaded {
-    /// They ran, and define these types.
+    /// The scripts ran, and define these types.
     Types(Vec<LoadedType>),
-    /// One of them did not run.
+    /// A script did not run.
     Error(LoadedError),
 }
 

@@ -35,7 +35,7 @@ pub(crate) mod kind {
     pub(crate) const TABLE: i32 = 5;
     /// Lua or native function.
     pub(crate) const FUNCTION: i32 = 6;
-    /// One of ours, or `newproxy`'s.
+    /// A userdata: an object of ours, or `newproxy`'s.
     pub(crate) const USERDATA: i32 = 7;
     /// A coroutine.
     pub(crate) const THREAD: i32 = 8;

@@ -37,11 +37,11 @@ impl lua_imports::LuaData for Data {
 /// How a call ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It returned these bytes.
+    /// The function returned these bytes.
     Reply(Vec<u8>),
-    /// It failed with this text.
+    /// The function failed with this text.
     Failed(String),
-    /// It trapped; the instance is gone. The text of `fail`, if any, else the trap's.
+    /// The function trapped, and the instance is gone. The text of `fail`, if any, else the trap's.
     Trapped(String),
 }
 
