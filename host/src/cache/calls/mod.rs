@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use arrayvec::ArrayVec;
 use cacheismo_abi::capability;
+use cacheismo_lua_contract::{self as contract, Tag};
 
 pub(super) use lane::Lanes;
 pub use lane::{LaneJob, LaneResult};
@@ -34,12 +35,6 @@ const ARGS_MAX: usize = 130;
 /// Capabilities by which a call may use more than objects.
 const CAPABILITIES: [&str; 2] = [capability::ITEMS, capability::PEERS];
 
-/// Tags in front of what a script's function answers.
-mod tag {
-    pub(super) const VALUE: u8 = b'V';
-    pub(super) const RAW: u8 = b'R';
-}
-
 /// How far a call came.
 pub(super) enum Called<'r> {
     Done(CallResult<'r>),
@@ -54,9 +49,9 @@ fn split(answer: &[u8], tagged: bool) -> CallResult<'_> {
     if !tagged {
         return Ok(Reply::Value(answer));
     }
-    match answer.split_first() {
-        Some((&tag::VALUE, value)) => Ok(Reply::Value(value)),
-        Some((&tag::RAW, raw)) => Ok(Reply::Raw(raw)),
+    match Tag::split(answer) {
+        Some((Tag::Value, value)) => Ok(Reply::Value(value)),
+        Some((Tag::Raw, raw)) => Ok(Reply::Raw(raw)),
         _ => Err("the interpreter answered nothing".to_owned()),
     }
 }
@@ -102,20 +97,19 @@ impl Call<'_> {
         told: &'a Encoded,
         args: &mut Args<'a>,
     ) -> Result<(), String> {
-        args.push(self.virtual_key.object());
         if self.script {
-            // (object key, type, function, virtual key, command, numbers, keys [, data]): the script splits the key.
-            let told: [&[u8]; 6] = [
-                self.virtual_key.type_name(),
-                self.virtual_key.function(),
-                self.virtual_key.key(),
-                asked.request.command.as_bytes(),
-                &told.numbers,
-                &told.keys,
-            ];
-            args.extend(told.into_iter().chain(asked.data));
+            // The script splits the virtual key itself.
+            let call = contract::Call {
+                object: self.virtual_key.object(),
+                type_name: self.virtual_key.type_name(),
+                function: self.virtual_key.function(),
+                virtual_key: self.virtual_key.key(),
+                command: told.command(asked.request.command, asked.data),
+            };
+            args.extend(call.arguments());
             return Ok(());
         }
+        args.push(self.virtual_key.object());
         for argument in self.virtual_key.args().chain(asked.data) {
             args.try_push(argument)
                 .map_err(|_| "too many arguments".to_owned())?;
@@ -177,7 +171,7 @@ impl Calls {
     ) -> Result<Option<Box<LaneJob>>, String> {
         let own = call.object.ok_or("object key is too long")?;
         if call.script {
-            self.told.set(&asked.request);
+            self.told.set_for_call(&asked.request);
         }
         let mut args = Args::new();
         call.args(asked, &self.told, &mut args)?;

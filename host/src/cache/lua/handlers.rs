@@ -1,6 +1,8 @@
 //! `--lua-main`: every text command is given to the scripts' `mainVirtualKey`, as in the original. The server
 //! executes what they leave to it, and what is not theirs: objects that are no script's.
 
+use cacheismo_lua_contract::{Main, Tag};
+
 use crate::cache::calls::{Failure, LaneJob, LaneResult, Run, Target, there};
 use crate::cache::flow::{Executor, Flow, GO_ON, Halt, Unfinished};
 use crate::cache::scripts::{Keys, Numbers, Request};
@@ -12,15 +14,6 @@ use crate::runtime::FunctionRef;
 
 /// Names a handler locks before it starts; it joins the locks of further ones as it comes to them.
 const LOCKS_MAX: usize = 64;
-/// The scripts' function for commands.
-const MAIN: &[u8] = b"mainVirtualKey";
-
-/// Tags in front of what a handler answers.
-mod tag {
-    pub(super) const REPLY: u8 = b'R';
-    pub(super) const CLOSE: u8 = b'Q';
-}
-
 /// What the scripts made of a command.
 enum Handled {
     /// The whole reply.
@@ -320,15 +313,11 @@ fn handle(x: &mut Executor<'_>, about: &About<'_>, keys: Keys<'_>) -> Progress {
 fn handled(answer: Result<Vec<u8>, String>) -> Handled {
     match answer {
         Err(text) => Handled::Error(text),
-        Ok(mut reply) => {
-            let tag = reply.first().copied();
-            reply.drain(..1.min(reply.len()));
-            match tag {
-                Some(tag::REPLY) => Handled::Reply(reply),
-                Some(tag::CLOSE) => Handled::Close(reply),
-                _ => Handled::Native,
-            }
-        }
+        Ok(reply) => match Tag::split(&reply) {
+            Some((Tag::Raw, raw)) => Handled::Reply(raw.to_vec()),
+            Some((Tag::Close, raw)) => Handled::Close(raw.to_vec()),
+            _ => Handled::Native,
+        },
     }
 }
 
@@ -370,19 +359,13 @@ impl Handler<'_> {
         let own = [b"$", self.key()].concat();
         let calls = &mut *x.calls;
         calls.reply.clear();
-        calls.told.set(&Request {
+        calls.told.set_for_handler(&Request {
             command: self.about.name,
             keys: self.keys,
             numbers: self.about.numbers,
         });
-        let mut args: Vec<&[u8]> = vec![
-            b"",
-            MAIN,
-            self.about.name.as_bytes(),
-            &calls.told.numbers,
-            &calls.told.keys,
-        ];
-        args.extend(self.about.data);
+        let command = calls.told.command(self.about.name, self.about.data);
+        let args: Vec<&[u8]> = Main { command }.arguments().collect();
         let object = calls.types.types().of(self.function);
         if !object.wants_lane(self.function) {
             let transaction = there(&mut calls.transaction);

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use cacheismo_lua_contract::{
+    CALL, INTERPRETER, Loaded, LoadedError, LoadedFunction, LoadedType, MAIN, Rules, Style,
+    load_arguments,
+};
 
 use crate::cache::calls::Transaction;
 use crate::cache::scripts::{ScriptFunction, ScriptType, Scripts};
@@ -11,14 +14,6 @@ use crate::protocol::COMMAND_NAMES;
 use crate::runtime::{
     Budget, Instances, Limits, LimitsTable, Registry, SETUP, SETUP_MS_MAX, Scripted, Source, Types,
 };
-
-/// Type name of the interpreter, in its metadata.
-const INTERPRETER: &str = "lua";
-/// Its function for calls.
-const CALL: &str = "call";
-
-/// Its function for commands.
-const MAIN: &str = "main";
 
 /// What the registry calls the handler of a command. No type has a name with a space.
 fn handler_name(command: &str) -> String {
@@ -52,34 +47,6 @@ impl From<&str> for ScriptError {
     }
 }
 
-/// The answer of the interpreter to its scripts.
-#[derive(Deserialize)]
-struct Loaded {
-    #[serde(default)]
-    types: Vec<LoadedType>,
-    error: Option<LoadedError>,
-}
-
-#[derive(Deserialize)]
-struct LoadedType {
-    name: String,
-    style: String,
-    functions: Vec<LoadedFunction>,
-}
-
-#[derive(Deserialize)]
-struct LoadedFunction {
-    name: String,
-    writes: bool,
-}
-
-#[derive(Deserialize)]
-struct LoadedError {
-    script: String,
-    line: u32,
-    message: String,
-}
-
 impl Shared {
     /// Runs the scripts once, and from then on answers the types they define. Returns the types' names.
     ///
@@ -90,12 +57,13 @@ impl Shared {
         interpreter: &Source,
         scripts: &[Script],
     ) -> Result<Vec<String>, ScriptError> {
-        let mut arguments = vec![self.rules()];
-        for (name, text) in scripts {
-            arguments.extend([name.clone().into_bytes(), text.clone()]);
-        }
+        let rules = self.rules();
+        let pairs = scripts
+            .iter()
+            .map(|(name, text)| (name.as_bytes(), text.as_slice()));
+        let arguments: Vec<Vec<u8>> = load_arguments(&rules, pairs).map(<[u8]>::to_vec).collect();
         let loaded = self.try_scripts(interpreter, &arguments)?;
-        let mut scripted: Vec<Scripted> = loaded.iter().flat_map(LoadedType::scripted).collect();
+        let mut scripted: Vec<Scripted> = loaded.iter().flat_map(scripted_functions).collect();
         let commands = if self.lua_main { COMMAND_NAMES } else { &[] };
         scripted.extend(commands.iter().map(|command| Scripted {
             name: handler_name(command),
@@ -139,12 +107,12 @@ impl Shared {
 
     /// What scripts are told before all else: the longest value, and the types whose objects only their functions write.
     fn rules(&self) -> Vec<u8> {
-        let mut rules = (self.item_bytes_max as u32).to_le_bytes().to_vec();
-        for object in self.registry.types().named_types() {
-            let name = object.metadata().type_name.as_bytes();
-            rules.extend_from_slice(&(name.len() as u32).to_le_bytes());
-            rules.extend_from_slice(name);
-        }
+        let mut rules = Vec::new();
+        let types = self.registry.types();
+        let names = types
+            .named_types()
+            .map(|object| object.metadata().type_name.as_bytes());
+        Rules::write(&mut rules, self.item_bytes_max as u32, names);
         rules
     }
 
@@ -176,10 +144,8 @@ impl Shared {
         let mut transaction = Some(transaction);
         let result = instances.call(load, &args, &mut transaction, Budget::Full, &mut json);
         result.map_err(|error| format!("scripts: {error}"))?;
-        let loaded: Loaded =
-            serde_json::from_slice(&json).map_err(|error| format!("interpreter: {error}"))?;
-        match loaded.error {
-            Some(LoadedError {
+        match Loaded::from_json(&json).map_err(|error| format!("interpreter: {error}"))? {
+            Loaded::Error(LoadedError {
                 script,
                 line,
                 message,
@@ -187,32 +153,30 @@ impl Shared {
                 message: format!("{script}:{line}: {message}"),
                 script: Some(script).filter(|script| !script.is_empty()),
             }),
-            None => Ok(loaded.types),
+            Loaded::Types(types) => Ok(types),
         }
     }
 }
 
-impl LoadedType {
-    /// Its functions, as the registry is told of them.
-    fn scripted(&self) -> impl Iterator<Item = Scripted> {
-        self.functions.iter().map(|f| Scripted {
-            name: self.full_name(&f.name),
-            by: CALL,
-            writes: f.writes,
-        })
-    }
+/// A type's functions, as the registry is told of them.
+fn scripted_functions(of: &LoadedType) -> impl Iterator<Item = Scripted> {
+    of.functions.iter().map(|function| Scripted {
+        name: full_name(of, &function.name),
+        by: CALL,
+        writes: function.writes,
+    })
+}
 
-    /// `type:function`.
-    fn full_name(&self, function: &str) -> String {
-        format!("{}:{function}", self.name)
-    }
+/// `type:function`.
+fn full_name(of: &LoadedType, function: &str) -> String {
+    format!("{}:{function}", of.name)
 }
 
 impl ScriptType {
     fn new(loaded: LoadedType, types: &Types) -> ScriptType {
         let function = |f: &LoadedFunction| {
-            let function =
-                types.interpreter(INTERPRETER.as_bytes(), loaded.full_name(&f.name).as_bytes())?;
+            let name = full_name(&loaded, &f.name);
+            let function = types.interpreter(INTERPRETER.as_bytes(), name.as_bytes())?;
             let writes = f.writes;
             Some((
                 f.name.clone().into_bytes(),
@@ -220,7 +184,7 @@ impl ScriptType {
             ))
         };
         ScriptType {
-            protected: loaded.style == "object",
+            protected: loaded.style == Style::Object,
             functions: loaded.functions.iter().filter_map(function).collect(),
         }
     }

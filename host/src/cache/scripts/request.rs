@@ -1,10 +1,9 @@
 //! The client's command, as scripts are told of it.
 
-use crate::protocol::Tokens;
+pub(in crate::cache) use cacheismo_lua_contract::Numbers;
+use cacheismo_lua_contract::{Command, write_first_keys, write_keys};
 
-/// Bytes of keys a script's function is told of beside its own. A command with more tells only the key that calls it:
-/// each of its calls would be told all, which takes the square of their number.
-const KEYS_BYTES_MAX: usize = 8 << 10;
+use crate::protocol::Tokens;
 
 /// What scripts are told of a command beside the arguments of a call.
 #[derive(Clone, Copy, Debug)]
@@ -24,15 +23,6 @@ pub(in crate::cache) enum Keys<'a> {
     None,
 }
 
-/// The numbers of a command, as the client sent them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::cache) struct Numbers {
-    pub(in crate::cache) flags: u32,
-    pub(in crate::cache) noreply: bool,
-    pub(in crate::cache) exptime: i64,
-    pub(in crate::cache) delta: u64,
-}
-
 impl<'a> Request<'a> {
     /// A command with one key and no numbers.
     pub(in crate::cache) fn of_key(command: &'static str, key: &'a [u8]) -> Request<'a> {
@@ -43,19 +33,11 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// A retrieval of `keys`, as the call by one of them is told of it.
-    pub(in crate::cache) fn of_get(
-        command: &'static str,
-        keys: Tokens<'a>,
-        own: &'a [u8],
-    ) -> Request<'a> {
-        let keys = match keys.rest().len() <= KEYS_BYTES_MAX {
-            true => Keys::List(keys, usize::MAX),
-            false => Keys::One(own),
-        };
+    /// A retrieval of `keys`.
+    pub(in crate::cache) fn of_get(command: &'static str, keys: Tokens<'a>) -> Request<'a> {
         Request {
             command,
-            keys,
+            keys: Keys::List(keys, usize::MAX),
             numbers: Numbers::default(),
         }
     }
@@ -73,38 +55,45 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// A request in the form the interpreter reads.
+/// A request in the form the interpreter reads. Kept for its buffers.
 #[derive(Debug, Default)]
 pub(in crate::cache) struct Encoded {
-    /// `u32` flags, `u32` noreply, `i64` exptime, `u64` delta, or nothing for all zero.
-    pub(in crate::cache) numbers: Vec<u8>,
-    /// All keys, each its length and bytes.
-    pub(in crate::cache) keys: Vec<u8>,
+    numbers: Vec<u8>,
+    keys: Vec<u8>,
 }
 
 impl Encoded {
-    /// Takes the form of `request`.
-    pub(in crate::cache) fn set(&mut self, request: &Request<'_>) {
-        self.numbers.clear();
-        let numbers = &request.numbers;
-        if *numbers != Numbers::default() {
-            let Numbers {
-                flags,
-                noreply,
-                exptime,
-                delta,
-            } = *numbers;
-            self.numbers.extend_from_slice(&flags.to_le_bytes());
-            self.numbers
-                .extend_from_slice(&u32::from(noreply).to_le_bytes());
-            self.numbers.extend_from_slice(&exptime.to_le_bytes());
-            self.numbers.extend_from_slice(&delta.to_le_bytes());
-        }
+    /// Takes the form of the request a call is made for. Of many keys the call is told the first ones: each call of a
+    /// command is told them anew, which would take the square of their number.
+    pub(in crate::cache) fn set_for_call(&mut self, request: &Request<'_>) {
         self.keys.clear();
-        for key in request.keys.iter() {
-            self.keys
-                .extend_from_slice(&(key.len() as u32).to_le_bytes());
-            self.keys.extend_from_slice(key);
+        write_first_keys(&mut self.keys, request.keys.iter());
+        self.set_numbers(&request.numbers);
+    }
+
+    /// Takes the form of the request a handler is told of, with all its keys.
+    pub(in crate::cache) fn set_for_handler(&mut self, request: &Request<'_>) {
+        self.keys.clear();
+        write_keys(&mut self.keys, request.keys.iter());
+        self.set_numbers(&request.numbers);
+    }
+
+    fn set_numbers(&mut self, numbers: &Numbers) {
+        self.numbers.clear();
+        numbers.write(&mut self.numbers);
+    }
+
+    /// The command in the interpreter's words.
+    pub(in crate::cache) fn command<'a>(
+        &'a self,
+        name: &'static str,
+        data: Option<&'a [u8]>,
+    ) -> Command<'a> {
+        Command {
+            name: name.as_bytes(),
+            numbers: &self.numbers,
+            keys: &self.keys,
+            data,
         }
     }
 }

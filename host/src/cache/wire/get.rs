@@ -177,7 +177,7 @@ fn by_call(
     let asked = Asked {
         data: None,
         touch,
-        request: Request::of_get(get.name(), get.keys, key),
+        request: Request::of_get(get.name(), get.keys),
     };
     let form = Form {
         key,

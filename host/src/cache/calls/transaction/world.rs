@@ -122,6 +122,10 @@ impl World for Transaction {
         self.shared.clock.utc_offset_s(unix_s)
     }
 
+    fn zone_name(&self, unix_s: i64) -> String {
+        self.shared.clock.zone_name(unix_s)
+    }
+
     fn random(&mut self) -> u64 {
         self.random.u64(..)
     }

@@ -1,11 +1,10 @@
-//! The hash of the ring: Bob Jenkins' `hashlittle` of 2006, public domain, with the original's
-//! start value.
+//! The hash: Bob Jenkins' `hashlittle` (lookup3, 2006, public domain) with the start value of the original.
 
 /// Start value of every hash.
 const SEED: u32 = 0xfeed_deed;
 
 /// Hash of `bytes`, 32 bits.
-pub(crate) fn hash(bytes: &[u8]) -> u32 {
+pub fn hash(bytes: &[u8]) -> u32 {
     // The length counts modulo 2^32, as in C.
     let start = 0xdead_beef_u32
         .wrapping_add(bytes.len() as u32)
