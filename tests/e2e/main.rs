@@ -20,5 +20,6 @@ mod pinned;
 mod readme;
 mod rooms;
 mod transport;
+mod twins;
 mod uploads;
 mod watch;
