@@ -16,6 +16,9 @@ const ITEM_BYTES: usize = 1024;
 /// The same as an option.
 const ITEM_BYTES_MAX: &str = "1k";
 
+/// The longest that memcached takes by itself.
+const MEMCACHED_ITEM_BYTES: usize = 1 << 20;
+
 /// Options beside: TCP stays on with UDP, and calls that loop end soon.
 const OPTIONS: [&str; 12] = [
     "-p",
@@ -70,7 +73,7 @@ fn play_both_ways(cases: &[Case]) {
 
 #[test]
 fn plain_keys_have_no_dialect() {
-    play_both_ways(&plain::cases());
+    play_both_ways(&plain::cases(ITEM_BYTES));
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn names_of_objects_have_no_dialect() {
 #[test]
 fn commands_that_scripts_pass_on_are_those_of_clients() {
     let (server, _scripts) = start(&["--lua-main"], MAIN);
-    let cases = [plain::cases(), calls::cases(), names::cases()].concat();
+    let cases = [plain::cases(ITEM_BYTES), calls::cases(), names::cases()].concat();
     let dialects = [Dialect::Text, Dialect::Meta, Dialect::MetaBase64];
     play(&server, Way::Scripts, &dialects, &cases);
 }
@@ -151,16 +154,11 @@ const DIFFERS: &[(&str, &str, &str)] = &[
 
 #[test]
 fn what_is_expected_of_plain_keys_is_what_memcached_does() {
-    let memcached = Memcached::start(&[
-        "-o",
-        "no_lru_maintainer,no_lru_crawler",
-        "-I",
-        ITEM_BYTES_MAX,
-    ]);
+    let memcached = Memcached::start(&["-o", "no_lru_maintainer,no_lru_crawler"]);
     let mut stage = Stage::reference(memcached.address());
     let mut differences = Vec::new();
     let mut explained = Vec::new();
-    for case in plain::cases() {
+    for case in plain::cases(MEMCACHED_ITEM_BYTES) {
         for dialect in [Dialect::Text, Dialect::Meta, Dialect::Binary] {
             let found = stage.play(&case, dialect);
             let known = DIFFERS

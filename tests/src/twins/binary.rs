@@ -100,8 +100,7 @@ fn message(opcode: u8, key: &[u8], extras: &[u8], value: &[u8], cas: u64, opaque
 }
 
 /// Length of the first message of `bytes`, once its fixed part is there.
-#[must_use]
-pub fn message_bytes(bytes: &[u8]) -> Option<usize> {
+fn message_bytes(bytes: &[u8]) -> Option<usize> {
     let body = bytes.get(8..12)?.try_into().ok()?;
     Some(HEADER_BYTES + u32::from_be_bytes(body) as usize)
 }

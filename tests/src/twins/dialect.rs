@@ -1,15 +1,15 @@
 //! The dialects, and the ways on which their bytes travel.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use super::meta::Spelling;
 use super::operation::{Answer, Request};
 use super::{binary, meta, text};
-use crate::client::Client;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Length of the fixed part of a datagram in bytes.
 const DATAGRAM_HEAD: usize = 8;
 /// The end of whatever a text or meta command answers.
@@ -79,22 +79,22 @@ impl Dialect {
 #[derive(Debug)]
 pub enum Link {
     /// A connection.
-    Tcp {
-        /// Itself.
-        client: Client,
-        /// Where it goes, to connect again when the server closes it.
-        address: SocketAddr,
-    },
+    Tcp(TcpStream),
     /// Datagrams.
     Udp(UdpSocket),
 }
 
 impl Link {
     /// A connection.
+    ///
+    /// # Panics
+    /// When nobody listens there.
     #[must_use]
     pub fn tcp(address: SocketAddr) -> Self {
-        let client = Client::connect(address);
-        Self::Tcp { client, address }
+        let stream = TcpStream::connect(address).expect("the server listens");
+        let patience = stream.set_read_timeout(Some(PATIENCE));
+        patience.expect("the timeout isn't zero");
+        Self::Tcp(stream)
     }
 
     /// Datagrams to a port.
@@ -113,81 +113,56 @@ impl Link {
     /// Sends a request with a fence behind it, and gives what came before the fence's answer.
     ///
     /// # Errors
-    /// With what came, when the fence is not answered: the stream is out of step, or closed.
+    /// With what came, when the fence is not answered: the stream is closed, or out of step.
     pub fn exchange(&mut self, request: &[u8], binary: bool) -> Result<Vec<u8>, Vec<u8>> {
-        let fence = if binary {
-            binary::fence()
-        } else {
-            b"mn\r\n".to_vec()
+        let (fence, fence_bytes) = match binary {
+            true => (binary::fence(), binary::HEADER_BYTES),
+            false => (b"mn\r\n".to_vec(), FENCE.len()),
+        };
+        let fenced = |reply: &[u8]| {
+            let last = &reply[reply.len().saturating_sub(fence_bytes)..];
+            last == FENCE || binary && binary::is_fence(last)
         };
         let request = [request, &fence].concat();
-        let reply = match self {
+        let mut reply = match self {
             Self::Udp(socket) => one_datagram(socket, &request),
-            Self::Tcp { client, address } => {
-                client.send(&request);
-                let reply = if binary {
-                    messages(client)
-                } else {
-                    lines(client)
-                };
-                if reply.is_err() {
-                    *client = Client::connect(*address);
-                }
-                return reply;
-            }
+            Self::Tcp(stream) => stream_reply(stream, &request, fenced),
         };
-        let fence_bytes = if binary {
-            binary::HEADER_BYTES
-        } else {
-            FENCE.len()
-        };
-        let (front, last) = reply
-            .split_at_checked(reply.len().saturating_sub(fence_bytes))
-            .unwrap_or((&[], &reply));
-        match last == FENCE || binary && binary::is_fence(last) {
-            true => Ok(front.to_vec()),
-            false => Err(reply),
-        }
-    }
-}
-
-fn lines(client: &mut Client) -> Result<Vec<u8>, Vec<u8>> {
-    match client.try_read_until(FENCE) {
-        Some(mut reply) => {
-            reply.truncate(reply.len() - FENCE.len());
-            Ok(reply)
-        }
-        None => Err(client.read_to_close()),
-    }
-}
-
-fn messages(client: &mut Client) -> Result<Vec<u8>, Vec<u8>> {
-    let mut reply = Vec::new();
-    loop {
-        let mut message = client.read_at_most(binary::HEADER_BYTES);
-        if let Some(bytes) = binary::message_bytes(&message) {
-            message.extend(client.read_at_most(bytes - binary::HEADER_BYTES));
-            if binary::is_fence(&message) {
-                return Ok(reply);
-            }
-        }
-        let ended = message.len() < binary::HEADER_BYTES;
-        reply.extend(message);
-        if ended {
+        if !fenced(&reply) {
             return Err(reply);
         }
+        reply.truncate(reply.len() - fence_bytes);
+        Ok(reply)
     }
 }
 
-/// Sends a request as one datagram and puts the parts of its answer together.
+/// Sends a request, and gives what comes until `enough`, or until the server closes or falls silent.
+fn stream_reply(stream: &mut TcpStream, request: &[u8], enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let mut reply = Vec::new();
+    if stream.write_all(request).is_err() {
+        return reply;
+    }
+    while !enough(&reply) {
+        let mut buffer = [0; 64 << 10];
+        match stream.read(&mut buffer) {
+            Ok(len) if len > 0 => reply.extend_from_slice(&buffer[..len]),
+            _ => break,
+        }
+    }
+    reply
+}
+
+/// Sends a request as one datagram and puts the parts of its answer together; nothing when none comes.
 fn one_datagram(socket: &UdpSocket, request: &[u8]) -> Vec<u8> {
     const HEAD: [u8; DATAGRAM_HEAD] = [0, 7, 0, 0, 0, 1, 0, 0];
     let sent = socket.send(&[&HEAD[..], request].concat());
     sent.expect("the server has a socket there");
     let mut parts: Vec<Vec<u8>> = Vec::new();
+    let mut datagram = [0; 64 << 10];
     loop {
-        let mut datagram = [0; 64 << 10];
-        let len = socket.recv(&mut datagram).expect("datagrams are answered");
+        let Ok(len) = socket.recv(&mut datagram) else {
+            return parts.concat();
+        };
         let number = |at: usize| usize::from(u16::from_be_bytes([datagram[at], datagram[at + 1]]));
         parts.resize(number(4), Vec::new());
         parts[number(2)] = datagram[DATAGRAM_HEAD..len].to_vec();

@@ -13,8 +13,6 @@ const KEY: &str = "plain:k";
 const TEXT: &str = "set plain:k 7 0 3\r\nabc";
 /// Makes a number, with flags.
 const NUMBER: &str = "set plain:k 7 0 2\r\n10";
-/// Bytes of a value that no server of the test takes.
-pub const TOO_LARGE_BYTES: usize = 3000;
 
 fn on_key(name: &'static str, operation: Operation) -> Case {
     Case::new(name, Kind::Plain, KEY, operation)
@@ -41,16 +39,16 @@ fn write(found: Option<usize>, status: &str, command: &str, len: usize) -> [Stri
     [fetched(KEY, found), stored(KEY, status, command, 0, len)]
 }
 
-/// All of them.
+/// All of them, for a server that takes values of up to so many bytes.
 #[must_use]
-pub fn cases() -> Vec<Case> {
+pub fn cases(value_bytes_max: usize) -> Vec<Case> {
     [
         retrieval(),
         storage::storage(),
         storage::conditions(),
         removal(),
         arithmetic(),
-        limits(),
+        limits(value_bytes_max),
     ]
     .concat()
 }
@@ -197,8 +195,8 @@ fn arithmetic() -> Vec<Case> {
 }
 
 /// Values over `-I`.
-fn limits() -> Vec<Case> {
-    let large = "x".repeat(TOO_LARGE_BYTES);
+fn limits(value_bytes_max: usize) -> Vec<Case> {
+    let large = "x".repeat(value_bytes_max + 1);
     const COUNTERS: &[(&str, i64)] = &[("store_too_large", 1), ("detail set", 1)];
     let line = |command| stored(KEY, "too_large", command, 0, 0);
     vec![

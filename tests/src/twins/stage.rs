@@ -2,6 +2,7 @@
 //! counters are read before and after.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use super::case::{Case, Item, Kind};
 use super::compare::{Counters, difference, is_left, show_item};
@@ -42,7 +43,11 @@ pub enum Way {
 #[derive(Debug)]
 pub struct Stage {
     way: Way,
-    link: Link,
+    address: SocketAddr,
+    /// For text and meta.
+    lines: Link,
+    /// For the binary protocol, as a connection speaks one.
+    messages: Link,
     neutral: Client,
     /// None where the reference's lines differ anyway.
     watcher: Option<Client>,
@@ -58,25 +63,27 @@ impl Stage {
         let mut watcher = server.connect();
         let watched = watcher.ask("watch fetchers mutations deletions\r\n");
         assert_eq!(watched, "OK\r\n");
-        let link = match way {
-            Way::Udp => Link::udp(udp_address(server, &mut neutral)),
-            _ => Link::tcp(server.address()),
+        let address = match way {
+            Way::Udp => udp_address(server, &mut neutral),
+            _ => server.address(),
         };
-        Self::over(way, link, neutral, Some(watcher))
+        Self::over(way, address, neutral, Some(watcher))
     }
 
     /// On memcached.
     #[must_use]
-    pub fn reference(address: std::net::SocketAddr) -> Self {
+    pub fn reference(address: SocketAddr) -> Self {
         let neutral = Client::connect(address);
-        Self::over(Way::Reference, Link::tcp(address), neutral, None)
+        Self::over(Way::Reference, address, neutral, None)
     }
 
-    fn over(way: Way, link: Link, mut neutral: Client, watcher: Option<Client>) -> Self {
+    fn over(way: Way, address: SocketAddr, mut neutral: Client, watcher: Option<Client>) -> Self {
         assert_eq!(neutral.ask("stats detail on\r\n"), "OK\r\n");
         let mut stage = Self {
             way,
-            link,
+            address,
+            lines: new_link(way, address),
+            messages: new_link(way, address),
             neutral,
             watcher,
             idle: Counters::new(),
@@ -113,15 +120,24 @@ impl Stage {
         let Some(bytes) = dialect.encode(&request) else {
             return Vec::new();
         };
-        let _ = self.lines();
+        let _ = self.told();
         let before = self.counters();
-        let answer = match self.link.exchange(&bytes, dialect.is_binary()) {
+        let binary = dialect.is_binary();
+        let link = if binary {
+            &mut self.messages
+        } else {
+            &mut self.lines
+        };
+        let answer = match link.exchange(&bytes, binary) {
             Ok(reply) => dialect.decode(&request, &reply),
-            Err(came) => Answer::Other(format!("out of step or closed after {}", show(&came))),
+            Err(came) => {
+                *link = new_link(self.way, self.address);
+                Answer::Other(format!("closed or out of step after {}", show(&came)))
+            }
         };
         let after = self.counters();
         let counted = difference(&before, &after, &self.idle);
-        let lines = self.lines();
+        let lines = self.told();
         let left = self.item(case.probe);
         let mut differences = Vec::new();
         let mut compare = |what: &str, same: bool, wanted: String, got: String| {
@@ -208,7 +224,7 @@ impl Stage {
     }
 
     /// What watchers were told since the last time, without time, numbers of lines and connections.
-    fn lines(&mut self) -> Vec<String> {
+    fn told(&mut self) -> Vec<String> {
         const FENCE: &str = "type=item_get key=fence ";
         let Some(watcher) = &mut self.watcher else {
             return Vec::new();
@@ -252,7 +268,14 @@ impl Stage {
     }
 }
 
-fn udp_address(server: &Server, client: &mut Client) -> std::net::SocketAddr {
+fn new_link(way: Way, address: SocketAddr) -> Link {
+    match way {
+        Way::Udp => Link::udp(address),
+        _ => Link::tcp(address),
+    }
+}
+
+fn udp_address(server: &Server, client: &mut Client) -> SocketAddr {
     let settings = client.ask("stats settings\r\n");
     let mut lines = settings.lines();
     let port = lines.find_map(|line| line.strip_prefix("STAT udpport "));
