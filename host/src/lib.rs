@@ -7,9 +7,11 @@
 //! - [`runtime`]: wasm modules, instances, limits. The only user of wasmtime.
 //! - [`store`]: bytes in memory, exact size, true LRU. Time is an argument.
 //! - [`protocol`]: bytes to commands, replies to bytes.
-//! - [`stats`]: counters and histograms, and how they are printed.
+//! - [`stats`]: the log, log lines for watchers, who is connected.
+//! - [`metrics`]: every metric, declared once, and how it is counted and shown.
 
 pub mod cache;
+pub mod metrics;
 pub mod protocol;
 pub mod runtime;
 pub mod server;

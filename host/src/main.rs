@@ -4,7 +4,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cacheismo::cache::{self, Cache};
@@ -16,8 +15,6 @@ use cacheismo::store;
 
 /// Exit status when the system or a file doesn't give what the server needs (`EX_OSERR` of sysexits).
 const EXIT_SYSTEM: u8 = 71;
-/// Time for all questions of one call to a peer.
-const PEER_TIME_MAX: Duration = Duration::from_secs(1);
 /// What a script may add to a value: key, flags and lengths of its block.
 const REPLY_FRAME_BYTES: u64 = 512;
 /// Index shards of a worker that is alone.
@@ -100,7 +97,6 @@ fn cache_config(config: &Config) -> cache::Config {
         detail: (config.cache.detail, config.cache.prefix_delimiter),
         dump: config.cache.dump,
         lua_main: config.runtime.lua_main,
-        peer_time_max: PEER_TIME_MAX,
     }
 }
 

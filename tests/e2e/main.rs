@@ -19,6 +19,7 @@ mod options;
 mod pinned;
 mod readme;
 mod rooms;
+mod statistics;
 mod transport;
 mod twins;
 mod uploads;

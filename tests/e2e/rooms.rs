@@ -9,13 +9,17 @@ use cacheismo_tests::tools;
 const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
-        &["cache", "runtime", "store", "protocol", "stats"],
+        &["cache", "runtime", "store", "protocol", "stats", "metrics"],
     ),
-    ("cache", &["runtime", "store", "protocol", "stats"]),
-    ("runtime", &["stats"]),
-    ("store", &["stats"]),
+    (
+        "cache",
+        &["runtime", "store", "protocol", "stats", "metrics"],
+    ),
+    ("runtime", &["metrics"]),
+    ("store", &[]),
     ("protocol", &[]),
-    ("stats", &[]),
+    ("stats", &["metrics"]),
+    ("metrics", &[]),
 ];
 
 /// Crate, and the only rooms that may name it.

@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
+use super::peers::{NoPeers, Peers};
 use crate::stats::WatchHub;
 
 /// The process around the cache.
@@ -25,6 +26,10 @@ pub trait Host: Debug + Send + Sync {
     fn flush_enabled(&self) -> bool;
     /// Whether `user` may log in with `password`. `None`: no SASL here.
     fn sasl(&self, user: &[u8], password: &[u8]) -> Option<bool>;
+    /// Other servers, for calls that ask them. By default there are none.
+    fn peers(&self) -> Arc<dyn Peers> {
+        Arc::new(NoPeers)
+    }
     /// Where the streams of `watch` are published. By default nobody watches.
     fn watch_hub(&self) -> Arc<WatchHub> {
         Arc::new(WatchHub::new(0))

@@ -166,6 +166,38 @@ pub enum Command<'a> {
     },
 }
 
+impl Command<'_> {
+    /// The command's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Get(get) => get.name(),
+            Command::Store(store) => store.verb.name(),
+            Command::Delete { .. } => "delete",
+            Command::Arith(arith) if arith.decrement => "decr",
+            Command::Arith(_) => "incr",
+            Command::Touch { .. } => "touch",
+            Command::FlushAll { .. } => "flush_all",
+            Command::Version => "version",
+            Command::Verbosity { .. } => "verbosity",
+            Command::Quit => "quit",
+            Command::Stats { .. } | Command::Cachedump { .. } => "stats",
+            Command::CacheMemlimit { .. } => "cache_memlimit",
+            Command::Shutdown { .. } => "shutdown",
+            Command::Watch { .. } => "watch",
+            Command::LruCrawler(_) => "lru_crawler",
+            Command::Lru { .. } => "lru",
+            Command::Slabs(_) => "slabs",
+            Command::RefreshCerts => "refresh_certs",
+            Command::MetaGet(_) => "mg",
+            Command::MetaSet { .. } => "ms",
+            Command::MetaDelete(_) => "md",
+            Command::MetaArith(_) => "ma",
+            Command::MetaNoop => "mn",
+            Command::MetaDebug { .. } => "me",
+        }
+    }
+}
+
 /// A retrieval of one or many keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Get<'a> {

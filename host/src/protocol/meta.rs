@@ -56,6 +56,46 @@ pub struct Meta<'a> {
     pub flags: MetaFlags<'a>,
 }
 
+/// A meta request that outlives the bytes it came in.
+#[derive(Clone, Debug)]
+pub struct DetachedMeta {
+    token: Box<[u8]>,
+    base64: bool,
+    letters: u64,
+    tokens: Box<[u8]>,
+    mode: Mode,
+}
+
+impl Meta<'_> {
+    /// The same request with bytes of its own.
+    pub fn detach(&self) -> DetachedMeta {
+        DetachedMeta {
+            token: self.key.token.into(),
+            base64: self.key.base64,
+            letters: self.flags.letters,
+            tokens: self.flags.tokens.rest().into(),
+            mode: self.flags.mode,
+        }
+    }
+}
+
+impl DetachedMeta {
+    /// The request.
+    pub fn meta(&self) -> Meta<'_> {
+        Meta {
+            key: MetaKey {
+                token: &self.token,
+                base64: self.base64,
+            },
+            flags: MetaFlags {
+                letters: self.letters,
+                tokens: Tokens::new(&self.tokens),
+                mode: self.mode,
+            },
+        }
+    }
+}
+
 /// Flags of a meta command, small enough to be moved around. Letters without a number are asked for by
 /// [`MetaFlags::has`]; numbers are read again, as sent, when they are asked for. [`MetaFlags::in_order`] walks them as the client wrote them, for the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

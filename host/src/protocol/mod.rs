@@ -26,6 +26,6 @@ pub use command::*;
 pub use exptime::*;
 pub use limits::*;
 pub use meta::*;
-pub use text::parse_text;
+pub use text::{COMMAND_NAMES, parse_text};
 pub use tokens::{Tokens, find_byte, key_end};
 pub use virtual_key::VirtualKey;

@@ -56,6 +56,8 @@ pub const CACHEDUMP_NOT_ALLOWED: &str = "CLIENT_ERROR stats cachedump not allowe
 pub const DETAIL_NOT_ALLOWED: &str = "CLIENT_ERROR stats detail not allowed\r\n";
 /// `stats detail` with anything else.
 pub const DETAIL_USAGE: &str = "CLIENT_ERROR usage: stats detail on|off|dump\r\n";
+/// `slabs reassign`: there are no slabs.
+pub const REASSIGN_NO_SPARE: &str = "NOSPARE source class has no spare pages\r\n";
 /// One connection too many.
 pub const TOO_MANY_CONNECTIONS: &str = "ERROR Too many open connections\r\n";
 /// Anything before the authentication.

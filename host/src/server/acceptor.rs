@@ -41,7 +41,7 @@ pub(super) struct Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.stats.curr_connections.sub(1);
+        self.stats.counts.curr_connections.sub(1);
         if !self.stats.accepting() {
             self.left.notify_waiters();
         }
@@ -107,7 +107,7 @@ impl Door {
             self.room().await;
             match listener.accept().await {
                 Ok((mut stream, _)) if self.full() => {
-                    self.stats.rejected_connections.add(1);
+                    self.stats.counts.rejected_connections.add(1);
                     let _ = stream.write_all(TOO_MANY).await;
                 }
                 Ok((stream, _)) => {
@@ -123,7 +123,7 @@ impl Door {
     }
 
     fn full(&self) -> bool {
-        self.stats.curr_connections.get() >= self.connections_max
+        self.stats.counts.curr_connections.get() >= self.connections_max
     }
 
     /// Waits outside the limit, unless clients over it get an answer.
@@ -132,7 +132,7 @@ impl Door {
             return;
         }
         let since = Instant::now();
-        self.stats.listen_disabled_num.add(1);
+        self.stats.serving.listen_disabled_num.add(1);
         self.stats.set_accepting(false);
         loop {
             let left = self.left.notified();
@@ -143,12 +143,12 @@ impl Door {
         }
         self.stats.set_accepting(true);
         let passed = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.stats.time_in_listen_disabled_us.add(passed);
+        self.stats.serving.time_in_listen_disabled_us.add(passed);
     }
 
     /// Tells a client that there is no room for it; encrypted ones would take that for garbage.
     fn turn_away(&self, stream: TcpStream, encrypted: bool) {
-        self.stats.rejected_connections.add(1);
+        self.stats.counts.rejected_connections.add(1);
         if !encrypted {
             // The socket's buffer is empty, so this never waits.
             let _ = stream.try_write(TOO_MANY);
@@ -164,8 +164,9 @@ impl Door {
         let Ok(transport) = transport else {
             return;
         };
-        self.stats.total_connections.add(1);
-        self.stats.curr_connections.add(1);
+        self.stats.counts.total_connections.add(1);
+        let open = self.stats.counts.curr_connections.add(1);
+        self.stats.counts.connection_structures.raise(open);
         let admission = Admission {
             stats: Arc::clone(&self.stats),
             left: Arc::clone(&self.left),
@@ -185,7 +186,7 @@ impl Door {
     async fn trouble(&self, error: &io::Error) {
         const NOFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
         if error.raw_os_error() == Some(NOFILE) {
-            self.stats.listen_disabled_num.add(1);
+            self.stats.serving.listen_disabled_num.add(1);
         }
         log::info(format_args!("cannot accept a connection: {error}"));
         tokio::time::sleep(PAUSE).await;

@@ -6,6 +6,7 @@
 //!   session feeds what it reads to the [`Service`] and writes what comes back.
 //! - [`process`]: limits, user, background.
 //! - [`ServerHost`]: what the cache asks of the process.
+//! - [`metric_groups`]: every metric there is.
 //! - [`Control`] and [`Surroundings`]: what the rooms behind may do to the server, and what they share with it.
 
 mod acceptor;
@@ -18,10 +19,13 @@ mod lanes;
 mod link;
 mod listener;
 pub mod options;
+mod peers;
 pub mod process;
+mod registry;
 mod run;
 mod service;
 mod session;
+mod settings;
 mod shard;
 mod socket;
 mod tls;
@@ -36,5 +40,6 @@ pub use auth::Passwords;
 pub use control::Control;
 pub use host::{GuestLog, ServerHost};
 pub use listener::{Listeners, StartError};
+pub use registry::metric_groups;
 pub use run::{Surroundings, serve};
-pub use service::{Application, Service, Step};
+pub use service::{Application, Service};

@@ -70,10 +70,16 @@ impl Surroundings {
         let port = |addresses: Vec<std::net::SocketAddr>| {
             addresses.first().map_or(0, |first| first.port())
         };
+        let stats = ServerStats::default();
+        stats
+            .counts
+            .max_connections
+            .set(config.connections_max as u64);
+        stats.serving.threads.set(config.threads as u64);
         Ok(Surroundings {
             tcp_port: port(listeners.tcp_addresses()),
             udp_port: port(listeners.udp_addresses()),
-            stats: Arc::new(ServerStats::default()),
+            stats: Arc::new(stats),
             hub: Arc::new(WatchHub::new(config.watch_buffer_bytes)),
             control,
             sasl: passwords(&config.sasl_file)?,

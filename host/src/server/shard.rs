@@ -15,7 +15,8 @@ use super::options::ServerConfig;
 use super::service::Service;
 use super::tls::Tls;
 use super::turns::Turns;
-use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, WorkerCounters};
+use crate::metrics::TrafficCells;
+use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub};
 
 /// Input read at one go for each request of `-R`: 20 make 64 KiB.
 const TURN_BYTES_PER_REQUEST: usize = (64 << 10) / 20;
@@ -87,7 +88,7 @@ pub(super) struct Shard<S: Service> {
     output: RefCell<Vec<u8>>,
     outputs: RefCell<Outputs>,
     pub(super) spares: RefCell<Spares>,
-    pub(super) counters: Arc<WorkerCounters>,
+    pub(super) counters: Arc<TrafficCells>,
     pub(super) process: Arc<Process>,
     pub(super) turn_bytes: usize,
     pub(super) input_bytes_max: usize,
@@ -111,7 +112,7 @@ impl<S: Service> Shard<S> {
             output: RefCell::default(),
             outputs: RefCell::default(),
             spares: RefCell::default(),
-            counters: process.stats.worker(),
+            counters: process.stats.traffic.join(),
             turn_bytes,
             input_bytes_max: process.config.item_bytes_max + INPUT_SLACK_BYTES,
             process,
@@ -180,7 +181,7 @@ impl<S: Service> Shard<S> {
         let now = self.now_s();
         for link in self.links.borrow().values() {
             if now.saturating_sub(link.entry.active_s()) > idle_s && link.is_idle() {
-                self.process.stats.idle_kicks.add(1);
+                self.process.stats.serving.idle_kicks.add(1);
                 link.send(Wish::Leave);
             }
         }

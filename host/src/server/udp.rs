@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use bytes::BufMut;
 use tokio::net::UdpSocket;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::unbounded_channel;
 
-use super::service::{Service, Step};
+use super::service::Service;
 use super::shard::Shard;
+use crate::cache::Next;
 use crate::protocol::udp;
 
 /// Largest datagram there is.
@@ -42,41 +43,42 @@ pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::Udp
 /// Executes the commands of one datagram; what is incomplete at its end never becomes complete.
 async fn answer<S: Service>(shard: &Shard<S>, request: &[u8]) -> Vec<u8> {
     let mut connection = S::Connection::default();
-    let mut out = Vec::new();
+    let mut answer = Vec::new();
     let mut at = 0;
+    let (sender, mut outcomes) = unbounded_channel();
     loop {
+        let mut out = Vec::new();
         let step = shard
             .service
             .borrow_mut()
             .execute(&mut connection, &request[at..], &mut out);
-        match step {
-            Step::Write { consumed } => at += consumed,
-            Step::Send {
-                consumed,
-                at: place,
-                value,
-            } => {
-                at += consumed;
-                let after = out.split_off(place);
-                out.put(value);
-                out.extend_from_slice(&after);
+        at += step.consumed;
+        let place = answer.len();
+        answer.append(&mut out);
+        match step.next {
+            // Others on this worker have their turn between two parts of a long answer.
+            Next::Write => tokio::task::yield_now().await,
+            Next::Send { at, value } => {
+                let after = answer.split_off(place + at);
+                answer.put(value);
+                answer.extend_from_slice(&after);
             }
-            Step::Lane { consumed, job } => {
-                at += consumed;
-                let (sender, receiver) = oneshot::channel();
+            Next::Run(job) => {
+                let sender = sender.clone();
                 shard
                     .process
                     .lanes
                     .submit(move || drop(sender.send(S::run(job))));
-                let Ok(outcome) = receiver.await else {
-                    return out;
+                // Calls of one datagram run one after the other: its sender waits for all of them.
+                let Some(outcome) = outcomes.recv().await else {
+                    return answer;
                 };
-                shard.service.borrow_mut().resume(&mut connection, outcome);
+                S::resume(&mut connection, outcome);
             }
-            Step::Read { .. } | Step::Close | Step::Watch { .. } => return out,
+            Next::Wait | Next::Read { .. } | Next::Close | Next::Watch(_) => return answer,
         }
-        if out.len() > ANSWER_BYTES_MAX {
-            return out;
+        if answer.len() > ANSWER_BYTES_MAX {
+            return answer;
         }
     }
 }

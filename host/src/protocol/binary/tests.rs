@@ -39,6 +39,7 @@ fn refusal(message: &[u8]) -> (Status, bool, u64) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_opcode_is_read_and_its_quiet_twin_means_the_same() {
     let exptime = [0, 0, 0, 9];
     let flags_and_exptime = [0, 0, 0, 5, 0, 0, 0, 9];

@@ -19,38 +19,23 @@ const TUNE_FACTOR: &str = "ERROR hot/warm age factors must be greater than 0\r\n
 /// The smallest and the largest memory limit in MiB that can be meant.
 const MEMLIMIT_MEGABYTES: std::ops::RangeInclusive<u32> = 8..=1_000_000_000;
 
-type Answer<'a> = Result<Command<'a>, &'static str>;
+pub(super) type Answer<'a> = Result<Command<'a>, &'static str>;
 
-/// Reads the command, if `word` is one of these.
-pub(super) fn parse<'a>(
+/// Reads a command whose last word may be `noreply`.
+pub(super) fn read<'a>(
     line: &Line<'a>,
-    word: &[u8],
     args: &'a [u8],
-) -> Option<Result<Parsed<'a>, Stop>> {
+    command: impl FnOnce(Tokens<'a>, bool) -> Answer<'a>,
+) -> Result<Parsed<'a>, Stop> {
     let words = Tokens::new(args);
     let noreply = words.last() == Some(b"noreply");
-    let answer = match word {
-        b"version" => Ok(Command::Version),
-        b"quit" => Ok(Command::Quit),
-        b"stats" => stats(words),
-        b"watch" => Ok(Command::Watch { args: words }),
-        b"refresh_certs" => Ok(Command::RefreshCerts),
-        b"flush_all" => flush_all(words, noreply),
-        b"verbosity" => verbosity(words, noreply),
-        b"cache_memlimit" => cache_memlimit(words, noreply),
-        b"shutdown" => shutdown(words),
-        b"lru" => lru(words),
-        b"lru_crawler" => lru_crawler(words),
-        b"slabs" => slabs(words),
-        _ => return None,
-    };
-    Some(match answer {
+    match command(words, noreply) {
         Ok(command) => Ok(line.command(command)),
         Err(reply) => Err(line.refuse_unless(noreply, reply)),
-    })
+    }
 }
 
-fn flush_all(mut words: Tokens<'_>, noreply: bool) -> Answer<'static> {
+pub(super) fn flush_all(mut words: Tokens<'_>, noreply: bool) -> Answer<'_> {
     let delay = match words.next() {
         None => None,
         Some(b"noreply") if noreply => None,
@@ -59,7 +44,7 @@ fn flush_all(mut words: Tokens<'_>, noreply: bool) -> Answer<'static> {
     Ok(Command::FlushAll { delay, noreply })
 }
 
-fn verbosity(mut words: Tokens<'_>, noreply: bool) -> Answer<'static> {
+pub(super) fn verbosity(mut words: Tokens<'_>, noreply: bool) -> Answer<'_> {
     let level = words
         .next()
         .and_then(number::unsigned_32)
@@ -67,7 +52,7 @@ fn verbosity(mut words: Tokens<'_>, noreply: bool) -> Answer<'static> {
     Ok(Command::Verbosity { level, noreply })
 }
 
-fn cache_memlimit(mut words: Tokens<'_>, noreply: bool) -> Answer<'static> {
+pub(super) fn cache_memlimit(mut words: Tokens<'_>, noreply: bool) -> Answer<'_> {
     let megabytes = words.next().and_then(number::unsigned_32).ok_or(ERROR)?;
     if megabytes < *MEMLIMIT_MEGABYTES.start() {
         return Err(MEMLIMIT_TOO_SMALL);
@@ -78,7 +63,7 @@ fn cache_memlimit(mut words: Tokens<'_>, noreply: bool) -> Answer<'static> {
     Ok(Command::CacheMemlimit { megabytes, noreply })
 }
 
-fn shutdown(mut words: Tokens<'_>) -> Answer<'static> {
+pub(super) fn shutdown(mut words: Tokens<'_>, _: bool) -> Answer<'_> {
     match (words.next(), words.next()) {
         (None, _) => Ok(Command::Shutdown { graceful: false }),
         (Some(b"graceful"), None) => Ok(Command::Shutdown { graceful: true }),
@@ -87,7 +72,7 @@ fn shutdown(mut words: Tokens<'_>) -> Answer<'static> {
 }
 
 /// Checked as memcached does, so that a wrong value is noticed although none has an effect.
-fn lru(args: Tokens<'_>) -> Answer<'_> {
+pub(super) fn lru(args: Tokens<'_>, _: bool) -> Answer<'_> {
     let mut words = args;
     let mut next = || words.next().unwrap_or_default();
     match next() {
@@ -111,7 +96,7 @@ fn lru(args: Tokens<'_>) -> Answer<'_> {
     Ok(Command::Lru { args })
 }
 
-fn lru_crawler(mut words: Tokens<'_>) -> Answer<'_> {
+pub(super) fn lru_crawler(mut words: Tokens<'_>, _: bool) -> Answer<'_> {
     let (name, argument, junk) = (words.next().unwrap_or_default(), words.next(), words.next());
     if junk.is_some() {
         return Err(ERROR);
@@ -147,7 +132,7 @@ fn classes(text: &[u8]) -> Result<Classes, &'static str> {
     Ok(Classes(set))
 }
 
-fn stats(words: Tokens<'_>) -> Answer<'_> {
+pub(super) fn stats(words: Tokens<'_>, _: bool) -> Answer<'_> {
     let mut args = words;
     if args.next() != Some(b"cachedump") {
         return Ok(Command::Stats { args: words });
@@ -162,7 +147,7 @@ fn stats(words: Tokens<'_>) -> Answer<'_> {
     }
 }
 
-fn slabs(mut words: Tokens<'_>) -> Answer<'static> {
+pub(super) fn slabs(mut words: Tokens<'_>, _: bool) -> Answer<'_> {
     let (name, first, second, junk) = (words.next(), words.next(), words.next(), words.next());
     match (name, first, second) {
         (Some(b"reassign"), Some(source), Some(target)) if junk.is_none() => {

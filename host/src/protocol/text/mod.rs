@@ -37,6 +37,66 @@ fn parse_any<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
         .unwrap_or_else(Parsed::from)
 }
 
+/// The table of all text commands: the name of each, and how its arguments are read.
+macro_rules! commands {
+    (|$line:ident, $args:ident, $limits:ident| $($name:literal => $read:expr,)*) => {
+        /// Names of all text commands.
+        pub const COMMAND_NAMES: &[&str] = &[$(match std::str::from_utf8($name) {
+            Ok(name) => name,
+            Err(_) => panic!("names are ASCII"),
+        }),*];
+
+        /// Reads the command called `word`, if there is one.
+        #[inline]
+        fn read<'a>(
+            $line: &Line<'a>,
+            word: &[u8],
+            $args: &'a [u8],
+            $limits: &Limits,
+        ) -> Option<Result<Parsed<'a>, Stop>> {
+            Some(match word {
+                $($name => $read,)*
+                _ => return None,
+            })
+        }
+    };
+}
+
+commands! { |line, args, limits|
+    b"set" => classic::store(line, Some(StoreVerb::Set), args, limits),
+    b"mg" => meta::simple(line, args, meta::Kind::Get),
+    b"get" => classic::get(line, args, false),
+    b"gets" => classic::get(line, args, true),
+    b"gat" => classic::get_and_touch(line, args, false),
+    b"gats" => classic::get_and_touch(line, args, true),
+    b"add" => classic::store(line, Some(StoreVerb::Add), args, limits),
+    b"replace" => classic::store(line, Some(StoreVerb::Replace), args, limits),
+    b"append" => classic::store(line, Some(StoreVerb::Append), args, limits),
+    b"prepend" => classic::store(line, Some(StoreVerb::Prepend), args, limits),
+    b"cas" => classic::store(line, None, args, limits),
+    b"delete" => classic::delete(line, args),
+    b"incr" => classic::arith(line, args, false),
+    b"decr" => classic::arith(line, args, true),
+    b"touch" => classic::touch(line, args),
+    b"md" => meta::simple(line, args, meta::Kind::Delete),
+    b"ma" => meta::simple(line, args, meta::Kind::Arith),
+    b"ms" => meta::set(line, args, limits),
+    b"mn" => Ok(line.command(Command::MetaNoop)),
+    b"me" => meta::debug(line, args),
+    b"version" => Ok(line.command(Command::Version)),
+    b"quit" => Ok(line.command(Command::Quit)),
+    b"refresh_certs" => Ok(line.command(Command::RefreshCerts)),
+    b"watch" => Ok(line.command(Command::Watch { args: Tokens::new(args) })),
+    b"stats" => admin::read(line, args, admin::stats),
+    b"flush_all" => admin::read(line, args, admin::flush_all),
+    b"verbosity" => admin::read(line, args, admin::verbosity),
+    b"cache_memlimit" => admin::read(line, args, admin::cache_memlimit),
+    b"shutdown" => admin::read(line, args, admin::shutdown),
+    b"lru" => admin::read(line, args, admin::lru),
+    b"lru_crawler" => admin::read(line, args, admin::lru_crawler),
+    b"slabs" => admin::read(line, args, admin::slabs),
+}
+
 #[inline]
 fn parse_line<'a>(line: &Line<'a>, limits: &Limits) -> Result<Parsed<'a>, Stop> {
     // Long lists of keys go first.
@@ -49,30 +109,11 @@ fn parse_line<'a>(line: &Line<'a>, limits: &Limits) -> Result<Parsed<'a>, Stop> 
         .position(|&b| b == b' ')
         .unwrap_or(line.text.len());
     let (word, args) = line.text.split_at(word_end);
-    match word {
-        b"set" => classic::store(line, Some(StoreVerb::Set), args, limits),
-        b"mg" => meta::simple(line, args, meta::Kind::Get),
-        b"get" => classic::get(line, args, false),
-        b"gets" => classic::get(line, args, true),
-        b"gat" => classic::get_and_touch(line, args, false),
-        b"gats" => classic::get_and_touch(line, args, true),
-        b"add" => classic::store(line, Some(StoreVerb::Add), args, limits),
-        b"replace" => classic::store(line, Some(StoreVerb::Replace), args, limits),
-        b"append" => classic::store(line, Some(StoreVerb::Append), args, limits),
-        b"prepend" => classic::store(line, Some(StoreVerb::Prepend), args, limits),
-        b"cas" => classic::store(line, None, args, limits),
-        b"delete" => classic::delete(line, args),
-        b"incr" => classic::arith(line, args, false),
-        b"decr" => classic::arith(line, args, true),
-        b"touch" => classic::touch(line, args),
-        b"md" => meta::simple(line, args, meta::Kind::Delete),
-        b"ma" => meta::simple(line, args, meta::Kind::Arith),
-        b"ms" => meta::set(line, args, limits),
-        b"mn" => Ok(line.command(Command::MetaNoop)),
-        b"me" => meta::debug(line, args),
+    match read(line, word, args, limits) {
+        Some(parsed) => parsed,
         // memcached counts the line end: nothing this short can be a command.
-        _ if line.consumed < 4 => Err(line.refuse(BAD_FORMAT)),
-        _ => admin::parse(line, word, args).unwrap_or_else(|| Err(unknown(line, word, args))),
+        None if line.consumed < 4 => Err(line.refuse(BAD_FORMAT)),
+        None => Err(unknown(line, word, args)),
     }
 }
 

@@ -110,6 +110,7 @@ fn numbers_are_right(pieces: &Pieces, flags: &MetaFlags<'_>) {
 }
 
 /// Each kind of command that can be made of the pieces, with the bytes a client would send for it.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of command")]
 fn commands<'a>(
     pieces: &'a Pieces,
     list: &'a [u8],

@@ -448,6 +448,7 @@ fn wrong_meta_flags_are_named() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn commands_about_the_server_are_read() {
     assert_eq!(command(b"version\n"), Command::Version);
     assert_eq!(command(b"version x\r\n"), Command::Version);

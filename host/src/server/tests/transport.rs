@@ -166,7 +166,7 @@ fn a_panic_costs_one_connection_only() {
     server.connect().send("lane panic\r\n").expect_end();
     other.send("echo b\r\nlane c\r\n").expect("b\r\nlane c\r\n");
     until("the broken ones are struck out", || {
-        server.surroundings.stats.curr_connections.get() == 1
+        server.surroundings.stats.counts.curr_connections.get() == 1
     });
 }
 

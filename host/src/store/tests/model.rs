@@ -62,6 +62,7 @@ impl Twin {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each operation")]
 pub(super) fn live(store: &Store, operations: u64, keys: u64, size_max: u64, seed: u64) {
     let mut twin = Twin::default();
     let mut random = Random(seed);

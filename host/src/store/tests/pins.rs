@@ -82,6 +82,7 @@ fn value(random: &mut Random, len: usize) -> Vec<u8> {
 
 const LIMIT: usize = 3 << 20;
 
+#[expect(clippy::too_many_lines, reason = "one arm for each operation")]
 fn step(store: &Arc<Store>, holds: &mut Vec<Hold>, random: &mut Random) {
     let name = format!(
         "{:0len$}",

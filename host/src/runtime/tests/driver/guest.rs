@@ -25,6 +25,7 @@ const MISDEEDS: &[(u8, &str)] = &[
 ];
 
 /// The guest's text.
+#[expect(clippy::too_many_lines, reason = "one text from beginning to end")]
 pub(in crate::runtime::tests) fn text(type_name: &str, version: &str) -> String {
     let mut declarations = String::new();
     let mut cases = String::new();
