@@ -32,12 +32,8 @@ const GET_CALL: &[(&str, i64)] = &[
     ("detail get", 1),
     ("detail hit", 1),
 ];
-const GET_FAILURE: &[(&str, i64)] = &[
-    ("cmd_get", 1),
-    ("object_calls", 1),
-    ("object_errors", 1),
-    ("detail get", 1),
-];
+// Neither a hit nor a miss, of the prefix neither.
+const GET_FAILURE: &[(&str, i64)] = &[("cmd_get", 1), ("object_calls", 1), ("object_errors", 1)];
 const SET_CALL: &[(&str, i64)] = &[("cmd_set", 1), ("object_calls", 1), ("detail set", 1)];
 const SET_FAILURE: &[(&str, i64)] = &[
     ("cmd_set", 1),

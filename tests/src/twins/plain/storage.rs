@@ -21,8 +21,8 @@ pub(super) fn storage() -> Vec<Case> {
         cases.push(match over {
             Some(text) => over_case
                 .answers(Answer::Done)
-                .counts(&[("cmd_set", 1), ("total_items", 1), ("detail set", 1)])
-                .tells(write(Some(3), "stored", command, text.len()))
+                .counts(&[("cmd_set", 1), ("detail set", 1)])
+                .tells(write(Some(3), "stored", command, 2))
                 .leaves(item(text, if keeps_flags { 7 } else { 0 }, None)),
             None => over_case
                 .answers(Answer::NotStored)
@@ -33,7 +33,7 @@ pub(super) fn storage() -> Vec<Case> {
         cases.push(match fresh {
             true => fresh_case
                 .answers(Answer::Done)
-                .counts(&[("cmd_set", 1), ("total_items", 1), ("detail set", 1)])
+                .counts(&[("cmd_set", 1), ("detail set", 1)])
                 .tells(write(None, "stored", command, 2))
                 .leaves(item("xy", 0, None)),
             false => fresh_case
@@ -52,7 +52,7 @@ pub(super) fn storage() -> Vec<Case> {
     cases.push(
         on_key("set with flags and lifetime", timed)
             .answers(Answer::Done)
-            .counts(&[("cmd_set", 1), ("total_items", 1), ("detail set", 1)])
+            .counts(&[("cmd_set", 1), ("detail set", 1)])
             .tells([fetched(KEY, None), stored(KEY, "stored", "set", 1000, 6)])
             .leaves(item("\0END\r\n", 9, Some(1000))),
     );
@@ -61,12 +61,7 @@ pub(super) fn storage() -> Vec<Case> {
 
 /// Stores over a CAS. memcached counts CAS where it is the verb's only condition.
 pub(super) fn conditions() -> Vec<Case> {
-    const FITS: &[(&str, i64)] = &[
-        ("cmd_set", 1),
-        ("cas_hits", 1),
-        ("total_items", 1),
-        ("detail set", 1),
-    ];
+    const FITS: &[(&str, i64)] = &[("cmd_set", 1), ("cas_hits", 1), ("detail set", 1)];
     const DIFFERS: &[(&str, i64)] = &[("cmd_set", 1), ("cas_badval", 1), ("detail set", 1)];
     const MISSES: &[(&str, i64)] = &[("cmd_set", 1), ("cas_misses", 1), ("detail set", 1)];
     let mut cases = Vec::new();
@@ -93,8 +88,8 @@ pub(super) fn conditions() -> Vec<Case> {
             store(Verb::Append, "xy", Some(Token::Present)),
         )
         .answers(Answer::Done)
-        .counts(&[("cmd_set", 1), ("total_items", 1), ("detail set", 1)])
-        .tells(write(Some(3), "stored", "append", 5))
+        .counts(&[("cmd_set", 1), ("detail set", 1)])
+        .tells(write(Some(3), "stored", "append", 2))
         .leaves(item("abcxy", 7, None)),
         on_text(
             "append over another CAS",
