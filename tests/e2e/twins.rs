@@ -95,6 +95,21 @@ fn commands_that_scripts_pass_on_are_those_of_clients() {
 }
 
 #[test]
+fn a_lack_of_memory_has_no_dialect() {
+    const BYTES: usize = 40_000;
+    let server = Server::start(&["-m", "1", "-M"]);
+    let mut client = server.connect();
+    let value = "x".repeat(BYTES);
+    let mut fills = (0..).map(|i| client.ask(format!("set fill{i} 0 0 {BYTES}\r\n{value}\r\n")));
+    let refused = fills.find(|answer| answer != "STORED\r\n");
+    assert_eq!(
+        refused.as_deref(),
+        Some("SERVER_ERROR out of memory storing object\r\n")
+    );
+    play(&server, Way::Tcp, &DIALECTS, &[plain::without_room(BYTES)]);
+}
+
+#[test]
 fn the_text_of_an_object_has_one_length_and_one_end() {
     let (server, _scripts) = start(&[], "");
     let mut client = server.connect();

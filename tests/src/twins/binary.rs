@@ -174,6 +174,7 @@ fn failure(operation: &Operation, status: u16, body: &[u8]) -> Answer {
         (0x03, _) => Answer::TooLarge,
         (0x04, _) => Answer::Invalid(String::from_utf8_lossy(body).into_owned()),
         (0x06, _) => Answer::NonNumeric,
+        (0x82, _) => Answer::NoMemory,
         _ => Answer::Other(format!("status {status:#x} {}", show(body))),
     }
 }

@@ -128,6 +128,8 @@ pub enum Answer {
     NonNumeric,
     /// A value over the limit.
     TooLarge,
+    /// Nothing could be evicted for a value.
+    NoMemory,
     /// `CLIENT_ERROR` and this text.
     Refused(String),
     /// `SERVER_ERROR` and a text that starts with this.
@@ -171,9 +173,11 @@ impl Answer {
 pub fn error_line(line: &str) -> Answer {
     const NON_NUMERIC: &str = "cannot increment or decrement non-numeric value";
     const TOO_LARGE: &str = "object too large for cache";
+    const NO_MEMORY: &str = "out of memory storing object";
     match line.split_once(' ') {
         Some(("CLIENT_ERROR", NON_NUMERIC)) => Answer::NonNumeric,
         Some(("SERVER_ERROR", TOO_LARGE)) => Answer::TooLarge,
+        Some(("SERVER_ERROR", NO_MEMORY)) => Answer::NoMemory,
         Some(("CLIENT_ERROR", text)) => Answer::Refused(text.to_owned()),
         Some(("SERVER_ERROR", text)) => Answer::Failed(text.to_owned()),
         _ => Answer::Other(line.to_owned()),

@@ -142,6 +142,11 @@ fn removal() -> Vec<Case> {
             .answers(Answer::Done)
             .counts(&[("detail del", 1)])
             .tells(look(Some(3))),
+        on_key("delete that marks a missing item", delete(None))
+            .by("I")
+            .answers(Answer::NotFound)
+            .counts(MISS)
+            .tells(look(None)),
         on_text("flush", Operation::Flush)
             .answers(Answer::Done)
             .counts(&[("cmd_flush", 1)])
@@ -206,6 +211,18 @@ fn arithmetic() -> Vec<Case> {
         ]);
     }
     cases
+}
+
+/// A set of so many bytes on a server that has no room for them, and may evict nothing.
+#[must_use]
+pub fn without_room(bytes: usize) -> Case {
+    on_key(
+        "set without room",
+        store(Verb::Set, &"x".repeat(bytes), None),
+    )
+    .answers(Answer::NoMemory)
+    .counts(&[("cmd_set", 1), ("store_no_memory", 1), ("detail set", 1)])
+    .tells(write(None, "no_memory", "set", bytes))
 }
 
 /// Values over `-I`.

@@ -98,6 +98,13 @@ pub(super) fn conditions() -> Vec<Case> {
         .answers(Answer::Exists)
         .counts(&[("cmd_set", 1), ("detail set", 1)])
         .tells(write(Some(3), "exists", "append", 2)),
+        on_key(
+            "append over a CAS",
+            store(Verb::Append, "xy", Some(Token::Wrong)),
+        )
+        .answers(Answer::NotStored)
+        .counts(&[("cmd_set", 1), ("detail set", 1)])
+        .tells(write(None, "not_stored", "append", 2)),
     ]);
     cases
 }
