@@ -83,6 +83,20 @@ pub enum Operation {
     Flush,
 }
 
+impl Operation {
+    /// The request names a CAS, or asks for it.
+    #[must_use]
+    pub fn names_cas(&self) -> bool {
+        match self {
+            Self::Get { cas, .. } => *cas,
+            Self::Store { cas, .. } | Self::Delete { cas } | Self::Arith { cas, .. } => {
+                cas.is_some()
+            }
+            Self::Touch(_) | Self::Flush => false,
+        }
+    }
+}
+
 /// An operation on a key, as a dialect has to write it.
 #[derive(Debug)]
 pub struct Request<'a> {

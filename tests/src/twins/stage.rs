@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::case::{Case, Item, Kind};
 use super::compare::{Counters, difference, is_left, show_item};
 use super::dialect::{Dialect, Link};
-use super::operation::{Answer, Operation, Request};
+use super::operation::{Answer, Request};
 use crate::client::{Client, show};
 use crate::server::Server;
 
@@ -160,7 +160,7 @@ impl Stage {
             let _ = self.neutral.ask(request);
         }
         // A client that never asks for it leaves the item without one.
-        if case.kind == Kind::Call || case.kind == Kind::ScriptCall || !names_cas(&case.operation) {
+        if case.kind == Kind::Call || case.kind == Kind::ScriptCall || !case.operation.names_cas() {
             return 0;
         }
         let shown = self.neutral.ask(format!("mg {} c\r\n", case.key));
@@ -282,20 +282,9 @@ fn udp_address(server: &Server, client: &mut Client) -> SocketAddr {
     (server.address().ip(), port).into()
 }
 
-/// The request names a CAS, or asks for it.
-fn names_cas(operation: &Operation) -> bool {
-    match operation {
-        Operation::Get { cas, .. } => *cas,
-        Operation::Store { cas, .. } | Operation::Delete { cas } | Operation::Arith { cas, .. } => {
-            cas.is_some()
-        }
-        Operation::Touch(_) | Operation::Flush => false,
-    }
-}
-
 fn wanted_answer(case: &Case, dialect: Dialect, quiet: bool, present: u64) -> Answer {
     let mut wanted = case.answer.clone();
-    if let (Answer::Value { cas, .. }, true) = (&mut wanted, names_cas(&case.operation)) {
+    if let (Answer::Value { cas, .. }, true) = (&mut wanted, case.operation.names_cas()) {
         *cas = Some(present);
     }
     match quiet {
