@@ -23,5 +23,6 @@ mod rooms;
 mod signals;
 mod statistics;
 mod transport;
+mod twins;
 mod uploads;
 mod watch;

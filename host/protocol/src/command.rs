@@ -51,8 +51,10 @@ pub struct Refusal {
 pub struct TooLarge<'a> {
     /// Whose value.
     pub key: MetaKey<'a>,
-    /// The old value under the key must go, as it would be stale: after `set` and `ms`, not after the others.
+    /// The old value under the key must go, as it would be stale: after `set` and an `ms` that sets, not after the others.
     pub drop_old: bool,
+    /// It was a meta command.
+    pub meta: bool,
     /// Say nothing. Always false for `ms`: quiet mode hides no errors.
     pub noreply: bool,
     /// Bytes of the input that are done with.

@@ -103,6 +103,7 @@ pub(super) fn store<'a>(
         return Ok(Parsed::TooLarge(TooLarge {
             key: MetaKey::plain(key),
             drop_old: verb == StoreVerb::Set,
+            meta: false,
             noreply,
             consumed: line.consumed,
             swallow,

@@ -59,7 +59,8 @@ pub(super) fn set<'a>(
     if len > limits.value_bytes_max {
         return Ok(Parsed::TooLarge(TooLarge {
             key: meta.key,
-            drop_old: true,
+            drop_old: matches!(meta.flags.mode, Mode::Unset | Mode::Set),
+            meta: true,
             noreply: false,
             consumed: line.consumed,
             swallow,

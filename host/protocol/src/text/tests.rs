@@ -229,6 +229,7 @@ fn a_value_over_the_limit_is_skipped_and_known_by_its_key() {
         (b'k', false, true, 21, 6)
     );
     assert_eq!(too_large(b"ms k 4 q\r\n"), (b'k', true, false, 10, 6));
+    assert_eq!(too_large(b"ms k 4 ME\r\n"), (b'k', false, false, 11, 6));
     assert!(matches!(
         parse_text(b"set k 0 0 3\r\nabc\r\n", &limits),
         Parsed::Command { .. }

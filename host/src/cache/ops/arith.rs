@@ -31,6 +31,8 @@ impl Ops {
     fn count_arith(&self, decrement: bool, outcome: &ArithOutcome) {
         let counters = &self.counters;
         match (decrement, outcome) {
+            // A number that was made is neither.
+            (_, ArithOutcome::Done { created: true, .. }) => return,
             (false, ArithOutcome::Done { .. }) => &counters.incr_hits,
             (false, ArithOutcome::NotFound) => &counters.incr_misses,
             (true, ArithOutcome::Done { .. }) => &counters.decr_hits,

@@ -28,10 +28,11 @@ impl Ops {
         let len = self.before_delete(key).filter(|_| removes);
         let outcome = self.shared.store.delete(key, self.now, options);
         match outcome {
-            DeleteOutcome::Done => {
+            DeleteOutcome::Done if removes => {
                 self.counters.delete_hits.add_alone(1);
                 self.watch_delete(key.bytes, command, len);
             }
+            DeleteOutcome::Done => {}
             DeleteOutcome::NotFound => self.counters.delete_misses.add_alone(1),
             DeleteOutcome::Exists => {}
         }

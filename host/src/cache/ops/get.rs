@@ -26,6 +26,7 @@ impl Ops {
         show: impl FnOnce(&ItemInfo, ValueRef<'_>) -> Option<Box<Pinned>>,
     ) -> Lookup {
         if options.vivify.is_some() && self.shared.is_object_name(key.bytes) {
+            self.counters.cmd_get.add_alone(1);
             return Lookup::Refused;
         }
         self.watch_fetch(key);
@@ -66,14 +67,15 @@ impl Ops {
         self.shared.store.get(key, self.now, &options, show)
     }
 
-    /// Counts one key of a retrieval. A hit that touches counts as a touch that hit, as in memcached.
+    /// Counts one key of a retrieval. One that touches counts as a touch instead, as in memcached.
     #[inline]
     pub(super) fn count_get(&self, key: &[u8], found: bool, touches: bool) {
         let counters = &self.counters;
-        counters.cmd_get.add_alone(1);
-        if touches {
-            counters.cmd_touch.add_alone(1);
+        match touches {
+            true => &counters.cmd_touch,
+            false => &counters.cmd_get,
         }
+        .add_alone(1);
         match (found, touches) {
             (true, false) => &counters.get_hits,
             (false, false) => &counters.get_misses,

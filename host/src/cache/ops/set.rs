@@ -10,14 +10,14 @@ struct Told {
     expiry: Expiry,
     /// Length of the client's data in bytes.
     len: usize,
-    /// The write compares a CAS token.
-    compares: bool,
+    /// The write counts among those that compare a CAS token. As in memcached, appending does not.
+    counts_cas: bool,
 }
 
 /// The storing command by memcached's name.
 fn command_name(mode: SetMode, compares: bool) -> &'static str {
     match mode {
-        SetMode::Set if compares => "cas",
+        SetMode::Set | SetMode::Replace if compares => "cas",
         SetMode::Set => "set",
         SetMode::Add => "add",
         SetMode::Replace => "replace",
@@ -36,11 +36,12 @@ impl Ops {
     #[inline]
     pub(in crate::cache) fn set(&self, key: Key<'_>, write: &Write<'_>) -> SetOutcome {
         let compares = write.cas_compare.is_some();
+        let adds_to = matches!(write.mode, SetMode::Append | SetMode::Prepend);
         let told = Told {
             command: command_name(write.mode, compares),
             expiry: write.expiry,
             len: write.value.len(),
-            compares,
+            counts_cas: compares && !adds_to,
         };
         self.store(key, &told, || self.shared.store.set(key, self.now, write))
     }
@@ -56,7 +57,7 @@ impl Ops {
             command: "set",
             expiry,
             len: value.as_ref().map_or_else(|len| *len, Upload::len),
-            compares: false,
+            counts_cas: false,
         };
         self.store(key, &told, || match value {
             Ok(value) => value.publish(self.now),
@@ -73,7 +74,7 @@ impl Ops {
         self.watch_fetch(key);
         let outcome = write();
         self.watch_store(key.bytes, told.command, outcome, (told.expiry, told.len));
-        if told.compares {
+        if told.counts_cas {
             self.count_cas(outcome);
         }
         if outcome == SetOutcome::TooLarge {
@@ -99,9 +100,13 @@ impl Ops {
         .add_alone(1);
     }
 
+    /// Refuses a storing command on a virtual key that is no call.
+    pub(in crate::cache) fn refuse_call(&self, key: &[u8]) {
+        self.count_set(key);
+    }
+
     /// Refuses a value over the limit. With `drop_old` the value before it goes: it must not be taken for the new one.
     pub(in crate::cache) fn refuse_value(&self, key: &[u8], drop_old: bool) {
-        self.count_set(key);
         self.counters.store_too_large.add_alone(1);
         if drop_old && !self.shared.is_object_name(key) {
             self.watch_too_large(key);

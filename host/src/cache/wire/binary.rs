@@ -224,6 +224,7 @@ fn store(
     match x.calls.target(asked.key) {
         Target::Item(key) => form.stored(x.ops.set(key, &write), asked.value.len(), out),
         Target::Call(_) if is_conditional(write.mode, write.cas_compare.is_some()) => {
+            x.ops.refuse_call(asked.key);
             refuse(form.echo, sentence(ONLY_SET_CALLS), out);
         }
         Target::Call(call) => return store_by_call(x, &form, asked, &call, out),

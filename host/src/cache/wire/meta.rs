@@ -151,6 +151,7 @@ pub(in crate::cache) fn set(
             GO_ON
         }
         Target::Call(_) if calls_nothing(&meta.flags, &write) => {
+            x.ops.refuse_call(bytes);
             out.extend_from_slice(ONLY_SET_CALLS.as_bytes());
             GO_ON
         }

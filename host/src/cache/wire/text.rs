@@ -29,6 +29,7 @@ pub(in crate::cache) fn store(
     let key = match target {
         Target::Item(key) => *key,
         Target::Call(_) if is_conditional(mode, cas_compare.is_some()) => {
+            x.ops.refuse_call(store.key);
             say(store.noreply, ONLY_SET_CALLS, out);
             return GO_ON;
         }
@@ -197,6 +198,9 @@ pub(in crate::cache) fn too_large(
     refused: &protocol::TooLarge<'_>,
     out: &mut Vec<u8>,
 ) {
+    if refused.meta {
+        x.ops.counters.cmd_meta.add_alone(1);
+    }
     let mut buffer = protocol::KeyBuffer::default();
     let key = refused.key.bytes(&mut buffer);
     x.ops.refuse_value(key, refused.drop_old);
