@@ -99,6 +99,70 @@ fn sockets_and_wasm_stay_in_their_rooms() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Parts of the cache, each of which names only those before it.
+const CACHE_LAYERS: &[&str] = &[
+    "clock",
+    "detail",
+    "locks",
+    "next",
+    "peers",
+    "reply",
+    "scripts",
+    "host",
+    "shared",
+    "footprint",
+    "ops",
+    "calls",
+    "flow",
+    "admin",
+    "wire",
+    "lua",
+    "worker",
+];
+
+#[test]
+fn no_part_of_the_cache_names_one_above_it() {
+    let cache = tools::repository().join("host/src/cache");
+    let layer = |name: &str| CACHE_LAYERS.iter().position(|part| *part == name);
+    let mut wrong = Vec::new();
+    for path in files_below(&cache) {
+        let below = path.strip_prefix(&cache).expect("found below it");
+        let depth = below.components().count();
+        let first = below.iter().next().expect("a file has a name");
+        let part = Path::new(first).file_stem().expect("a name");
+        let part = part.to_string_lossy().into_owned();
+        // The cache itself wires its parts, and tests use it from outside.
+        if part == "mod" || path.ends_with("tests.rs") {
+            continue;
+        }
+        let own = layer(&part).unwrap_or_else(|| panic!("{part} is a part without a layer"));
+        for (number, line) in code_lines(&path) {
+            let siblings = if depth == 1 || below.ends_with("mod.rs") && depth == 2 {
+                Some("super::")
+            } else {
+                None
+            };
+            let named = ["crate::cache::"]
+                .into_iter()
+                .chain(siblings)
+                .filter_map(|prefix| {
+                    let (_, rest) = line.split_once(prefix)?;
+                    let end =
+                        rest.find(|letter: char| !letter.is_ascii_lowercase() && letter != '_');
+                    layer(&rest[..end.unwrap_or(rest.len())])
+                });
+            for other in named.filter(|other| *other > own) {
+                wrong.push(format!(
+                    "{}:{number}: {part} names {}",
+                    path.display(),
+                    CACHE_LAYERS[other]
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Every source file of the host with its room: the crate, the first directory below `src`, or the file's name.
 fn sources() -> Vec<(PathBuf, String)> {
     let host = tools::repository().join("host");

@@ -31,7 +31,7 @@ pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Login, Standalone};
 pub use lua::{Script, ScriptError};
 pub use next::{Next, Step};
-pub use peers::{NoPeers, Peers, Question};
+pub use peers::{Hit, NoPeers, Peers, Question};
 pub use shared::Shared;
 pub use worker::{Connection, Worker};
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::cache::{Peers, Question};
+use crate::cache::{Hit, Peers, Question};
 
 /// Time to establish a connection.
 const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
@@ -45,6 +45,9 @@ struct Idle {
 
 type Connection = BufReader<Bounded>;
 
+/// Keys and values a server has.
+type Hits = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A socket whose reads end at a deadline.
 #[derive(Debug)]
 struct Bounded {
@@ -61,23 +64,17 @@ impl Read for Bounded {
 }
 
 /// What is left of a round of questions.
-struct Round<'h> {
+struct Round {
     deadline: Instant,
     /// Bytes of values that may still come.
     bytes: usize,
-    hit: &'h mut dyn FnMut(usize, &[u8], &[u8]),
 }
 
 impl Peers for PeerLinks {
-    fn get(
-        &self,
-        questions: &[Question<'_>],
-        hit: &mut dyn FnMut(usize, &[u8], &[u8]),
-    ) -> Result<(), String> {
+    fn get(&self, questions: &[Question<'_>], hit: &mut Hit<'_>) -> Result<(), String> {
         let mut round = Round {
             deadline: Instant::now() + self.time_max,
             bytes: ANSWER_BYTES_MAX,
-            hit,
         };
         let asked: Vec<_> = questions
             .iter()
@@ -85,7 +82,9 @@ impl Peers for PeerLinks {
             .collect();
         for (index, (question, connection)) in questions.iter().zip(asked).enumerate() {
             if let Some(connection) = connection {
-                self.read(index, question, connection, &mut round);
+                for (key, value) in self.read(question, connection, &mut round) {
+                    hit(index, &key, &value);
+                }
             }
         }
         Ok(())
@@ -125,28 +124,20 @@ impl PeerLinks {
     }
 
     /// Reads one answer; the connection is kept only when all of it made sense.
-    fn read(
-        &self,
-        index: usize,
-        question: &Question<'_>,
-        mut connection: Connection,
-        round: &mut Round<'_>,
-    ) {
+    fn read(&self, question: &Question<'_>, mut connection: Connection, round: &mut Round) -> Hits {
         let mut hits = Vec::new();
         if self.answer(&mut connection, round, &mut hits).is_none() {
-            return;
-        }
-        for (key, value) in &hits {
-            (round.hit)(index, key, value);
+            return Vec::new();
         }
         self.idle.lock().give(question.server, connection);
+        hits
     }
 
     fn answer(
         &self,
         connection: &mut Connection,
-        round: &mut Round<'_>,
-        hits: &mut Vec<(Vec<u8>, Vec<u8>)>,
+        round: &mut Round,
+        hits: &mut Hits,
     ) -> Option<()> {
         let mut line = Vec::new();
         loop {

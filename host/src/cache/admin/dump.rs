@@ -152,17 +152,17 @@ fn stat(out: &mut Vec<u8>, echo: Option<Echo>, name: &str, value: &dyn Display) 
 impl Dump {
     /// Writes the first piece.
     pub(in crate::cache) fn begin(self, x: &mut Executor<'_>, out: &mut Vec<u8>) -> Flow {
-        Box::new(self).piece(x, out)
+        self.piece(x, out)
     }
 
     /// Writes the next piece.
-    fn piece(mut self: Box<Dump>, x: &mut Executor<'_>, out: &mut Vec<u8>) -> Flow {
+    fn piece(mut self, x: &mut Executor<'_>, out: &mut Vec<u8>) -> Flow {
         let now = x.ops.now;
         for _ in 0..SCANS_PER_PIECE {
             let Some(cursor) = self.cursor.filter(|_| !self.is_full()) else {
                 return match self.conclude(out) {
                     true => GO_ON,
-                    false => Box::new(Halt::Write).then(*self),
+                    false => Box::new(Halt::Write).then(self),
                 };
             };
             let mut visit =
@@ -179,7 +179,7 @@ impl Dump {
                 break;
             }
         }
-        Box::new(Halt::Write).then(*self)
+        Box::new(Halt::Write).then(self)
     }
 }
 

@@ -189,21 +189,32 @@ impl<'a> About<'a> {
                 numbers.delta = number.into();
                 numbers.noreply = noreply;
             }
-            Command::MetaGet(meta) | Command::MetaDelete(meta) => {
-                about.key = Some(meta.key.bytes(buffer));
-            }
-            Command::MetaArith(meta) => {
-                numbers.delta = meta.flags.delta();
-                about.key = Some(meta.key.bytes(buffer));
-            }
-            Command::MetaSet { meta, value } => {
-                about.data = Some(value);
-                numbers.flags = meta.flags.client_flags();
-                numbers.exptime = meta.flags.ttl().unwrap_or(0);
-                about.key = Some(meta.key.bytes(buffer));
-            }
-            Command::MetaDebug { key } => about.key = Some(key.bytes(buffer)),
+            Command::MetaGet(_)
+            | Command::MetaDelete(_)
+            | Command::MetaArith(_)
+            | Command::MetaSet { .. }
+            | Command::MetaDebug { .. } => about.meta(command, buffer),
         }
         about
+    }
+
+    /// Takes over what a meta command with a key says.
+    fn meta(&mut self, command: &Command<'a>, buffer: &'a mut KeyBuffer) {
+        let key = match *command {
+            Command::MetaSet { meta, value } => {
+                self.data = Some(value);
+                self.numbers.flags = meta.flags.client_flags();
+                self.numbers.exptime = meta.flags.ttl().unwrap_or(0);
+                meta.key
+            }
+            Command::MetaArith(meta) => {
+                self.numbers.delta = meta.flags.delta();
+                meta.key
+            }
+            Command::MetaGet(meta) | Command::MetaDelete(meta) => meta.key,
+            Command::MetaDebug { key } => key,
+            _ => return,
+        };
+        self.key = Some(key.bytes(buffer));
     }
 }
