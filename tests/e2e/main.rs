@@ -18,6 +18,7 @@ mod lua_peers;
 mod objects;
 mod options;
 mod pinned;
+mod pipelines;
 mod readme;
 mod rooms;
 mod signals;

@@ -228,7 +228,7 @@ fn binary_clients_switch_and_read_detail_as_with_memcached() {
     let (_, name, list) = &ours[2][0];
     assert_eq!(name, "detailed");
     assert!(
-        list.contains("PREFIX user get 1 hit 1 set 1 del 1\n"),
+        list.contains("PREFIX user get 1 hit 1 set 1 del 1"),
         "{list}"
     );
 }
@@ -256,7 +256,6 @@ fn meta_gets_and_sets_leave_the_gets_alone() {
     for _ in 0..20 {
         client.set("a", "x");
     }
-    client.ask("ms a 1\r\n");
-    client.ask("x\r\n");
+    client.ask("ms a 1\r\nx\r\n");
     assert_eq!(gets(&mut client), before, "a set is no get");
 }

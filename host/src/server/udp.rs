@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::BufMut;
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::oneshot;
 
 use super::service::Service;
 use super::shard::Shard;
@@ -49,7 +49,6 @@ async fn answer<S: Service>(shard: &Shard<S>, request: &[u8]) -> Vec<u8> {
     let mut connection = S::Connection::default();
     let mut answer = Vec::new();
     let mut at = 0;
-    let (sender, mut outcomes) = unbounded_channel();
     loop {
         let mut out = Vec::new();
         let step = shard
@@ -68,13 +67,14 @@ async fn answer<S: Service>(shard: &Shard<S>, request: &[u8]) -> Vec<u8> {
                 answer.extend_from_slice(&after);
             }
             Next::Run(job) => {
-                let sender = sender.clone();
+                let (sender, outcome) = oneshot::channel();
                 shard
                     .process
                     .lanes
                     .submit(move || drop(sender.send(S::run(job))));
                 // Calls of one datagram run one after the other: its sender waits for all of them.
-                let Some(outcome) = outcomes.recv().await else {
+                // Without an outcome its job panicked.
+                let Ok(outcome) = outcome.await else {
                     return answer;
                 };
                 S::resume(&mut connection, outcome);

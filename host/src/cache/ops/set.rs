@@ -108,6 +108,7 @@ impl Ops {
     /// Refuses a value over the limit. With `drop_old` the value before it goes: it must not be taken for the new one.
     pub(in crate::cache) fn refuse_value(&self, key: &[u8], drop_old: bool) {
         self.counters.store_too_large.add_alone(1);
+        self.shared.detail.note(key, Event::Set);
         if drop_old && !self.shared.is_object_name(key) {
             self.watch_too_large(key);
             let key = self.key(key);

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cacheismo_lua_contract::{Rules, load_arguments};
+
 use super::PlainWorld;
 use super::api::{
     Budget, CallError, FunctionRef, Instances, NoLog, Registry, SETUP, Scripted, Source,
@@ -16,7 +18,11 @@ const SCRIPT: &str = "t = {}
 
 fn registry(script: &str) -> Registry {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../objects/prebuilt/lua.wasm");
-    let arguments = vec![Vec::new(), b"t.lua".to_vec(), script.as_bytes().to_vec()];
+    let mut rules = Vec::new();
+    Rules::write(&mut rules, 1 << 20, std::iter::empty());
+    let scripts = [(&b"t.lua"[..], script.as_bytes())];
+    let arguments = load_arguments(&rules, scripts.into_iter()).map(<[u8]>::to_vec);
+    let arguments: Vec<Vec<u8>> = arguments.collect();
     let scripted = ["t:seed", "t:bomb"].map(|name| Scripted {
         name: name.to_owned(),
         by: "call",

@@ -264,7 +264,16 @@ struct TestDirectory(std::path::PathBuf);
 
 impl TestDirectory {
     fn new(name: &str) -> TestDirectory {
-        let path = std::env::temp_dir().join(format!("cacheismo-{name}-{}", std::process::id()));
+        TestDirectory::below(&std::env::temp_dir(), name)
+    }
+
+    /// One where nobody else can put files: what lies in the directory for temporary files is trusted by nobody.
+    fn private(name: &str) -> TestDirectory {
+        TestDirectory::below(&std::env::home_dir().expect("a home"), name)
+    }
+
+    fn below(parent: &std::path::Path, name: &str) -> TestDirectory {
+        let path = parent.join(format!("cacheismo-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         TestDirectory(path)
     }
@@ -304,7 +313,7 @@ fn a_directory_gives_its_modules_by_name() {
 
 #[test]
 fn compiled_code_is_kept_for_the_next_start() {
-    let directory = TestDirectory::new("compiled");
+    let directory = TestDirectory::private("compiled");
     let good = source("good.wasm", &module("good", FUNCTION, BODY));
     for _ in 0..2 {
         let options = EngineOptions {
