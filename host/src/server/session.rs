@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::acceptor::Admission;
 use super::buffers::{Place, Rest};
+use super::lanes::Fair;
 use super::link::{Link, Wish};
 use super::service::{Service, Step};
 use super::shard::{CloseReason, Shard};
@@ -232,17 +233,21 @@ impl<S: Service, T: Socket> Session<S, T> {
     async fn call(&mut self, job: S::Job) -> io::Result<()> {
         let (sender, receiver) = oneshot::channel();
         self.shard.process.stats.lane_jobs.add(1);
+        let fair = Fair::of(&self.link.entry, S::kind(&job));
         // A client that left doesn't wait for the outcome.
-        self.shard
-            .process
-            .lanes
-            .submit(move || drop(sender.send(S::run(job))));
+        let run = move |job| drop(sender.send(S::run(job)));
+        let submitted = self.shard.process.lanes.submit_for(fair, job, run);
         self.flush().await?;
-        self.link.entry.set_state(ConnectionState::Calling);
-        let outcome = receiver.await;
-        self.link.entry.set_state(ConnectionState::Waiting);
-        // A job that panicked has no outcome, and this client's stream no way on.
-        let outcome = outcome.map_err(|_| io::Error::from(io::ErrorKind::Other))?;
+        let outcome = match submitted {
+            Ok(()) => {
+                self.link.entry.set_state(ConnectionState::Calling);
+                let outcome = receiver.await;
+                self.link.entry.set_state(ConnectionState::Waiting);
+                // A job that panicked has no outcome, and this client's stream no way on.
+                outcome.map_err(|_| io::Error::from(io::ErrorKind::Other))?
+            }
+            Err((full, job)) => S::refuse(job, &full.to_string()),
+        };
         self.shard
             .service
             .borrow_mut()

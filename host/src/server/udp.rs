@@ -7,6 +7,7 @@ use bytes::BufMut;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
+use super::lanes::Fair;
 use super::service::{Service, Step};
 use super::shard::Shard;
 use crate::protocol::udp;
@@ -32,7 +33,7 @@ pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::Udp
             continue;
         };
         let out = match frame.total {
-            1 => answer(&shard, commands).await,
+            1 => answer(&shard, commands, peer).await,
             _ => udp::MULTI_PACKET.as_bytes().to_vec(),
         };
         send(&shard, &socket, peer, frame.request_id, &out).await;
@@ -40,7 +41,7 @@ pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::Udp
 }
 
 /// Executes the commands of one datagram; what is incomplete at its end never becomes complete.
-async fn answer<S: Service>(shard: &Shard<S>, request: &[u8]) -> Vec<u8> {
+async fn answer<S: Service>(shard: &Shard<S>, request: &[u8], peer: SocketAddr) -> Vec<u8> {
     let mut connection = S::Connection::default();
     let mut out = Vec::new();
     let mut at = 0;
@@ -64,11 +65,13 @@ async fn answer<S: Service>(shard: &Shard<S>, request: &[u8]) -> Vec<u8> {
             Step::Lane { consumed, job } => {
                 at += consumed;
                 let (sender, receiver) = oneshot::channel();
-                shard
-                    .process
-                    .lanes
-                    .submit(move || drop(sender.send(S::run(job))));
-                let Ok(outcome) = receiver.await else {
+                let fair = Fair::of_address(peer, S::kind(&job));
+                let run = move |job| drop(sender.send(S::run(job)));
+                let outcome = match shard.process.lanes.submit_for(fair, job, run) {
+                    Ok(()) => receiver.await,
+                    Err((full, job)) => Ok(S::refuse(job, &full.to_string())),
+                };
+                let Ok(outcome) = outcome else {
                     return out;
                 };
                 shard.service.borrow_mut().resume(&mut connection, outcome);

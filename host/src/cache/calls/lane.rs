@@ -32,6 +32,19 @@ pub struct LaneResult {
 }
 
 impl LaneJob {
+    /// The number of its object type.
+    pub fn kind(&self) -> u64 {
+        self.function.type_number().into()
+    }
+
+    /// It is not run.
+    pub fn refuse(self, why: &str) -> LaneResult {
+        LaneResult {
+            result: Err(format!("{}: {why}", self.name)),
+            of_handler: self.of_handler,
+        }
+    }
+
     /// Runs the call to its end; may block for its deadline and for locks and peers.
     pub fn run(self) -> LaneResult {
         let (mut instances, transaction) = self.shared.lanes.take(&self.shared);
