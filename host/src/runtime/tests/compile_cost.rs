@@ -382,10 +382,9 @@ fn what_passes_is_compiled_within_what_was_estimated() {
 fn processor_time() -> Duration {
     use nix::sys::resource::{UsageWho, getrusage};
     let usage = getrusage(UsageWho::RUSAGE_SELF).expect("of this process");
-    let spent = |time: nix::sys::time::TimeVal| {
-        Duration::new(time.tv_sec() as u64, 1000 * time.tv_usec() as u32)
-    };
-    spent(usage.user_time()) + spent(usage.system_time())
+    let spent = [usage.user_time(), usage.system_time()];
+    let spent = spent.map(|time| Duration::new(time.tv_sec() as u64, 1000 * time.tv_usec() as u32));
+    spent.into_iter().sum()
 }
 
 /// Most memory there was since the mark was last set back.
