@@ -28,8 +28,6 @@ mod warm;
 
 /// Instances one thread keeps. Beyond, the one that was not used for longest makes room.
 pub const INSTANCES_MAX: usize = 64;
-/// Milliseconds after which an instance that is not used is idle, see [`Instances::drop_idle`].
-pub const IDLE_MS: u64 = 60_000;
 /// Milliseconds an interpreter may take for its scripts: nobody waits for it but the start, or a reload.
 pub const SETUP_MS_MAX: u64 = 10_000;
 
@@ -182,17 +180,6 @@ impl<W: World> Instances<W> {
     /// Instances this thread has.
     pub fn count(&self) -> usize {
         count(&self.slots)
-    }
-
-    /// Gives back the instances that were not called for so long, [`IDLE_MS`] as a rule. For the thread to do now and
-    /// then: they hold their memory as long as nobody does.
-    pub fn drop_idle(&mut self, idle_ms: u64) {
-        let now_ms = self.engine.clock().now_ms();
-        for slot in &mut self.slots {
-            if slot.warm.is_some() && slot.used_ms + idle_ms < now_ms {
-                slot.cool_down();
-            }
-        }
     }
 
     /// Linear memory of all instances of this thread, in bytes.

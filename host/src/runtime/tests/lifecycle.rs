@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::api::backoff::{ROW_MAX, Whose};
 use super::api::{
-    Budget, CallError, IDLE_MS, INSTANCES_MAX, Instances, LimitsTable, NoLog, Registry,
-    TIMED_EVERY, TIMED_FIRST,
+    Budget, CallError, INSTANCES_MAX, Instances, LimitsTable, NoLog, Registry, TIMED_EVERY,
+    TIMED_FIRST,
 };
 use super::driver::{Driver, import, text};
 use super::{PlainWorld, Step, engine, module, source};
@@ -109,20 +109,6 @@ fn a_thread_keeps_so_many_instances_and_drops_the_stalest() {
     };
     assert_eq!(made(types - 1), 1, "it was used last");
     assert_eq!((0..types).map(made).sum::<u64>(), types as u64 + 3);
-}
-
-#[test]
-fn an_instance_is_dropped_when_it_is_idle() {
-    let mut driver = Driver::new(&[]);
-    driver.run(&[]).unwrap();
-    driver.instances.drop_idle(IDLE_MS);
-    assert_eq!(driver.instances.count(), 1);
-    eventually(|| {
-        driver.instances.drop_idle(5);
-        (driver.instances.count() == 0).then_some(())
-    });
-    assert_eq!(driver.object().stats().memory_bytes, 0);
-    driver.run(&[]).expect("there is a new one");
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn what_is_switched_off_does_not_compile() {
     refused_with(
         r#"(memory (export "memory") 2)"#,
         r#"(memory (export "memory") 2) (memory 1)"#,
-        "does not compile",
+        "2 memories are more than 1",
     );
     refused_with(
         r#"(memory (export "memory") 2)"#,

@@ -6,8 +6,9 @@
 //! is alone has all threads.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher as _, Hash};
+use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use crate::stats::ConnectionEntry;
 
@@ -36,9 +37,7 @@ pub(in crate::server) struct Fair {
 impl Fair {
     /// Of a job that came over a connection.
     pub(in crate::server) fn of(entry: &ConnectionEntry, kind: u64) -> Fair {
-        // `tcp:127.0.0.1:40000`, or `unix`.
-        let host = entry.peer.rsplit_once(':').map(|(host, _port)| host);
-        let client = host.map_or(entry.id, hash);
+        let client = machine(&entry.peer).unwrap_or(entry.id);
         Fair {
             client,
             connection: entry.id,
@@ -48,16 +47,25 @@ impl Fair {
 
     /// Of a job that came in a datagram.
     pub(in crate::server) fn of_address(peer: SocketAddr, kind: u64) -> Fair {
+        let name = format!("tcp:{peer}");
+        let connection = hash(&name);
         Fair {
-            client: hash(&*format!("tcp:{}", peer.ip())),
-            connection: hash(&peer),
+            client: machine(&name).unwrap_or(connection),
+            connection,
             kind,
         }
     }
 }
 
-fn hash<T: Hash + ?Sized>(what: &T) -> u64 {
-    rapidhash::fast::RandomState::default().hash_one(what)
+/// The machine of a peer `tcp:127.0.0.1:40000`; `unix` has none.
+fn machine(peer: &str) -> Option<u64> {
+    peer.rsplit_once(':').map(|(machine, _port)| hash(machine))
+}
+
+/// Alike for all of this process, and known to no client.
+fn hash(name: &str) -> u64 {
+    static SEED: LazyLock<rapidhash::fast::RandomState> = LazyLock::new(Default::default);
+    SEED.hash_one(name)
 }
 
 /// Too many jobs wait.

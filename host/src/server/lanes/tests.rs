@@ -47,6 +47,8 @@ fn a_client_is_a_machine_and_a_local_one_a_connection() {
     assert_ne!(of("unix").client, of("unix").client);
     let datagram = Fair::of_address("10.0.0.1:5".parse().expect("an address"), 1);
     assert_eq!(datagram.client, a.client);
+    let datagram = Fair::of_address("[::1]:5".parse().expect("an address"), 1);
+    assert_eq!(datagram.client, of("tcp:[::1]:6").client);
 }
 
 #[test]
