@@ -26,7 +26,8 @@ fn generated(seed: &[u8]) -> Option<Vec<u8>> {
         max_instructions: 1000,
         max_memory32_bytes: 64 << 20,
         max_table_elements: 30_000,
-        min_memories: 1,
+        // Beside the one that is exported.
+        max_memories: 0,
         allow_start_export: false,
         // What the engine refuses anyway would leave little to try.
         gc_enabled: false,
