@@ -8,34 +8,41 @@ ARGS ?=
 SECONDS_EACH ?= 30
 
 # A release build is laid out by what host/hot.profdata says is hot. `make profile` records that; what has changed since is
-# built as without. The host is built by itself: features of others' dependencies would give functions other names.
+# built as without, and so is everything when another compiler recorded it.
 PROFILED = RUSTFLAGS="-Cprofile-use=$(CURDIR)/host/hot.profdata -Cllvm-args=-no-pgo-warn-mismatch" $(CARGO)
 RELEASE = $(PROFILED) build --release --package cacheismo
+# A source file of more lines holds two things.
+LINES_MAX = 600
 
-.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench instructions profile fuzz miri tsan soak clean
+.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench bench-page instructions profile fuzz miri tsan soak clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## Build the server in release mode and serve on 127.0.0.1:11211; ARGS="-m 256" passes options on
+	@tests/profile --check || true
 	$(RELEASE)
 	exec target/release/cacheismo -l 127.0.0.1 $(ARGS)
 
 check: ## Formatting, lints and documentation, warnings denied
 	$(CARGO) fmt --all --check
+	@find host guest-sdk objects tests fuzz -name '*.rs' ! -path '*/target/*' -exec awk \
+		'FNR == $(LINES_MAX) + 1 { print FILENAME ": more than $(LINES_MAX) lines"; long = 1 } END { exit long }' {} +
+	@tests/profile --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
 test: test-tools check objects-check test-rust ## Everything that must pass: checks, unit, doc and end-to-end tests
 
-# One build of everything, so that the server the end-to-end tests drive shares its dependencies with them.
+# Every build of the development profile selects the workspace, so that all share one set of dependencies: their features
+# depend on what is selected.
 test-rust: test-tools
-	$(CARGO) build --workspace --bins --tests
+	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 
 test-e2e: test-tools ## Only the end-to-end tests, on a development build; T="name" selects some
-	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests
-	$(CARGO) test --package cacheismo-tests -- $(T)
+	$(CARGO) build --workspace --bin cacheismo
+	$(CARGO) test --workspace --test e2e -- $(T)
 
 test-tools: .venv/ready tests/clients/node_modules/ready target/clients/ready ## Install what the tests need: clients, memcached, wasm target
 	@tests/install-tools
@@ -63,12 +70,16 @@ objects: ## Rebuild objects/prebuilt/*.wasm from source
 objects-check: test-tools ## Fail when the prebuilt modules aren't what the sources build
 	objects/build.sh --check
 
-bench: ## Compare with memcached and redis, interleaved and pinned, then time the store and calls by themselves; ARGS="--secs 2 --rounds 2" for a quick look at the former
+bench: ## Compare with memcached and redis, interleaved and pinned, keep the record and render BENCHMARKS.md, then time the store and calls by themselves; ARGS="--secs 1 --only counter" for a quick look that keeps nothing
 	@tests/install-tools bench
-	$(RELEASE)
-	$(CARGO) build --release --package cacheismo-bench
-	target/release/cacheismo-bench $(ARGS)
-	[ -n "$(ARGS)" ] || $(PROFILED) bench --package cacheismo --bench store --bench call
+	@tests/profile --check || true
+	$(RELEASE) --package cacheismo-bench
+	target/release/cacheismo-bench $(or $(ARGS),--record)
+	[ -n "$(ARGS)" ] || $(PROFILED) bench --package cacheismo --package cacheismo-store --bench store --bench call
+
+bench-page: ## Render BENCHMARKS.md from the records in tests/bench/record
+	$(CARGO) build --quiet --workspace --bin cacheismo-bench
+	target/debug/cacheismo-bench --page
 
 instructions: ## Instructions per request of the hot paths against tests/instructions.txt; fails at 5 % more
 	@tests/install-tools bench
@@ -89,27 +100,28 @@ fuzz: ## A short run of every fuzz target; SECONDS_EACH=600 for a longer one
 			-max_total_time=$(SECONDS_EACH); \
 	done
 
-# The rooms store and protocol build by themselves in fuzz/, without the wasm compiler. Models of borrowing follow each
-# borrow of the arena byte by byte, so whole stores run without them: races, bounds and uninitialised memory are seen all the same.
-MIRI = cd fuzz && PROPTEST_CASES=2 MIRIFLAGS="-Zmiri-disable-isolation $(1)" $(CARGO) +nightly miri test --lib --
+# The store is a crate of its own, so its tests build without the wasm compiler. Models of borrowing follow each borrow
+# of the arena byte by byte, so whole stores run without them: races, bounds and uninitialised memory are seen all the same.
+MIRI = PROPTEST_CASES=2 MIRIFLAGS="-Zmiri-disable-isolation $(1)" $(CARGO) +nightly miri test --package cacheismo-store --lib --
 MIRI_TESTS = $(addprefix tests::basics::,keys_that_share modes_do_what a_token_is_given numbers_count_in_place touching_gives a_flush_ends) \
 	tests::short $(addprefix fields::small::tests::,a_small_object no_bytes an_overwrite)
 
 miri: ## The arena and short lives of stores in an interpreter that finds undefined behaviour; T="name" for others
 	@tests/install-tools miri
-	$(call MIRI,-Zmiri-tree-borrows) store::os store::arena
-	$(call MIRI,-Zmiri-disable-stacked-borrows) $(or $(T),$(addprefix store::,$(MIRI_TESTS)))
+	$(call MIRI,-Zmiri-tree-borrows) memory::os:: memory::arena::
+	$(call MIRI,-Zmiri-disable-stacked-borrows) $(or $(T),$(MIRI_TESTS))
 
 tsan: ## Tests of the store's threads under ThreadSanitizer, which finds data races; T="name" for others
 	@tests/install-tools tsan
-	cd fuzz && RUSTFLAGS=-Zsanitizer=thread $(CARGO) +nightly test -Z build-std --target $$(rustc -vV | sed -n 's/^host: //p') \
-		--target-dir target/tsan --lib -- $(or $(T),$(addprefix store::tests::,concurrent order turns pins upload objects::transfers long short))
+	RUSTFLAGS=-Zsanitizer=thread $(CARGO) +nightly test -Z build-std --target $$(rustc -vV | sed -n 's/^host: //p') \
+		--target-dir target/tsan --package cacheismo-store --lib -- \
+		$(or $(T),$(addprefix tests::,concurrent order turns pins upload objects::transfers long short))
 
 soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory, 40 million operations in order, CACHEISMO_SOAK_SECONDS=30 of churn in the store
-	$(CARGO) build --package cacheismo --package cacheismo-tests --bins --tests
-	CACHEISMO_DIFFERENTIAL_COMMANDS=200000 $(CARGO) test --package cacheismo-tests --test e2e differential
-	$(CARGO) test --package cacheismo-tests --test e2e -- --ignored
-	$(CARGO) test --package cacheismo --lib store::tests::soak -- --ignored --test-threads 1
+	$(CARGO) build --workspace --bin cacheismo
+	CACHEISMO_DIFFERENTIAL_COMMANDS=200000 $(CARGO) test --workspace --test e2e differential
+	$(CARGO) test --workspace --test e2e -- --ignored
+	$(CARGO) test --package cacheismo-store --lib tests::soak -- --ignored --test-threads 1
 
 clean: ## Remove what the builds and tests made
 	$(CARGO) clean

@@ -4,7 +4,7 @@
 #   objects/build.sh             build all, and record the hashes of their sources
 #   objects/build.sh --fixtures  build the test modules of tests/fixtures into target/fixtures/
 #   objects/build.sh --verify    do sources and prebuilt modules belong together? (needs no toolchain)
-#   objects/build.sh --check     build all again and compare byte by byte
+#   objects/build.sh --check     build all again and compare byte by byte; fails with another compiler than the record's
 #
 # A type that takes more than cargo has a build.sh of its own, called with the file to make and a target directory.
 #
@@ -104,16 +104,15 @@ case ${1-} in
 --check)
     "$0" --verify
     if [ "$(compiler)" != "$(head -n 1 "$record")" ]; then
-        echo "the modules were built with $(head -n 1 "$record" | cut -c 3-), which is not this rustc: bytes not compared" >&2
-        exit 0
+        echo "the modules were built with $(head -n 1 "$record" | cut -c 3-), and this is $(rustc --version):" >&2
+        echo "their bytes cannot be compared. Use the compiler that rust-toolchain.toml names, or run make objects." >&2
+        exit 1
     fi
     again=$root/target/objects-again
-    rm -rf "$again"
-    build objects "$again/modules" "$again"
+    build objects "$again" "$root/target/objects"
     for module in "$prebuilt"/*.wasm; do
-        cmp "$module" "$again/modules/$(basename "$module")"
+        cmp "$module" "$again/$(basename "$module")"
     done
-    rm -rf "$again"
     ;;
 *)
     sed -n '2,9s/^# \{0,1\}//p' "$0" >&2

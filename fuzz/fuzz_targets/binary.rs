@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use cacheismo_fuzz::protocol::Limits;
-use cacheismo_fuzz::protocol::binary::{HEADER_BYTES, Parsed, Refusal, Status, parse};
+use cacheismo_protocol::Limits;
+use cacheismo_protocol::binary::{HEADER_BYTES, Parsed, Refusal, Status, parse};
 use libfuzzer_sys::fuzz_target;
 
 const VALUE_BYTES_MAX: usize = 64;

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use bytes::Buf;
-use cacheismo_fuzz::store::{
-    Announced, Change, Commit, Config, DeleteOptions, DeleteOutcome, Eviction, Expiry, GetOptions, ItemInfo, Now,
-    Observer, Pinned, SetMode, SetOutcome, Store, Upload, Write,
+use cacheismo_store::{
+    Announced, Cause, Change, Commit, Config, DeleteOptions, DeleteOutcome, Eviction, Expiry, GetOptions, ItemInfo,
+    Journal, Now, Pinned, SetMode, SetOutcome, Store, Upload, Write,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -23,13 +23,15 @@ const FITS_BYTES: usize = 50_000;
 #[derive(Clone, Debug, Default)]
 struct Evicted(Arc<Mutex<Vec<Vec<u8>>>>);
 
-impl Observer for Evicted {
-    fn wants_evictions(&self) -> bool {
-        true
+impl Journal for Evicted {
+    fn wants_changes(&self) -> bool {
+        false
     }
 
-    fn evicted(&self, name: &[u8], _: &ItemInfo, _: u32) {
-        self.0.lock().expect("one thread").push(name.to_vec());
+    fn left(&self, _: u64, name: &[u8], _: &ItemInfo, cause: Cause, _: u32) {
+        if cause == Cause::Evicted {
+            self.0.lock().expect("one thread").push(name.to_vec());
+        }
     }
 }
 
@@ -60,7 +62,7 @@ fuzz_target!(|input: &[u8]| {
         hash_seed: u64::from(first >> 3),
     }));
     let evicted = Evicted::default();
-    store.observe(Box::new(evicted.clone()));
+    store.listen(Box::new(evicted.clone()));
     let mut life = Life {
         store,
         now: Now { unix_s: 1000, millis: 0 },
@@ -151,10 +153,12 @@ impl Life {
             }
             SetOutcome::Stored { .. } => drop(self.twin.insert(name, (value.to_vec(), expiry))),
             SetOutcome::NotStored => {
-                assert!(mode == SetMode::Append && (before.is_none() || self.tight || self.left(name)));
+                let long = |before: &Vec<u8>| before.len() + value.len() > FITS_BYTES;
+                let may = before.as_ref().is_none_or(long) || self.tight || self.left(name);
+                assert!(mode == SetMode::Append && may);
             }
             SetOutcome::TooLarge => {
-                assert!(self.tight || value.len() + before.map_or(0, |v| v.len()) > FITS_BYTES);
+                assert!(mode == SetMode::Set && (self.tight || value.len() > FITS_BYTES));
                 self.twin.remove(&name);
             }
             other => panic!("{other:?}"),

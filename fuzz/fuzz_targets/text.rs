@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use cacheismo_fuzz::protocol::{Command, KeyBuffer, Limits, Meta, Parsed, Refusal, parse_text};
+use cacheismo_protocol::{Command, KeyBuffer, Limits, Meta, Parsed, Refusal, parse_text};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, so that inputs reach the limits.

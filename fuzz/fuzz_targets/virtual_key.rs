@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use cacheismo_fuzz::protocol::VirtualKey;
+use cacheismo_protocol::VirtualKey;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|key: &[u8]| {

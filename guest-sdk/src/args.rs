@@ -56,7 +56,7 @@ impl<'c> Args<'c> {
             .transpose()
     }
 
-    /// All that are left.
+    /// All arguments that are left.
     pub fn rest(self) -> Rest<'c> {
         Rest(self)
     }

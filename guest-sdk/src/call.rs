@@ -14,13 +14,13 @@ pub trait ObjectType {
     const NAME: &'static str;
     /// The metadata of the custom section, JSON.
     const META: &'static str;
-    /// Whether its value comes with each call.
+    /// Whether the object's value comes with each call.
     const VALUE: bool;
     /// Other types whose objects it reads.
     const OPENS: &'static [&'static str];
     /// Other types whose objects it reads and changes.
     const WRITES: &'static [&'static str];
-    /// Its functions in order of declaration.
+    /// The type's functions in order of declaration.
     const FUNCTIONS: &'static [Function];
 }
 
@@ -29,13 +29,13 @@ pub trait ObjectType {
 pub struct Function {
     /// Second word of a virtual key.
     pub name: &'static str,
-    /// Whether it takes `&mut Object`.
+    /// Whether the function takes `&mut Object`.
     pub writes: bool,
-    /// How many arguments behind the object's key it cannot do without.
+    /// How many arguments behind the object's key the function cannot do without.
     pub required: usize,
     /// Arguments as shown in help.
     pub usage: &'static str,
-    /// Runs it.
+    /// Runs the function.
     pub handler: Handler,
 }
 

@@ -8,7 +8,7 @@ use std::cell::{Cell, UnsafeCell};
 
 use cacheismo_abi::{ABSENT, VALUE_BYTES, VALUE_ELSEWHERE};
 
-/// As the ABI draws it.
+/// The cell as the ABI draws it.
 #[repr(C, align(8))]
 #[derive(Debug)]
 pub struct ValueCell {
@@ -22,7 +22,7 @@ pub struct ValueCell {
 unsafe impl Sync for ValueCell {}
 
 impl ValueCell {
-    /// With the value elsewhere, as hosts leave it that know no cells.
+    /// A cell whose value is elsewhere. Hosts that know no cells leave it so.
     #[expect(
         clippy::new_without_default,
         reason = "it exists only as a static, which needs const"
@@ -42,7 +42,7 @@ impl ValueCell {
         look(&bytes[..(length.max(0) as usize).min(VALUE_BYTES)])
     }
 
-    /// The value as `value_get` gives it; `None` when that is to be asked.
+    /// The value as `value_get` gives it; `None` when the host is to be asked with `value_get`.
     #[inline(always)]
     pub(crate) fn get(&self, offset: usize, out: &mut [u8]) -> Option<i32> {
         let length = self.length.get();
@@ -51,7 +51,7 @@ impl ValueCell {
             ABSENT => Some(ABSENT),
             _ => self.with(length, |value| {
                 let value = value.get(offset..).unwrap_or_default();
-                // Mostly `out` is an array, as long as the value: a copy of that length is no call.
+                // Mostly `out` is an array as long as the value, and copying a length known to the compiler takes no call.
                 match value.get(..out.len()) {
                     Some(start) => out.copy_from_slice(start),
                     None => copy_all(value, out),
@@ -77,7 +77,7 @@ impl ValueCell {
         here
     }
 
-    /// Gives the value to `keep`, when it changed: from now on it is as before.
+    /// Gives a changed value to `keep`, and counts it as unchanged from then on.
     #[inline(always)]
     pub(crate) fn settle(&self, keep: impl FnOnce(&[u8])) {
         if self.changed.replace(0) != 0 {
@@ -85,7 +85,7 @@ impl ValueCell {
         }
     }
 
-    /// The object is gone, and its value with it.
+    /// Notes that the object is gone, and the value with it.
     #[inline(always)]
     pub(crate) fn forget(&self) {
         // Only the host puts a value here that was elsewhere: it may know of no cell.
@@ -95,7 +95,7 @@ impl ValueCell {
         self.changed.set(0);
     }
 
-    /// What the host does before a call.
+    /// Puts the value in, as the host does before a call.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn fill(&self, value: Option<&[u8]>) {
         self.length.set(ABSENT);

@@ -58,12 +58,14 @@ pub mod testing;
 mod args;
 mod call;
 mod cell;
+#[cfg(target_arch = "wasm32")]
+mod entry;
 mod error;
 mod object;
 mod reply;
 mod scan;
 #[cfg(target_arch = "wasm32")]
-mod sys;
+pub mod sys;
 mod value;
 mod world;
 
@@ -86,5 +88,5 @@ pub mod private {
     pub use crate::call::{Function, Handler, ObjectType};
     pub use crate::cell::ValueCell;
     #[cfg(target_arch = "wasm32")]
-    pub use crate::sys::{Scratch, enter, reserve};
+    pub use crate::entry::{Scratch, enter, reserve};
 }

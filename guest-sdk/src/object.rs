@@ -9,7 +9,7 @@ use crate::{FromArg, Scan, Value, sys};
 
 /// An object: the one a call was made on, or another one opened by it.
 ///
-/// Its state is any number of *fields*, names and values of bytes kept in byte order of the names,
+/// The state of an object is any number of *fields*, names and values of bytes kept in byte order of the names,
 /// each read or written in O(log n), and one *opaque value* for types that are small and always
 /// read whole. All of it is one item of the cache: it expires and is evicted as one.
 ///
@@ -31,8 +31,8 @@ use crate::{FromArg, Scan, Value, sys};
 pub struct Object<'c> {
     handle: i32,
     key: &'c [u8],
-    /// With the value of the call's own object, if its type has one. All objects of a call know it, as any of them may be
-    /// that one.
+    /// The cell with the value of the call's own object, if the type has one. Every object of a call knows the cell: any of
+    /// them may be the call's own.
     cell: Option<&'static ValueCell>,
 }
 
@@ -53,7 +53,7 @@ impl<'c> Object<'c> {
         self.cell.filter(|_| self.handle == abi::SELF)
     }
 
-    /// Another one, or the same by another way.
+    /// Opens an object by type and key: another one, or the call's own by another way.
     #[inline]
     fn opened<'k>(&self, type_name: &str, key: &'k [u8]) -> Object<'k> {
         Object {
@@ -63,7 +63,8 @@ impl<'c> Object<'c> {
         }
     }
 
-    /// Lets the host know of a changed value, before it is asked for what depends on it: whether the object exists.
+    /// Tells the host a changed value. Goes before any question whose answer depends on the value, such as whether the
+    /// object exists.
     #[inline(always)]
     fn settle(&self) {
         if let Some(cell) = self.cell() {
@@ -78,13 +79,13 @@ impl<'c> Object<'c> {
             .unwrap_or_else(|| sys::value_get(self.handle, offset as i32, out))
     }
 
-    /// Its key: `fruit` in `get set:put:fruit:apple`.
+    /// The object's key: `fruit` in `get set:put:fruit:apple`.
     #[inline]
     pub fn key(&self) -> &'c [u8] {
         self.key
     }
 
-    /// Whether it exists. An object may exist without fields or value.
+    /// Whether the object exists. An object may exist without fields or value.
     #[inline]
     pub fn exists(&self) -> bool {
         self.settle();
@@ -98,7 +99,7 @@ impl<'c> Object<'c> {
         ObjectRef(self.opened(type_name, key))
     }
 
-    /// Milliseconds until it expires; `None` when it does not exist.
+    /// Milliseconds until the object expires; `None` when it does not exist.
     #[inline]
     pub fn ttl(&self) -> Option<Ttl> {
         self.settle();
@@ -146,7 +147,7 @@ impl<'c> Object<'c> {
         sys::reply_field(self.handle, field, before) != abi::ABSENT
     }
 
-    /// Whether it has the field.
+    /// Whether the object has the field.
     #[inline]
     pub fn has(&self, field: &[u8]) -> bool {
         sys::field_get(self.handle, field, &mut []) >= 0
@@ -170,14 +171,14 @@ impl<'c> Object<'c> {
         self.opened(type_name, key)
     }
 
-    /// Creates it, empty and never expiring; false when it was there already.
+    /// Creates the object, empty and never expiring; false when it was there already.
     #[inline]
     pub fn create(&mut self) -> bool {
         self.settle();
         sys::object_create(self.handle)
     }
 
-    /// Deletes it with all fields; false when it was not there.
+    /// Deletes the object with all fields; false when it was not there.
     #[inline]
     pub fn delete(&mut self) -> bool {
         self.settle();
@@ -187,7 +188,7 @@ impl<'c> Object<'c> {
         sys::object_delete(self.handle)
     }
 
-    /// Sets when it expires; false when it does not exist.
+    /// Sets when the object expires; false when there is no object.
     #[inline]
     pub fn set_ttl(&mut self, ttl: Ttl) -> bool {
         self.settle();
@@ -254,6 +255,6 @@ impl<'k> Deref for ObjectRef<'k> {
 pub enum Ttl {
     /// So many milliseconds.
     Ms(u64),
-    /// Until it is deleted or evicted.
+    /// Never: the object lives until it is deleted or evicted.
     Never,
 }

@@ -25,7 +25,7 @@ use crate::{Error, Object, Value, sys};
 pub struct Reply<'c> {
     buffer: &'c mut [u8],
     used: usize,
-    /// Comes behind what the buffer holds; then that is nothing.
+    /// A word that lasts, in place of the buffer: when there is one, the buffer holds nothing.
     word: &'static [u8],
 }
 
@@ -61,7 +61,7 @@ impl<'c> Reply<'c> {
         }
     }
 
-    /// Appends an integer, copied in one piece with what is behind its text, as that is shorter than to look.
+    /// Appends an integer. Copies all the room for its text: a fixed length is faster than the right one.
     #[inline(always)]
     fn write_integer(&mut self, integer: &Integer) {
         match self.buffer[self.used..].first_chunk_mut() {

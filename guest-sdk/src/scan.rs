@@ -108,7 +108,7 @@ impl Scan<'_> {
         self
     }
 
-    /// At most so many.
+    /// At most so many entries.
     pub fn limit(mut self, entries: u64) -> Self {
         self.limit = entries;
         self

@@ -1,4 +1,4 @@
-//! What a call knows of the world: time, chance, the server's log.
+//! What a call gets from the server beside objects: time, chance, the log.
 
 use cacheismo_abi::level;
 

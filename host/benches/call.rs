@@ -260,6 +260,9 @@ impl World for OneObject {
     fn utc_offset_s(&self, _: i64) -> i32 {
         0
     }
+    fn zone_name(&self, _: i64) -> String {
+        "UTC".to_owned()
+    }
     fn random(&mut self) -> u64 {
         4
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use cacheismo::cache::{Cache, Config, Connection, Progress, Standalone, Worker};
+use cacheismo::cache::{Cache, Config, Connection, Next, Standalone, Worker};
 use cacheismo::runtime::{Budget, Engine, EngineOptions, LimitsTable, NoLog, Registry, Source};
 use cacheismo::store::{self, Eviction};
 
@@ -125,12 +125,13 @@ fn execute(
     out.clear();
     let (mut at, mut inline) = (0, true);
     loop {
-        match worker.execute(connection, &input[at..], out) {
-            Progress::Read { consumed, .. } if at + consumed == input.len() => return inline,
-            Progress::Lane { consumed, job } => {
-                at += consumed;
+        let step = worker.execute(connection, &input[at..], out);
+        at += step.consumed;
+        match step.next {
+            Next::Read { .. } if at == input.len() => return inline,
+            Next::Run(job) => {
                 inline = false;
-                worker.resume(connection, job.run());
+                Worker::resume(connection, job.run());
             }
             other => panic!("{other:?}"),
         }
@@ -167,7 +168,6 @@ fn cache() -> Cache {
         detail: (false, b':'),
         dump: false,
         lua_main: false,
-        peer_time_max: std::time::Duration::from_secs(1),
     };
     Cache::new(
         &config,

@@ -1,14 +1,16 @@
 //! Compiles the C sources of Lua 5.1.5 for wasm. A native build compiles nothing, so that the
 //! server needs no wasm toolchain: it embeds the committed module.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
-/// Files of Lua left out: no files, no native modules, no stand-alone programs; our own `os`.
+/// Files of Lua left out: no files, no native modules, no stand-alone programs, no byte code; our own `os`.
 const LEFT_OUT: &[&str] = &[
-    "liolib", "loadlib", "linit", "loslib", "lua", "luac", "print",
+    "liolib", "loadlib", "linit", "loslib", "lua", "luac", "print", "lundump", "ldump",
 ];
+/// Files of Lua through which scripts change tables, metatables and environments; see csrc/guard.h.
+const GUARDED: &[&str] = &["lvm", "lapi", "lbaselib"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -16,6 +18,10 @@ fn main() {
     if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("wasm32") {
         let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
         let archive = out.join("liblua51.a");
+        // `llvm-ar` keeps members of an archive that is there, also of files that are gone.
+        if archive.exists() {
+            fs::remove_file(&archive).expect("cargo's directory is ours");
+        }
         let mut objects = Vec::new();
         for source in sources() {
             objects.push(compile(&source, &out));
@@ -93,6 +99,10 @@ fn compile(source: &Path, out: &Path) -> PathBuf {
         .arg(lua_dir());
     if stem != "streams" {
         clang.args(["-include", "csrc/shim.h"]);
+    }
+    if let Some(stem) = stem.to_str().filter(|stem| GUARDED.contains(stem)) {
+        clang.args(["-include", "csrc/guard.h"]);
+        clang.arg(format!("-DCACHEISMO_GUARD_{}", stem.to_uppercase()));
     }
     if stem == "lstrlib" {
         clang.arg("-DCACHEISMO_WIDE_POSITIONS");

@@ -61,7 +61,8 @@ fn a_list_is_no_hindrance_to_others_of_its_thread() {
     assert!(client.ask("get key/00000001\r\n").starts_with("VALUE"));
     for mut list in lists {
         let text = list.read_until(b"\r\nEN\r\n");
-        assert_eq!(text.split(|byte| *byte == b'\n').count(), KEYS + 2);
+        // `OK`, the keys, `EN` and nothing behind it.
+        assert_eq!(text.split(|byte| *byte == b'\n').count(), KEYS + 3);
     }
 }
 
@@ -69,9 +70,16 @@ fn a_list_is_no_hindrance_to_others_of_its_thread() {
 fn the_lines_are_memcacheds() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    assert_eq!(client.ask("lru_crawler metadump all\r\n"), "END\r\n");
-    client.set("a", "xyz");
-    let line = client.ask("lru_crawler metadump 1,5\r\n");
+    let mut list = |classes: &str| {
+        assert_eq!(
+            client.ask(format!("lru_crawler metadump {classes}\r\n")),
+            "OK\r\n"
+        );
+        client.reply()
+    };
+    assert_eq!(list("all"), "END\r\n");
+    server.connect().set("a", "xyz");
+    let line = list("1,5");
     let accessed = line
         .strip_prefix("key=a exp=-1 la=")
         .and_then(|rest| rest.split(' ').next())
@@ -80,7 +88,7 @@ fn the_lines_are_memcacheds() {
         line,
         format!("key=a exp=-1 la={accessed} cas=0 fetch=no cls=1 size=4 flags=0\nEND\r\n")
     );
-    assert_eq!(client.ask("lru_crawler metadump 2\r\n"), "END\r\n");
+    assert_eq!(list("2"), "END\r\n");
     assert_eq!(
         client.ask("lru_crawler metadump x\r\n"),
         "BADCLASS invalid class id\r\n"
@@ -100,5 +108,6 @@ fn the_lines_are_memcacheds() {
     );
     // The others are gone with a flush, not listed.
     assert_eq!(client.ask("flush_all\r\n"), "OK\r\n");
-    assert_eq!(client.ask("lru_crawler mgdump all\r\n"), "EN\r\n");
+    assert_eq!(client.ask("lru_crawler mgdump all\r\n"), "OK\r\n");
+    assert_eq!(client.reply(), "EN\r\n");
 }

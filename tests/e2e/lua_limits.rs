@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cacheismo_tests::client::Client;
 use cacheismo_tests::scripts::Scripts;
-use cacheismo_tests::server::{Server, wait_until};
+use cacheismo_tests::server::{Server, refusal, wait_until};
 
 const TYPES: &str = "local object = require 'object'
 worker = {}
@@ -27,7 +27,7 @@ function worker.write(command, key, name, type)
   getHashMap():put(command:newCacheItem())
 end
 function worker.zone(command, key)
-  writeStringAsValue(command, key, os.date('%H:%M', 0))
+  writeStringAsValue(command, key, os.date('%H:%M %Z', 0))
 end
 function worker.big(command, key, name, size)
   writeStringAsValue(command, key, ('x'):rep(tonumber(size)))
@@ -174,6 +174,41 @@ fn printing_reaches_the_log_and_is_limited() {
 }
 
 #[test]
+fn a_script_breaks_no_other_of_its_thread() {
+    let scripts = Scripts::new("worker.lua", TYPES);
+    scripts.write(
+        "vandal.lua",
+        "vandal = {}
+         function vandal.globals() for name in pairs(_G) do if name ~= '_G' then _G[name] = nil end end end
+         function vandal.others() worker.fast = nil setmetatable(_G, { __index = error }) end
+         function vandal.library() string.format = nil end
+         function vandal.code() loadstring(string.dump(vandal.others))() end",
+    );
+    let server = Server::start(&["-t", "1", "--lua-scripts", scripts.path()]);
+    let mut client = server.connect();
+    for (function, answer) in [
+        ("globals", "END"),
+        ("others", "END"),
+        (
+            "library",
+            "SERVER_ERROR lua vandal:library: attempt to change 'string.format', which is read-only (vandal.lua:4)",
+        ),
+        (
+            "code",
+            "SERVER_ERROR lua vandal:code: string.dump is not available in cacheismo (vandal.lua:5)",
+        ),
+    ] {
+        let reply = client.ask(format!("get vandal:{function}:x\r\n"));
+        assert_eq!(reply, format!("{answer}\r\n"));
+        assert_eq!(client.call("worker:fast:x"), "fast", "after {function}");
+    }
+    scripts.write("vandal.lua", "string.format = nil");
+    let refused = refusal(&["--lua-scripts", scripts.path()]);
+    let told = "vandal.lua:1: attempt to change 'string.format', which is read-only";
+    assert!(refused.log.contains(told), "{refused:?}");
+}
+
+#[test]
 fn local_time_is_that_of_tz() {
     let scripts = Scripts::new("worker.lua", TYPES);
     let zone = |name: &str| {
@@ -181,10 +216,10 @@ fn local_time_is_that_of_tz() {
         let server = Server::spawn(command.env("TZ", name));
         server.connect().call("worker:zone:x")
     };
-    assert_eq!(zone("IST-5:30"), "05:30");
+    assert_eq!(zone("IST-5:30"), "05:30 IST");
     // Names of zones need the system's database of them.
     if Path::new("/usr/share/zoneinfo/Asia/Kolkata").exists() {
-        assert_eq!(zone("Asia/Kolkata"), "05:30");
+        assert_eq!(zone("Asia/Kolkata"), "05:30 IST");
     }
 }
 

@@ -52,6 +52,18 @@ fn overridden_handlers_see_and_change_every_command() {
 }
 
 #[test]
+fn an_item_lives_as_long_through_scripts_as_without() {
+    let (server, _scripts) = start("");
+    let mut client = server.connect();
+    // Most tries would show a second too much: it is there unless the clock is at the very beginning of a second.
+    for _ in 0..20 {
+        assert_eq!(client.ask("set k 0 100 1\r\nx\r\n"), "STORED\r\n");
+        let left = client.ask("mg k t\r\n");
+        assert!(left == "HD t100\r\n" || left == "HD t99\r\n", "{left}");
+    }
+}
+
+#[test]
 fn a_whole_main_of_ones_own_sees_all_keys_and_may_close() {
     let (server, _scripts) = start(
         "function mainVirtualKey(command)

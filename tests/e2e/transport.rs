@@ -1,12 +1,13 @@
 //! Other ways in than a plain TCP connection: unix sockets, TLS, passwords.
 
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use cacheismo_tests::server::{Server, wait_until};
+use cacheismo_tests::client::Client;
+use cacheismo_tests::server::{Server, refusal, wait_until};
 use cacheismo_tests::tools;
 use rustix::process::Signal;
 
@@ -101,6 +102,199 @@ fn tls_serves_and_reads_new_certificates_on_sighup() {
         "the server still shows the old certificate: {}",
         server.log()
     );
+}
+
+#[test]
+fn a_unix_socket_belongs_to_the_user_the_server_becomes() {
+    // Only root can become somebody else.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let socket = open_scratch("given").join("socket");
+    let server = Server::start(&["-s", text(&socket), "-u", "nobody"]);
+    let found = std::fs::metadata(&socket).expect("the socket is there");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
+    let status = status.expect("the server runs");
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let uid = uid.and_then(|ids| ids.split_whitespace().next());
+    assert_eq!(uid, Some(found.uid().to_string().as_str()));
+    assert_ne!(found.uid(), 0);
+    assert_eq!(found.permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_server_that_ends_leaves_what_its_successor_put_there() {
+    let directory = tools::scratch("successor");
+    let (socket, pid) = (directory.join("socket"), directory.join("pid"));
+    let options = ["-s", text(&socket), "-P", text(&pid)];
+    let mut old = Server::start(&options);
+    let new = Server::start(&options);
+    let (status, _) = old.stop();
+    assert!(status.success());
+    assert!(
+        UnixStream::connect(&socket).is_ok(),
+        "the new one's is gone"
+    );
+    let written = std::fs::read_to_string(&pid).expect("the new one's is there");
+    assert_eq!(written, format!("{}\n", new.pid()));
+    let mut new = new;
+    new.stop();
+    assert!(!socket.exists() && !pid.exists());
+}
+
+#[test]
+fn a_key_is_taken_for_what_it_is_and_a_certificate_of_version_1_is_shown() {
+    let directory = tools::scratch("version1");
+    let (key, certificate) = certificate(&directory, "good");
+    // The same key under another label.
+    let pem = std::fs::read_to_string(&key).expect("openssl wrote it");
+    assert!(pem.contains("BEGIN PRIVATE KEY"), "{pem}");
+    std::fs::write(&key, pem.replace(" PRIVATE KEY", " RSA PRIVATE KEY")).expect("ours");
+    let old = directory.join("old.crt");
+    let request = directory.join("request");
+    let _ = tools::run(
+        Command::new(tools::program("openssl"))
+            .args(["req", "-new", "-subj", "/CN=cacheismo"])
+            .args(["-key", text(&write(&directory, "plain.key", &pem))])
+            .args(["-out", text(&request)]),
+    );
+    let plain = directory.join("plain.key");
+    let _ = tools::run(
+        Command::new(tools::program("openssl"))
+            .args(["x509", "-req", "-days", "2", "-in", text(&request)])
+            .args(["-signkey", text(&plain), "-out", text(&old)]),
+    );
+    for certificate in [&certificate, &old] {
+        let files = format!(
+            "ssl_chain_cert={},ssl_key={}",
+            text(certificate),
+            text(&key)
+        );
+        let server = Server::start(&["-Z", "-o", &files]);
+        let answer = ask_by_openssl(&server, certificate, &[]);
+        assert!(answer.contains("VERSION "), "{answer}");
+    }
+}
+
+#[test]
+fn the_ciphers_that_are_named_are_the_only_ones() {
+    const ONE: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    const OTHER: &str = "ECDHE-ECDSA-AES256-GCM-SHA384";
+    let directory = tools::scratch("ciphers");
+    let (key, certificate) = certificate(&directory, "c");
+    let files = format!(
+        "ssl_chain_cert={},ssl_key={},ssl_ciphers={ONE}",
+        text(&certificate),
+        text(&key)
+    );
+    let server = Server::start(&["-Z", "-o", &files, "-l", "notls:127.0.0.1"]);
+    let with = |cipher| ask_by_openssl(&server, &certificate, &["-tls1_2", "-cipher", cipher]);
+    assert!(with(ONE).contains("VERSION "));
+    assert!(!with(OTHER).contains("VERSION "));
+    let mut plain = Client::connect(*server.addresses().last().expect("two"));
+    let settings = plain.ask("stats settings\r\n");
+    assert!(
+        settings.contains(&format!("STAT ssl_ciphers {ONE}\r\n")),
+        "{settings}"
+    );
+    assert!(
+        settings.contains("STAT ssl_min_version tlsv1.2\r\n"),
+        "{settings}"
+    );
+    assert_eq!(plain.stat("ssl_handshake_errors"), "1");
+    let age: u64 = plain
+        .stat("time_since_server_cert_refresh")
+        .parse()
+        .expect("seconds");
+    assert!(age < 3600, "{age}");
+    let refused = refusal(&["-Z", "-o", &files.replace(ONE, "BOGUS")]);
+    assert!(refused.log.contains("'BOGUS'"), "{refused:?}");
+}
+
+#[test]
+fn what_is_wrong_with_a_key_is_told_by_the_name_of_its_file() {
+    let directory = tools::scratch("badkey");
+    let (key, certificate) = certificate(&directory, "a");
+    let (other, _) = self::certificate(&directory, "b");
+    let locked = directory.join("locked.key");
+    let _ = tools::run(
+        Command::new(tools::program("openssl"))
+            .args(["pkey", "-aes256", "-passout", "pass:x", "-in", text(&key)])
+            .args(["-out", text(&locked)]),
+    );
+    for (key, word) in [
+        (&locked, "encrypted"),
+        (&other, "is not the key of"),
+        (&certificate, "no private key"),
+    ] {
+        let files = format!(
+            "ssl_chain_cert={},ssl_key={}",
+            text(&certificate),
+            text(key)
+        );
+        let refused = refusal(&["-p", "-1", "-l", "127.0.0.1", "-Z", "-o", &files]);
+        assert!(
+            refused.log.contains(word) && refused.log.contains(text(key)),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn listeners_and_unix_sockets_are_in_the_list_of_connections() {
+    let socket = tools::scratch("conns").join("socket");
+    let server = Server::start(&["-p", "-1", "-s", text(&socket), "-U", "-1"]);
+    let mut unix = UnixStream::connect(&socket).expect("the server listens there");
+    unix.write_all(b"version\r\n").expect("it takes requests");
+    unix.read_exact(&mut [0; 8]).expect("it answers");
+    let list = server.connect().ask("stats conns\r\n");
+    let named = format!("unix:{}", socket.display());
+    for line in [
+        format!(":addr tcp:{}\r\n", server.address()),
+        ":state conn_listening\r\n".to_owned(),
+        ":addr udp:127.0.0.1:".to_owned(),
+        format!(":addr {named}\r\n"),
+        format!(":listen_addr {named}\r\n"),
+    ] {
+        assert!(list.contains(&line), "{line:?} is not in {list}");
+    }
+}
+
+fn write(directory: &Path, name: &str, text: &str) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, text).expect("the directory is ours");
+    path
+}
+
+/// A directory that other users may enter, so that a server that has become one of them finds its files.
+fn open_scratch(name: &str) -> PathBuf {
+    let directory = tools::scratch(name);
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(&directory, open).expect("the directory is ours");
+    directory
+}
+
+/// What `openssl`, which trusts this certificate, gets for `version`.
+fn ask_by_openssl(server: &Server, certificate: &Path, options: &[&str]) -> String {
+    let mut client = Command::new(tools::program("openssl"))
+        .args(["s_client", "-quiet", "-no_ign_eof", "-verify_return_error"])
+        .args(["-connect", &server.address().to_string()])
+        .args(["-CAfile", text(certificate)])
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl runs");
+    let mut input = client.stdin.take().expect("it is piped");
+    // It is gone already when the server refuses it.
+    let _ = input.write_all(b"version\r\nquit\r\n");
+    let mut answer = String::new();
+    let mut output = client.stdout.take().expect("it is piped");
+    output.read_to_string(&mut answer).expect("text");
+    drop(input);
+    client.wait().expect("it ends");
+    answer
 }
 
 /// A key and a certificate for 127.0.0.1 signed by itself.

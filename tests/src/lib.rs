@@ -5,6 +5,7 @@
 //! - [`conversation`]: text files of requests and expected replies, replayed in several cuts.
 //! - [`golden`]: recordings of the original cacheismo.
 //! - [`differential`]: random command sequences and the comparison of two servers on them.
+//! - [`twins`]: one operation in every dialect, and what it must come to in each.
 //! - [`tools`]: where the repository, the Python environment and other programs are.
 //!
 //! The tests themselves are in `tests/e2e`, one binary with a module per subject.
@@ -16,3 +17,4 @@ pub mod golden;
 pub mod scripts;
 pub mod server;
 pub mod tools;
+pub mod twins;

@@ -152,6 +152,8 @@ pub mod imports {
         ("now_ms", ":I"),
         // (unix seconds) -> offset of local time from UTC then, in seconds.
         ("utc_offset_s", "I:i"),
+        // (unix seconds, out, cap) -> full length of the abbreviation of local time's name then, as "CET", in UTF-8.
+        ("zone_name", "Iii:i"),
         // () -> 64 random bits.
         ("random", ":I"),
         // (text): the reason, for a function that returns FAILED; also the message of a panic before it traps.

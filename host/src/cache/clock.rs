@@ -41,6 +41,15 @@ impl Clock {
     pub(super) fn utc_offset_s(&self, unix_s: i64) -> i32 {
         Timestamp::from_second(unix_s).map_or(0, |at| self.zone.to_offset(at).seconds())
     }
+
+    /// Abbreviation of local time's name at that second, as `CET`. Without a zone it is that of UTC, as in C.
+    pub(super) fn zone_name(&self, unix_s: i64) -> String {
+        let at = Timestamp::from_second(unix_s).ok();
+        let named = at.filter(|_| !self.zone.is_unknown());
+        named.map_or("UTC".to_owned(), |at| {
+            self.zone.to_offset_info(at).abbreviation().to_owned()
+        })
+    }
 }
 
 /// The store's expiry for an exptime as a client sends it.

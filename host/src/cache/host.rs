@@ -3,7 +3,19 @@
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
+use super::peers::{NoPeers, Peers};
 use crate::stats::WatchHub;
+
+/// What comes of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Right.
+    Granted,
+    /// Wrong; the client may try again.
+    Denied,
+    /// Wrong once too often: the connection ends.
+    Cut,
+}
 
 /// The process around the cache.
 pub trait Host: Debug + Send + Sync {
@@ -23,8 +35,14 @@ pub trait Host: Debug + Send + Sync {
     fn refresh_certs(&self) -> Result<(), String>;
     /// Whether `flush_all` is allowed (not with `-F`).
     fn flush_enabled(&self) -> bool;
-    /// Whether `user` may log in with `password`. `None`: no SASL here.
-    fn sasl(&self, user: &[u8], password: &[u8]) -> Option<bool>;
+    /// Whether SASL is asked for.
+    fn asks_for_sasl(&self) -> bool;
+    /// What comes of a login on the connection of this number.
+    fn sasl(&self, connection: u64, user: &[u8], password: &[u8]) -> Login;
+    /// Other servers, for calls that ask them. By default there are none.
+    fn peers(&self) -> Arc<dyn Peers> {
+        Arc::new(NoPeers)
+    }
     /// Where the streams of `watch` are published. By default nobody watches.
     fn watch_hub(&self) -> Arc<WatchHub> {
         Arc::new(WatchHub::new(0))
@@ -50,7 +68,10 @@ impl Host for Standalone {
     fn flush_enabled(&self) -> bool {
         true
     }
-    fn sasl(&self, _: &[u8], _: &[u8]) -> Option<bool> {
-        None
+    fn asks_for_sasl(&self) -> bool {
+        false
+    }
+    fn sasl(&self, _: u64, _: &[u8], _: &[u8]) -> Login {
+        Login::Denied
     }
 }

@@ -15,7 +15,7 @@ const SPINS: usize = 200;
 
 /// All stripes of a server. They live as long as the process, so that guards can be kept with what they guard.
 #[derive(Debug)]
-pub(super) struct ObjectLocks {
+pub(in crate::cache) struct ObjectLocks {
     stripes: &'static [RwLock<()>],
 }
 
@@ -44,7 +44,7 @@ impl std::fmt::Debug for LockSet {
 }
 
 impl ObjectLocks {
-    pub(super) fn new() -> ObjectLocks {
+    pub(in crate::cache) fn new() -> ObjectLocks {
         ObjectLocks {
             stripes: Vec::leak((0..STRIPES).map(|_| RwLock::new(())).collect()),
         }
@@ -57,7 +57,7 @@ impl ObjectLocks {
 
     /// Asks for the line of an object's lock, which nobody may have used for long.
     #[inline]
-    pub(super) fn prefetch(&self, hash: u64) {
+    pub(in crate::cache) fn prefetch(&self, hash: u64) {
         prefetch_for_writing(&self.stripes[ObjectLocks::stripe(hash)]);
     }
 

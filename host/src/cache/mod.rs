@@ -5,44 +5,38 @@
 //! work on a [`transaction::Transaction`].
 
 mod admin;
-mod ahead;
-mod binary;
 mod calls;
 mod clock;
-mod connection;
-mod counters;
 mod detail;
-mod dump;
-mod export;
-mod handlers;
+mod flow;
+mod footprint;
 mod host;
 mod locks;
-mod meta;
-mod object;
-mod overlay;
+mod lua;
+mod next;
+mod ops;
 mod peers;
+mod reply;
 mod scripts;
-mod sent;
 mod shared;
-mod text;
-pub mod transaction;
-mod upload;
-mod watching;
+mod wire;
 mod worker;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use admin::MEMCACHED_VERSION;
-pub use calls::{LaneJob, LaneResult};
-pub use connection::{Connection, Progress};
+pub use admin::METRIC_GROUPS;
+pub use calls::{LaneJob, LaneResult, transaction};
 pub use detail::PREFIX_DELIMITER;
-pub use host::{Host, Standalone};
-pub use scripts::{Script, ScriptError};
-pub use sent::Sent;
+pub use host::{Host, Login, Standalone};
+pub use lua::{Script, ScriptError};
+pub use next::{Next, Step};
+pub use peers::{Hit, NoPeers, Peers, Question};
 pub use shared::Shared;
-pub use worker::Worker;
+pub use worker::{Connection, Worker};
 
+use self::calls::Lanes;
+use crate::metrics::PerThread;
 use crate::protocol::Limits;
 use crate::runtime::{Budget, Log, Registry, Source};
 use crate::store::{self, Store};
@@ -63,14 +57,13 @@ pub struct Config {
     pub dump: bool,
     /// Scripts handle every text command.
     pub lua_main: bool,
-    /// For all questions of one `peer_get`.
-    pub peer_time_max: Duration,
 }
 
 /// Everything the workers share.
 #[derive(Clone, Debug)]
 pub struct Cache {
     shared: Arc<Shared>,
+    lanes: Arc<Lanes>,
 }
 
 impl Cache {
@@ -89,14 +82,13 @@ impl Cache {
             log,
             locks: locks::ObjectLocks::new(),
             clock: clock::Clock::new(),
-            peers: peers::Peers::new(config.peer_time_max, item_bytes_max),
-            lanes: shared::Lanes::default(),
+            peers: host.peers(),
             protocol_limits: Limits {
                 value_bytes_max: item_bytes_max,
                 // Scripts that handle every command need its value.
                 announced_bytes_min: match config.lua_main {
                     true => usize::MAX,
-                    false => upload::UPLOAD_BYTES_MIN,
+                    false => worker::UPLOAD_BYTES_MIN,
                 },
                 ..Limits::default()
             },
@@ -105,20 +97,21 @@ impl Cache {
             dump: config.dump,
             inline_budget: config.inline_budget,
             lua_main: config.lua_main,
-            counters: parking_lot::Mutex::default(),
-            counters_base: parking_lot::Mutex::default(),
+            counters: PerThread::default(),
+            store_base: parking_lot::Mutex::default(),
             hub: host.watch_hub(),
             host,
         };
         shared.observe_evictions();
         Cache {
             shared: Arc::new(shared),
+            lanes: Arc::default(),
         }
     }
 
     /// A worker's part; one for each thread.
     pub fn worker(&self) -> Worker {
-        Worker::new(Arc::clone(&self.shared))
+        Worker::new(Arc::clone(&self.shared), Arc::clone(&self.lanes))
     }
 
     /// Runs scripts in `interpreter`, a module the registry has with an empty setup, and from then on answers

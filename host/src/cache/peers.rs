@@ -1,200 +1,82 @@
-//! Asking other servers: plain `get`s over TCP, to all of them at once, for calls on lane threads.
-//!
-//! Every request is written before the first answer is read, so the servers work in parallel. A server that
-//! cannot be reached, answers nonsense or is late counts as one that has none of its keys.
+//! Asking other servers for items. The rooms above have the sockets; here is what is asked, and in which form.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::fmt::Debug;
 
-use parking_lot::Mutex;
+use crate::protocol::{KEY_BYTES_MAX, key_end};
 
-/// Time to establish a connection.
-const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
-/// How long an answer is waited for when the time of all is over.
-const LATE: Duration = Duration::from_millis(1);
-/// Idle connections kept to one server.
-const IDLE_PER_SERVER_MAX: usize = 16;
 /// Servers one request may name.
 const SERVERS_MAX: usize = 1024;
-/// Longest answer line in bytes.
-const LINE_BYTES_MAX: u64 = 2048;
 
-/// Connections to other servers, kept while idle.
-#[derive(Debug)]
-pub(super) struct Peers {
-    idle: Mutex<HashMap<String, Vec<BufReader<TcpStream>>>>,
-    /// For one whole round of questions.
-    time_max: Duration,
-    /// Longest value accepted.
-    value_bytes_max: usize,
+/// Is told of an item found: the number of its question, its key and its value.
+pub type Hit<'h> = dyn FnMut(usize, &[u8], &[u8]) + 'h;
+
+/// Asks other servers, on a thread that may wait.
+pub trait Peers: Debug + Send + Sync {
+    /// Asks every question, all servers at a time, and tells `hit` of each item found. A server that cannot be reached, answers nonsense or is late counts as one that has none of its keys.
+    ///
+    /// # Errors
+    /// Why nobody was asked, in words for the client.
+    fn get(&self, questions: &[Question<'_>], hit: &mut Hit<'_>) -> Result<(), String>;
+}
+
+/// What one server is asked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// `host:port`.
+    pub server: &'a str,
+    /// Keys of items there, each a valid key of the protocol.
+    pub keys: Vec<&'a [u8]>,
+}
+
+/// Peers of a server that has none: nothing is found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoPeers;
+
+impl Peers for NoPeers {
+    fn get(&self, _: &[Question<'_>], _: &mut Hit<'_>) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// The guest's request bytes do not have the form the ABI describes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-struct Question<'a> {
-    server: &'a str,
-    keys: Vec<&'a [u8]>,
-}
-
-impl Peers {
-    pub(super) fn new(time_max: Duration, value_bytes_max: usize) -> Peers {
-        Peers {
-            idle: Mutex::default(),
-            time_max,
-            value_bytes_max,
-        }
-    }
-
-    /// Asks as `requests` says (see `peer_get` of the ABI) and appends the hits to `out`.
-    pub(super) fn get(&self, requests: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
-        let questions = parse(requests).ok_or(Malformed)?;
-        let deadline = Instant::now() + self.time_max;
-        let asked: Vec<_> = questions
-            .iter()
-            .map(|question| self.ask(question, deadline))
-            .collect();
-        for (index, (question, connection)) in questions.iter().zip(asked).enumerate() {
-            let Some(connection) = connection else {
-                continue;
-            };
-            self.read(index as u32, question, connection, deadline, out);
-        }
-        Ok(())
-    }
-
-    fn ask(&self, question: &Question<'_>, deadline: Instant) -> Option<BufReader<TcpStream>> {
-        if question.keys.is_empty() {
-            return None;
-        }
-        let mut line = b"get".to_vec();
-        for key in &question.keys {
-            line.push(b' ');
-            line.extend_from_slice(key);
-        }
-        line.extend_from_slice(b"\r\n");
-        let idle = self.idle.lock().get_mut(question.server).and_then(Vec::pop);
-        if let Some(mut connection) = idle
-            && usable(&connection)
-            && connection.get_mut().write_all(&line).is_ok()
-        {
-            return Some(connection);
-        }
-        let mut stream = connect(question.server, deadline)?;
-        stream.write_all(&line).ok()?;
-        Some(BufReader::new(stream))
-    }
-
-    /// Reads one answer; the connection is kept only when all of it made sense.
-    fn read(
-        &self,
-        index: u32,
-        question: &Question<'_>,
-        mut connection: BufReader<TcpStream>,
-        deadline: Instant,
-        out: &mut Vec<u8>,
-    ) {
-        let start = out.len();
-        if self.answer(index, &mut connection, deadline, out).is_none() {
-            out.truncate(start);
-            return;
-        }
-        let mut idle = self.idle.lock();
-        let kept = idle.entry(question.server.to_owned()).or_default();
-        if kept.len() < IDLE_PER_SERVER_MAX {
-            kept.push(connection);
-        }
-    }
-
-    fn answer(
-        &self,
-        index: u32,
-        connection: &mut BufReader<TcpStream>,
-        deadline: Instant,
-        out: &mut Vec<u8>,
-    ) -> Option<()> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            wait_until(connection.get_ref(), deadline)?;
-            connection
-                .take(LINE_BYTES_MAX)
-                .read_until(b'\n', &mut line)
-                .ok()?;
-            let text = line.strip_suffix(b"\r\n")?;
-            if text == b"END" {
-                return Some(());
-            }
-            let mut words = text.strip_prefix(b"VALUE ")?.split(|&b| b == b' ');
-            let (key, len) = (words.next()?, words.nth(1)?);
-            let len: usize = std::str::from_utf8(len).ok()?.parse().ok()?;
-            if len > self.value_bytes_max {
-                return None;
-            }
-            out.extend_from_slice(&index.to_le_bytes());
-            out.extend_from_slice(&(key.len() as u32).to_le_bytes());
-            out.extend_from_slice(key);
-            out.extend_from_slice(&(len as u32).to_le_bytes());
-            let read = connection.take(len as u64).read_to_end(out).ok()?;
-            let mut end = [0; 2];
-            connection.read_exact(&mut end).ok()?;
-            if read != len || end != *b"\r\n" {
-                return None;
-            }
-        }
-    }
-}
-
-/// An idle connection that is neither closed nor has unasked bytes waiting.
-fn usable(connection: &BufReader<TcpStream>) -> bool {
-    let stream = connection.get_ref();
-    let quiet = stream.set_nonblocking(true).is_ok()
-        && matches!(stream.peek(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
-    quiet && connection.buffer().is_empty() && stream.set_nonblocking(false).is_ok()
-}
-
-fn connect(server: &str, deadline: Instant) -> Option<TcpStream> {
-    let left = deadline
-        .checked_duration_since(Instant::now())?
-        .min(CONNECT_TIME_MAX);
-    let address = server.to_socket_addrs().ok()?.next()?;
-    let stream = TcpStream::connect_timeout(&address, left).ok()?;
-    stream.set_nodelay(true).ok()?;
-    stream.set_write_timeout(Some(left)).ok()?;
-    Some(stream)
-}
-
-/// Answers are read one server after the other: what arrived while a late one was waited for is taken, too.
-fn wait_until(stream: &TcpStream, deadline: Instant) -> Option<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    stream.set_read_timeout(Some(left.max(LATE))).ok()
-}
-
-fn parse(mut requests: &[u8]) -> Option<Vec<Question<'_>>> {
+/// Reads a guest's request (see `peer_get` of the ABI).
+pub(super) fn questions(mut requests: &[u8]) -> Result<Vec<Question<'_>>, Malformed> {
     let mut questions = Vec::new();
     while !requests.is_empty() {
-        let server = std::str::from_utf8(bytes(&mut requests)?).ok()?;
-        let count = number(&mut requests)?;
-        let mut keys = Vec::new();
-        for _ in 0..count {
-            let key = bytes(&mut requests)?;
-            let valid = !key.is_empty()
-                && key.len() <= crate::protocol::KEY_BYTES_MAX
-                && key.iter().all(|&b| b > b' ' && b != 0x7f);
-            if !valid {
-                return None;
-            }
-            keys.push(key);
-        }
+        let question = question(&mut requests).ok_or(Malformed)?;
         if questions.len() == SERVERS_MAX {
+            return Err(Malformed);
+        }
+        questions.push(question);
+    }
+    Ok(questions)
+}
+
+/// Appends a hit in the form the ABI describes.
+pub(super) fn push_hit(out: &mut Vec<u8>, question: usize, key: &[u8], value: &[u8]) {
+    out.extend_from_slice(&(question as u32).to_le_bytes());
+    for bytes in [key, value] {
+        out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        out.extend_from_slice(bytes);
+    }
+}
+
+fn question<'a>(rest: &mut &'a [u8]) -> Option<Question<'a>> {
+    let server = std::str::from_utf8(bytes(rest)?).ok()?;
+    let count = number(rest)?;
+    let mut keys = Vec::new();
+    for _ in 0..count {
+        let key = bytes(rest)?;
+        let valid = !key.is_empty() && key.len() <= KEY_BYTES_MAX && key_end(key) == key.len();
+        if !valid {
             return None;
         }
-        questions.push(Question { server, keys });
+        keys.push(key);
     }
-    Some(questions)
+    Some(Question { server, keys })
 }
 
 fn number(rest: &mut &[u8]) -> Option<usize> {
@@ -208,4 +90,57 @@ fn bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (head, tail) = rest.split_at_checked(len)?;
     *rest = tail;
     Some(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(questions: &[(String, Vec<Vec<u8>>)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let length = |len: usize| (len as u32).to_le_bytes();
+        for (server, keys) in questions {
+            out.extend_from_slice(&length(server.len()));
+            out.extend_from_slice(server.as_bytes());
+            out.extend_from_slice(&length(keys.len()));
+            for key in keys {
+                out.extend_from_slice(&length(key.len()));
+                out.extend_from_slice(key);
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn any_request_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(questions) = questions(&bytes) {
+                for question in questions {
+                    prop_assert!(question.keys.iter().all(|key| !key.is_empty()));
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_asked_is_read(
+            asked in proptest::collection::vec(
+                ("[a-z.:0-9]{1,20}", proptest::collection::vec("[!-~]{1,20}", 0..5)), 0..5),
+        ) {
+            let asked: Vec<(String, Vec<Vec<u8>>)> = asked
+                .into_iter()
+                .map(|(server, keys)| (server, keys.into_iter().map(String::into_bytes).collect()))
+                .collect();
+            let bytes = encoded(&asked);
+            let read = questions(&bytes).expect("well formed");
+            prop_assert_eq!(read.len(), asked.len());
+            for (question, (server, keys)) in read.iter().zip(&asked) {
+                prop_assert_eq!(question.server, server);
+                prop_assert_eq!(&question.keys, keys);
+            }
+        }
+    }
 }

@@ -6,16 +6,15 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use super::clock::Clock;
-use super::counters::{Counters, Totals};
 use super::detail::Detail;
 use super::locks::ObjectLocks;
 use super::peers::Peers;
 use super::scripts::Scripts;
-use super::transaction::Transaction;
+use crate::metrics::{CommandCounters, PerThread};
 use crate::protocol::{Limits, find_byte};
-use crate::runtime::{Budget, Instances, Log, Registry};
+use crate::runtime::{Budget, Log, Registry};
 use crate::stats::WatchHub;
-use crate::store::Store;
+use crate::store::{Store, StoreStats};
 
 /// The parts of a server that all its threads use.
 pub struct Shared {
@@ -26,8 +25,8 @@ pub struct Shared {
     pub(super) log: Arc<dyn Log>,
     pub(super) locks: ObjectLocks,
     pub(super) clock: Clock,
-    pub(super) peers: Peers,
-    pub(super) lanes: Lanes,
+    /// Other servers.
+    pub(super) peers: Arc<dyn Peers>,
     pub(super) protocol_limits: Limits,
     /// `-I`, in bytes.
     pub(super) item_bytes_max: usize,
@@ -37,10 +36,10 @@ pub struct Shared {
     pub(super) inline_budget: Budget,
     /// Scripts handle every text command.
     pub(super) lua_main: bool,
-    /// Of every worker there has been.
-    pub(super) counters: Mutex<Vec<Arc<Counters>>>,
-    /// Totals at the last `stats reset`.
-    pub(super) counters_base: Mutex<Totals>,
+    /// Commands that workers executed.
+    pub(super) counters: PerThread<CommandCounters>,
+    /// The store's figures at the last `stats reset`.
+    pub(super) store_base: Mutex<StoreStats>,
     /// Streams of `watch`.
     pub(super) hub: Arc<WatchHub>,
     pub(super) host: Arc<dyn super::Host>,
@@ -76,47 +75,5 @@ impl Shared {
                 .load()
                 .as_ref()
                 .is_some_and(|scripts| scripts.types.contains_key(name))
-    }
-
-    pub(super) fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
-        self.counters
-            .lock()
-            .iter()
-            .for_each(|worker| totals.add(worker));
-        totals.since(&self.counters_base.lock())
-    }
-
-    pub(super) fn reset_totals(&self) {
-        let mut totals = Totals::default();
-        self.counters
-            .lock()
-            .iter()
-            .for_each(|worker| totals.add(worker));
-        *self.counters_base.lock() = totals;
-    }
-}
-
-/// Instances that are not in use by a lane thread.
-#[derive(Debug, Default)]
-pub(super) struct Lanes {
-    idle: Mutex<Vec<(Instances<Transaction>, Box<Transaction>)>>,
-}
-
-impl Lanes {
-    pub(super) fn take(&self, shared: &Arc<Shared>) -> (Instances<Transaction>, Box<Transaction>) {
-        let idle = self.idle.lock().pop();
-        idle.unwrap_or_else(|| {
-            let instances = Instances::new(&shared.registry, Arc::clone(&shared.log));
-            (instances, Transaction::new(Arc::clone(shared)))
-        })
-    }
-
-    pub(super) fn give_back(
-        &self,
-        instances: Instances<Transaction>,
-        transaction: Box<Transaction>,
-    ) {
-        self.idle.lock().push((instances, transaction));
     }
 }

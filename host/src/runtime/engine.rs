@@ -1,7 +1,7 @@
 //! One wasmtime engine for the process, with the time of its guests.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit};
@@ -10,6 +10,7 @@ use wasmtime::{
     WasmFeatures,
 };
 
+use super::code_cache;
 use super::limits::{LINEAR_MEMORY_BYTES_CAP, TABLE_ELEMENTS_CAP};
 use super::ticker::{Clock, LINGER_MS, Ticker};
 
@@ -76,14 +77,11 @@ impl Engine {
         let mut warnings = Vec::new();
         let mut config = config();
         if let Some(directory) = &options.cache_directory {
-            match open_cache(directory.clone()) {
+            match open_cache(directory) {
                 Ok(cache) => {
                     config.cache(Some(cache));
                 }
-                Err(error) => warnings.push(format!(
-                    "compiled modules are not kept: {}: {error:#}",
-                    directory.display()
-                )),
+                Err(error) => warnings.push(format!("compiled modules are not kept: {error:#}")),
             }
         }
         let pooled = pooled(&config, options.instances_max);
@@ -198,10 +196,9 @@ fn pool(instances_max: u32) -> PoolingAllocationConfig {
     pool
 }
 
-fn open_cache(directory: PathBuf) -> anyhow::Result<Cache> {
-    std::fs::create_dir_all(&directory)?;
+fn open_cache(directory: &Path) -> anyhow::Result<Cache> {
     let mut config = CacheConfig::new();
-    config.with_directory(directory.canonicalize()?);
+    config.with_directory(code_cache::trusted(directory).map_err(anyhow::Error::msg)?);
     Cache::new(config).map_err(|e| anyhow::anyhow!("{e:#}"))
 }
 

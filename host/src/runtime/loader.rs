@@ -49,7 +49,7 @@ pub struct Scripted {
 }
 
 /// The function of an interpreter that takes its scripts.
-pub const SETUP: &str = "load";
+pub const SETUP: &str = cacheismo_lua_contract::LOAD;
 
 impl Source {
     /// A module compiled into the server.

@@ -13,6 +13,7 @@
 
 pub mod backoff;
 pub mod bounds;
+mod code_cache;
 mod deadline;
 mod engine;
 mod error;

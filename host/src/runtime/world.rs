@@ -86,6 +86,8 @@ pub trait World: Send + 'static {
     fn now_ms(&self) -> i64;
     /// Offset of local time from UTC at that second.
     fn utc_offset_s(&self, unix_s: i64) -> i32;
+    /// Abbreviation of local time's name at that second, as `CET`.
+    fn zone_name(&self, unix_s: i64) -> String;
     /// 64 random bits.
     fn random(&mut self) -> u64;
 

@@ -1,7 +1,6 @@
 //! Accepting connections and dealing them out to the workers in turn.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +40,7 @@ pub(super) struct Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.stats.curr_connections.sub(1);
+        self.stats.counts.curr_connections.sub(1);
         if !self.stats.accepting() {
             self.left.notify_waiters();
         }
@@ -74,6 +73,7 @@ impl Door {
         } = tcp;
         let listener = TcpListener::from_std(socket)?;
         let local: Arc<str> = format!("tcp:{address}").into();
+        self.stats.connections.listen(Arc::clone(&local));
         let transport = |stream| match security {
             _ if !tls => Ok(Transport::Tcp(stream)),
             Security::Plain => Ok(Transport::Tcp(stream)),
@@ -95,25 +95,26 @@ impl Door {
                 continue;
             }
             let prepared = prepare(stream).and_then(transport);
-            self.let_in(prepared, || peer_name(peer), &local);
+            self.let_in(prepared, || format!("tcp:{peer}"), &local);
         }
     }
 
     /// Accepts on a unix socket for ever.
     pub(super) async fn unix(self: Rc<Self>, unix: Unix) -> io::Result<()> {
         let listener = UnixListener::from_std(unix.socket.try_clone()?)?;
-        let local: Arc<str> = format!("unix:{}", unix.path.display()).into();
+        let local: Arc<str> = format!("unix:{}", unix.file.path().display()).into();
+        self.stats.connections.listen(Arc::clone(&local));
         loop {
             self.room().await;
             match listener.accept().await {
                 Ok((mut stream, _)) if self.full() => {
-                    self.stats.rejected_connections.add(1);
+                    self.stats.counts.rejected_connections.add(1);
                     let _ = stream.write_all(TOO_MANY).await;
                 }
                 Ok((stream, _)) => {
                     self.let_in(
                         stream.into_std().map(Transport::Unix),
-                        || "unix".to_owned(),
+                        || local.to_string(),
                         &local,
                     );
                 }
@@ -123,7 +124,7 @@ impl Door {
     }
 
     fn full(&self) -> bool {
-        self.stats.curr_connections.get() >= self.connections_max
+        self.stats.counts.curr_connections.get() >= self.connections_max
     }
 
     /// Waits outside the limit, unless clients over it get an answer.
@@ -132,7 +133,7 @@ impl Door {
             return;
         }
         let since = Instant::now();
-        self.stats.listen_disabled_num.add(1);
+        self.stats.serving.listen_disabled_num.add(1);
         self.stats.set_accepting(false);
         loop {
             let left = self.left.notified();
@@ -143,12 +144,12 @@ impl Door {
         }
         self.stats.set_accepting(true);
         let passed = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.stats.time_in_listen_disabled_us.add(passed);
+        self.stats.serving.time_in_listen_disabled_us.add(passed);
     }
 
     /// Tells a client that there is no room for it; encrypted ones would take that for garbage.
     fn turn_away(&self, stream: TcpStream, encrypted: bool) {
-        self.stats.rejected_connections.add(1);
+        self.stats.counts.rejected_connections.add(1);
         if !encrypted {
             // The socket's buffer is empty, so this never waits.
             let _ = stream.try_write(TOO_MANY);
@@ -164,8 +165,9 @@ impl Door {
         let Ok(transport) = transport else {
             return;
         };
-        self.stats.total_connections.add(1);
-        self.stats.curr_connections.add(1);
+        self.stats.counts.total_connections.add(1);
+        let open = self.stats.counts.curr_connections.add(1);
+        self.stats.counts.connection_structures.raise(open);
         let admission = Admission {
             stats: Arc::clone(&self.stats),
             left: Arc::clone(&self.left),
@@ -185,9 +187,9 @@ impl Door {
     async fn trouble(&self, error: &io::Error) {
         const NOFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
         if error.raw_os_error() == Some(NOFILE) {
-            self.stats.listen_disabled_num.add(1);
+            self.stats.serving.listen_disabled_num.add(1);
         }
-        log::info(format_args!("cannot accept a connection: {error}"));
+        log::client(1, format_args!("cannot accept a connection: {error}"));
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -196,8 +198,4 @@ fn prepare(stream: TcpStream) -> io::Result<std::net::TcpStream> {
     stream.set_nodelay(true)?;
     socket2::SockRef::from(&stream).set_keepalive(true)?;
     stream.into_std()
-}
-
-fn peer_name(peer: SocketAddr) -> String {
-    format!("tcp:{peer}")
 }

@@ -3,10 +3,10 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use crate::cache::{Cache, Connection, LaneJob, LaneResult, Progress, Worker};
+use crate::cache::{Cache, Connection, LaneJob, LaneResult, Step, Worker};
 use crate::store::Taken;
 
-use super::service::{Application, Service, Step};
+use super::service::{Application, Service};
 
 impl Application for Cache {
     type Service = Worker;
@@ -36,18 +36,7 @@ impl Service for Worker {
         input: &[u8],
         out: &mut Vec<u8>,
     ) -> Step<Box<LaneJob>> {
-        match Worker::execute(self, connection, input, out) {
-            Progress::Read { consumed, needed } => Step::Read { consumed, needed },
-            Progress::Write { consumed } => Step::Write { consumed },
-            Progress::Send { consumed, sent } => Step::Send {
-                consumed,
-                at: sent.at,
-                value: sent.value,
-            },
-            Progress::Lane { consumed, job } => Step::Lane { consumed, job },
-            Progress::Close { .. } => Step::Close,
-            Progress::Watch { consumed, streams } => Step::Watch { consumed, streams },
-        }
+        Worker::execute(self, connection, input, out)
     }
 
     #[inline]
@@ -83,7 +72,7 @@ impl Service for Worker {
         job.run()
     }
 
-    fn resume(&mut self, connection: &mut Connection, outcome: LaneResult) {
-        Worker::resume(self, connection, outcome);
+    fn resume(connection: &mut Connection, outcome: LaneResult) {
+        Worker::resume(connection, outcome);
     }
 }

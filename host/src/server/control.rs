@@ -1,5 +1,5 @@
-//! What commands may do to the server: stop it, reload its certificates. Knows nothing of threads or sockets;
-//! the server hangs its own actions in when it starts.
+//! What commands and signals may do to the server: stop it, reload its files. Knows nothing of sockets; the server hangs
+//! its own actions in when it starts.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -14,6 +14,10 @@ pub struct Control {
     stop: Action<()>,
     reload_certificates: Action<Result<(), String>>,
     reload_scripts: Action<Result<(), String>>,
+    reload: Action<()>,
+    /// A reload was asked for before there was anything to read again.
+    reload_early: AtomicBool,
+    stop_early: Action<()>,
 }
 
 impl fmt::Debug for Control {
@@ -28,7 +32,7 @@ impl Control {
     /// Asks the server to stop accepting, answer what is in flight, and end.
     pub fn shutdown(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        if let Some(stop) = self.stop.get() {
+        if let Some(stop) = self.stop.get().or(self.stop_early.get()) {
             stop();
         }
     }
@@ -63,6 +67,27 @@ impl Control {
         action: impl Fn() -> Result<(), String> + Send + Sync + 'static,
     ) {
         let _ = self.reload_scripts.set(Box::new(action));
+    }
+
+    /// Asks the server to read all its files again: passwords, certificates, scripts. Doesn't wait for that.
+    pub fn reload(&self) {
+        match self.reload.get() {
+            Some(reload) => reload(),
+            None => self.reload_early.store(true, Ordering::SeqCst),
+        }
+    }
+
+    /// Sets what `reload` does. Only the first call counts.
+    pub(super) fn on_reload(&self, action: impl Fn() + Send + Sync + 'static) {
+        let _ = self.reload.set(Box::new(action));
+        if self.reload_early.swap(false, Ordering::SeqCst) {
+            self.reload();
+        }
+    }
+
+    /// Sets what `shutdown` does as long as nothing is served. Only the first call counts.
+    pub(super) fn on_early_shutdown(&self, action: impl Fn() + Send + Sync + 'static) {
+        let _ = self.stop_early.set(Box::new(action));
     }
 
     /// Sets what `shutdown` does. Only the first call counts.

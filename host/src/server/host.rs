@@ -2,20 +2,27 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cacheismo_abi::level;
 
-use super::options::{Config, WireProtocol};
+use super::auth::Outcome;
+use super::options::Config;
+use super::peers::PeerLinks;
 use super::run::Surroundings;
-use crate::cache::Host;
+use super::settings::{SERVER_SETTINGS, TLS};
+use crate::cache::{Host, Login, Peers};
 use crate::runtime::Log;
-use crate::stats::{WatchHub, log, usage};
+use crate::stats::{WatchHub, log};
+
+/// Time for all questions of one call to other servers.
+const PEER_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What the server answers the cache.
 #[derive(Debug)]
 pub struct ServerHost {
-    config: Config,
-    surroundings: Surroundings,
+    pub(super) config: Config,
+    pub(super) surroundings: Surroundings,
 }
 
 impl ServerHost {
@@ -29,105 +36,39 @@ impl ServerHost {
 }
 
 impl Host for ServerHost {
+    fn peers(&self) -> Arc<dyn Peers> {
+        let value_bytes_max = self.config.store.item_bytes_max;
+        Arc::new(PeerLinks::new(PEER_TIME_MAX, value_bytes_max))
+    }
+
     fn stats(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
-        let stats = &self.surroundings.stats;
-        let hub = &self.surroundings.hub;
-        let used = usage();
-        let seconds =
-            |time: std::time::Duration| format!("{}.{:06}", time.as_secs(), time.subsec_micros());
-        line("rusage_user", &seconds(used.user));
-        line("rusage_system", &seconds(used.system));
-        let (total, rejected) = stats.connection_totals();
-        let workers = stats.worker_totals();
-        for (name, value) in [
-            ("max_connections", self.config.server.connections_max as u64),
-            ("curr_connections", stats.curr_connections.get()),
-            ("total_connections", total),
-            ("rejected_connections", rejected),
-            ("connection_structures", stats.curr_connections.get()),
-            ("bytes_read", workers.bytes_read),
-            ("bytes_written", workers.bytes_written),
-            ("conn_yields", workers.conn_yields),
-            ("accepting_conns", u64::from(stats.accepting())),
-            ("listen_disabled_num", stats.listen_disabled_num.get()),
-            (
-                "time_in_listen_disabled_us",
-                stats.time_in_listen_disabled_us.get(),
-            ),
-            ("idle_kicks", stats.idle_kicks.get()),
-            ("threads", self.config.server.threads as u64),
-            ("lane_jobs", stats.lane_jobs.get()),
-            ("log_watchers", hub.watchers() as u64),
-            ("log_worker_dropped", 0),
-            ("log_worker_written", hub.written.get()),
-            ("log_watcher_skipped", hub.skipped.get()),
-            ("log_watcher_sent", hub.sent.get()),
-        ] {
-            line(name, &value);
-        }
+        self.surroundings.stats.lines(line);
+        self.surroundings.hub.counts.lines(line);
+        let age = self
+            .surroundings
+            .tls
+            .as_ref()
+            .map(|tls| tls.age().as_secs());
+        TLS.lines("", &age, &age, line);
     }
 
     fn settings(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
-        let server = &self.config.server;
-        let yes = |yes: bool| if yes { "yes" } else { "no" };
-        let hosts: Vec<&str> = server
-            .tcp
-            .iter()
-            .filter_map(|address| address.host.as_deref())
-            .collect();
-        let socket = server
-            .unix_socket
-            .as_ref()
-            .map(|path| path.display().to_string());
-        line("maxconns", &server.connections_max);
-        line("tcpport", &self.surroundings.tcp_port());
-        line("udpport", &self.surroundings.udp_port());
-        line(
-            "inter",
-            &if hosts.is_empty() {
-                "NULL".to_owned()
-            } else {
-                hosts.join(",")
-            },
-        );
-        line("verbosity", &log::level());
-        line(
-            "evictions",
-            &if self.config.store.evict { "on" } else { "off" },
-        );
-        line("domain_socket", &socket.as_deref().unwrap_or("NULL"));
-        line("umask", &format!("{:o}", server.unix_mask));
-        line("num_threads", &server.threads);
-        line("num_threads_per_udp", &server.threads);
-        line("reqs_per_event", &server.requests_per_event);
-        line("tcp_backlog", &server.backlog);
-        let protocol = match server.protocol {
-            WireProtocol::Auto => "auto-negotiate",
-            WireProtocol::Ascii => "ascii",
-            WireProtocol::Binary => "binary",
-        };
-        line("binding_protocol", &protocol);
-        line("auth_enabled_sasl", &yes(self.config.cache.sasl));
-        line(
-            "auth_enabled_ascii",
-            &server
-                .auth_file
-                .as_ref()
-                .map_or("no".to_owned(), |path| path.display().to_string()),
-        );
-        line("maxconns_fast", &yes(server.refuse_over_limit));
-        line("idle_timeout", &server.idle_timeout.as_secs());
-        line("watcher_logbuf_size", &server.watch_buffer_bytes);
-        line("dump_enabled", &yes(self.config.cache.dump));
-        line("shutdown_command", &yes(self.config.cache.shutdown));
-        line("ssl_enabled", &yes(server.tls.is_some()));
-        line("lane_threads", &server.lane_threads);
-        line("deadline_ms", &self.config.runtime.deadline.as_millis());
+        SERVER_SETTINGS.lines("", self, self, line);
     }
 
     fn connections(&self, line: &mut dyn FnMut(&str, &dyn Display)) {
         let stats = &self.surroundings.stats;
         let now = stats.uptime_s();
+        for listening in stats.connections.listening() {
+            let (id, address) = (listening.id, &listening.address);
+            let state = match address.starts_with("udp:") {
+                true => "conn_read",
+                false => "conn_listening",
+            };
+            line(&format!("{id}:addr"), address);
+            line(&format!("{id}:state"), &state);
+            line(&format!("{id}:secs_since_last_cmd"), &now);
+        }
         for entry in stats.connections.list() {
             let id = entry.id;
             line(&format!("{id}:addr"), &entry.peer);
@@ -142,6 +83,7 @@ impl Host for ServerHost {
 
     fn reset_stats(&self) {
         self.surroundings.stats.reset();
+        self.surroundings.hub.counts.reset();
     }
 
     fn set_verbosity(&self, level: u32) {
@@ -163,11 +105,21 @@ impl Host for ServerHost {
         self.config.cache.flush_all
     }
 
-    fn sasl(&self, user: &[u8], password: &[u8]) -> Option<bool> {
-        self.surroundings
-            .sasl
-            .as_ref()
-            .map(|passwords| passwords.check(user, password))
+    fn asks_for_sasl(&self) -> bool {
+        self.surroundings.logins.sasl().is_some()
+    }
+
+    fn sasl(&self, connection: u64, user: &[u8], password: &[u8]) -> Login {
+        let Surroundings { logins, stats, .. } = &self.surroundings;
+        let (Some(passwords), Some(entry)) = (logins.sasl(), stats.connections.get(connection))
+        else {
+            return Login::Denied;
+        };
+        match logins.check(passwords, &entry, user, password) {
+            Outcome::Granted => Login::Granted,
+            Outcome::Denied => Login::Denied,
+            Outcome::Cut => Login::Cut,
+        }
     }
 
     fn watch_hub(&self) -> Arc<WatchHub> {

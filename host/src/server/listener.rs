@@ -5,12 +5,14 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::Mode;
+use nix::unistd::User;
+use rustix::fs::{Gid, Mode, Uid};
 use rustix::process::umask;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::files::{OwnFile, write_whole};
 use super::options::{ListenAddress, Security, ServerConfig};
 
 /// Why the server can't start; with its sources one line for the operator.
@@ -45,17 +47,16 @@ pub(super) struct Tcp {
     pub(super) security: Security,
 }
 
-/// A bound unix socket; its file goes with it.
+/// A bound unix socket; its file goes with it. While the socket is open no other file can get the number of its file.
 #[derive(Debug)]
 pub(super) struct Unix {
     pub(super) socket: UnixListener,
-    pub(super) path: PathBuf,
+    pub(super) file: OwnFile,
 }
 
 impl Drop for Unix {
     fn drop(&mut self) {
-        // Somebody may have removed it already.
-        let _ = std::fs::remove_file(&self.path);
+        self.file.remove();
     }
 }
 
@@ -115,6 +116,24 @@ impl Listeners {
         self.udp.iter().map(|(_, address)| *address).collect()
     }
 
+    /// Gives the unix socket to the user that the server is to run as.
+    pub(super) fn give(&self, user: &User) -> Result<(), StartError> {
+        let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+        let Some(unix) = &self.unix else {
+            return Ok(());
+        };
+        unix.file
+            .give(Uid::from_raw(uid), Gid::from_raw(gid))
+            .map_err(|source| StartError::System {
+                what: format!(
+                    "cannot give {} to user {}",
+                    unix.file.path().display(),
+                    user.name
+                ),
+                source,
+            })
+    }
+
     /// The lines that memcached writes for scripts that asked for a free port. The file appears whole.
     fn write_ports(&self, path: &Path) -> Result<(), StartError> {
         let mut text = String::new();
@@ -124,14 +143,10 @@ impl Listeners {
             let family = if address.is_ipv4() { "INET" } else { "INET6" };
             text.push_str(&format!("{protocol} {family}: {}\n", address.port()));
         }
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".lck");
-        std::fs::write(&partial, text)
-            .and_then(|()| std::fs::rename(&partial, path))
-            .map_err(|source| StartError::System {
-                what: format!("cannot write {}", path.display()),
-                source,
-            })
+        write_whole(path, ".lck", &text).map_err(|source| StartError::System {
+            what: format!("cannot write {}", path.display()),
+            source,
+        })
     }
 }
 
@@ -142,7 +157,7 @@ impl fmt::Display for Listeners {
         names.extend(
             self.unix
                 .iter()
-                .map(|unix| format!("unix {}", unix.path.display())),
+                .map(|unix| format!("unix {}", unix.file.path().display())),
         );
         f.write_str(&names.join(", "))
     }
@@ -218,7 +233,7 @@ fn socket(address: SocketAddr, kind: Type, backlog: Option<i32>) -> io::Result<S
 
 /// A unix socket; a socket file left behind by an earlier run is replaced, any other file is not.
 fn unix(path: &Path, mask: u32, backlog: i32) -> Result<Unix, StartError> {
-    let listen = || -> io::Result<UnixListener> {
+    let listen = || -> io::Result<Unix> {
         let stale =
             std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
         if stale {
@@ -232,16 +247,13 @@ fn unix(path: &Path, mask: u32, backlog: i32) -> Result<Unix, StartError> {
         umask(old);
         bound?;
         socket.listen(backlog)?;
-        Ok(socket.into())
+        Ok(Unix {
+            socket: socket.into(),
+            file: OwnFile::at(path)?,
+        })
     };
-    match listen() {
-        Ok(socket) => Ok(Unix {
-            socket,
-            path: path.to_owned(),
-        }),
-        Err(source) => Err(StartError::Listen {
-            address: path.display().to_string(),
-            source,
-        }),
-    }
+    listen().map_err(|source| StartError::Listen {
+        address: path.display().to_string(),
+        source,
+    })
 }

@@ -1,28 +1,36 @@
 //! The process itself: limits, user, background, its id in a file.
 
 use std::ffi::CString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::unistd::{User, daemon, geteuid, initgroups, setgid, setuid};
 
-use super::StartError;
+use super::files::{OwnFile, write_whole};
 use super::options::ServerConfig;
+use super::{Listeners, StartError};
 use crate::stats::log;
 
 /// Descriptors beside connections: listeners, runtimes, modules, log.
 const DESCRIPTORS_MORE: u64 = 256;
 
-/// Removes its file in the end.
-#[derive(Debug)]
-pub struct PidFile(PathBuf);
+/// Removes its file in the end, unless another server has put its own there.
+#[derive(Clone, Debug)]
+pub struct PidFile(OwnFile);
 
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        // The directory may not be ours any more; then the file stays, as it does after a crash.
-        let _ = std::fs::remove_file(&self.0);
+impl PidFile {
+    /// Removes the file. Its number alone tells little: once the file was replaced, its number may be another's.
+    pub(super) fn remove(&self) {
+        let text = std::fs::read_to_string(self.0.path());
+        if text.is_ok_and(|text| text == pid_line()) {
+            self.0.remove();
+        }
     }
+}
+
+fn pid_line() -> String {
+    format!("{}\n", std::process::id())
 }
 
 /// Raises limits of the process, before sockets are bound.
@@ -74,28 +82,25 @@ pub fn detach(config: &ServerConfig) -> Result<Option<PidFile>, StartError> {
 }
 
 fn write_pid(path: &Path) -> Result<PidFile, StartError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".tmp");
-    let text = format!("{}\n", std::process::id());
-    std::fs::write(&partial, text)
-        .and_then(|()| std::fs::rename(&partial, path))
+    write_whole(path, ".tmp", &pid_line())
+        .and_then(|()| OwnFile::at(path))
+        .map(PidFile)
         .map_err(|source| StartError::System {
             what: format!("cannot write {}", path.display()),
             source,
-        })?;
-    Ok(PidFile(path.to_owned()))
+        })
 }
 
-/// Gives up root and locks memory, if asked to.
+/// Gives up root and locks memory, if asked to. The unix socket goes to the new user first.
 ///
 /// # Errors
 /// When the user isn't known or the system refuses.
-pub fn settle(config: &ServerConfig) -> Result<(), StartError> {
+pub fn settle(config: &ServerConfig, listeners: &Listeners) -> Result<(), StartError> {
     if config.lock_memory {
         lock_memory();
     }
     match &config.user {
-        Some(name) if geteuid().is_root() => become_user(name),
+        Some(name) if geteuid().is_root() => become_user(name, listeners),
         None if geteuid().is_root() => {
             log::info(format_args!("running as root; -u NAME gives that up"));
             Ok(())
@@ -119,10 +124,11 @@ fn lock_memory() {
     }
 }
 
-fn become_user(name: &str) -> Result<(), StartError> {
+fn become_user(name: &str, listeners: &Listeners) -> Result<(), StartError> {
     let what = format!("cannot become user {name}");
     let user = User::from_name(name).map_err(|error| system(&what, error))?;
     let user = user.ok_or_else(|| StartError::File(format!("{what}: there is no such user")))?;
+    listeners.give(&user)?;
     let c_name = CString::new(name).map_err(|_| StartError::File(format!("{what}: not a name")))?;
     initgroups(&c_name, user.gid)
         .and_then(|()| setgid(user.gid))

@@ -1,20 +1,20 @@
-//! Serving: the threads, the signals, and the end.
+//! Serving: the threads, and the end.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::spawn_local;
 
 use super::acceptor::Door;
-use super::auth::Passwords;
+use super::auth::{Logins, Passwords};
 use super::control::Control;
 use super::lanes::Lanes;
 use super::listener::{Listeners, StartError};
 use super::options::ServerConfig;
+use super::reload;
 use super::service::Application;
 use super::shard::Process;
 use super::tls::Tls;
@@ -35,11 +35,9 @@ pub struct Surroundings {
     pub hub: Arc<WatchHub>,
     /// Stops the server.
     pub control: Arc<Control>,
-    /// Passwords of SASL clients.
-    pub sasl: Option<Arc<Passwords>>,
-    /// Passwords of text clients.
-    pub passwords: Option<Arc<Passwords>>,
-    tls: Option<Arc<Tls>>,
+    /// Who may in.
+    pub logins: Arc<Logins>,
+    pub(super) tls: Option<Arc<Tls>>,
     tcp_port: u16,
     udp_port: u16,
 }
@@ -70,14 +68,22 @@ impl Surroundings {
         let port = |addresses: Vec<std::net::SocketAddr>| {
             addresses.first().map_or(0, |first| first.port())
         };
+        let stats = ServerStats::default();
+        stats
+            .counts
+            .max_connections
+            .set(config.connections_max as u64);
+        stats.serving.threads.set(config.threads as u64);
         Ok(Surroundings {
             tcp_port: port(listeners.tcp_addresses()),
             udp_port: port(listeners.udp_addresses()),
-            stats: Arc::new(ServerStats::default()),
+            stats: Arc::new(stats),
             hub: Arc::new(WatchHub::new(config.watch_buffer_bytes)),
             control,
-            sasl: passwords(&config.sasl_file)?,
-            passwords: passwords(&config.auth_file)?,
+            logins: Arc::new(Logins::new(
+                passwords(&config.auth_file)?,
+                passwords(&config.sasl_file)?,
+            )),
             tls,
         })
     }
@@ -93,14 +99,8 @@ impl Surroundings {
     }
 
     /// Reads every file again; what can't be used is reported, and the old content stays.
-    fn reload(&self) {
-        let mut results = Vec::new();
-        results.extend(
-            self.passwords
-                .iter()
-                .chain(&self.sasl)
-                .map(|passwords| passwords.reload()),
-        );
+    pub(super) fn reload(&self) {
+        let mut results = self.logins.reload();
         results.extend(self.tls.iter().map(|tls| tls.reload()));
         results.push(self.control.reload_scripts());
         for error in results.into_iter().filter_map(Result::err) {
@@ -110,7 +110,7 @@ impl Surroundings {
     }
 }
 
-/// Serves until [`Control::shutdown`] or a signal, then answers what is in flight.
+/// Serves until [`Control::shutdown`], then answers what is in flight.
 ///
 /// # Errors
 /// When the system refuses threads or sockets.
@@ -132,7 +132,7 @@ pub fn serve<A: Application>(
         stats: Arc::clone(&surroundings.stats),
         hub: Arc::clone(&surroundings.hub),
         lanes: Lanes::new(config.lane_threads),
-        passwords: surroundings.passwords.clone(),
+        logins: Arc::clone(&surroundings.logins),
         tls: surroundings.tls.clone(),
         config: config.clone(),
     });
@@ -146,9 +146,9 @@ pub fn serve<A: Application>(
     drop(finished);
     start_maintenance(&application, &surroundings.control)
         .map_err(system("cannot start a thread"))?;
+    reload::start(surroundings).map_err(system("cannot start a thread"))?;
     runtime.block_on(async {
         let ready = listeners.to_string();
-        let signals = Signals::new().map_err(system("cannot handle signals"))?;
         let door = Door::new(
             Arc::clone(&surroundings.stats),
             config.connections_max,
@@ -160,9 +160,8 @@ pub fn serve<A: Application>(
             "cacheismo {} ready on {ready}",
             env!("CARGO_PKG_VERSION")
         ));
-        until_told(surroundings, signals).await;
-        Ok(())
-    })?;
+        until_told(surroundings).await;
+    });
     // The acceptors ended with the runtime's tasks: nobody is let in any more.
     drop(runtime);
     surroundings.stats.set_accepting(false);
@@ -224,7 +223,9 @@ fn open(listeners: Listeners, door: Door, tls: bool) {
         let door = Rc::clone(&door);
         spawn_local(async move { report(door.tcp(tcp, tls).await) });
     }
-    for (number, (socket, _)) in listeners.udp.into_iter().enumerate() {
+    for (number, (socket, address)) in listeners.udp.into_iter().enumerate() {
+        let name = format!("udp:{address}");
+        door.stats.connections.listen(name.into());
         let _ = door.workers[number % door.workers.len()].send(Message::Udp(socket));
     }
     if let Some(unix) = listeners.unix {
@@ -232,42 +233,15 @@ fn open(listeners: Listeners, door: Door, tls: bool) {
     }
 }
 
-struct Signals {
-    stop: [Signal; 3],
-    reload: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        let stop = [
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::user_defined1())?,
-        ];
-        Ok(Signals {
-            stop,
-            reload: signal(SignalKind::hangup())?,
-        })
-    }
-}
-
 /// Sleeps until a signal or a command asks for the end.
-async fn until_told(surroundings: &Surroundings, signals: Signals) {
+async fn until_told(surroundings: &Surroundings) {
     let told = Arc::new(Notify::new());
     let tell = Arc::clone(&told);
     surroundings.control.on_shutdown(move || tell.notify_one());
-    let Signals {
-        stop: [mut terminate, mut interrupt, mut graceful],
-        mut reload,
-    } = signals;
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = graceful.recv() => break,
             () = told.notified() => break,
-            _ = reload.recv() => surroundings.reload(),
             _ = seconds.tick() => surroundings.stats.tick(),
         }
     }

@@ -3,8 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use bytes::Buf;
-
+use crate::cache::Step;
 use crate::store::Taken;
 
 /// What all workers share.
@@ -78,47 +77,6 @@ pub trait Service: 'static {
     /// Runs a job, on a lane thread.
     fn run(job: Self::Job) -> Self::Outcome;
 
-    /// Takes the outcome of a job; the next `execute` goes on from there.
-    fn resume(&mut self, connection: &mut Self::Connection, outcome: Self::Outcome);
-}
-
-/// Where a connection stands after `execute`. `consumed` bytes of the input are done with.
-pub enum Step<Job> {
-    /// Read more; it makes sense to come again with at least `needed` bytes of which the rest is the beginning.
-    Read {
-        /// Bytes done with.
-        consumed: usize,
-        /// Bytes to come with.
-        needed: usize,
-    },
-    /// Write the output, then come again with the rest of the input, be it empty.
-    Write {
-        /// Bytes done with.
-        consumed: usize,
-    },
-    /// Write the output with a value put in, then come again with the rest of the input, be it empty.
-    Send {
-        /// Bytes done with.
-        consumed: usize,
-        /// Bytes of the output before the value.
-        at: usize,
-        /// The value, which nobody has copied.
-        value: Box<dyn Buf>,
-    },
-    /// Have the job run, hand in its outcome, then come again with the rest of the input, be it empty.
-    Lane {
-        /// Bytes done with.
-        consumed: usize,
-        /// The work.
-        job: Job,
-    },
-    /// Write the output, then close.
-    Close,
-    /// From now on the connection gets log lines.
-    Watch {
-        /// Bytes done with.
-        consumed: usize,
-        /// The streams, named as in the command.
-        streams: Vec<u8>,
-    },
+    /// Takes the outcome of a job; the next `execute` writes what it is about.
+    fn resume(connection: &mut Self::Connection, outcome: Self::Outcome);
 }

@@ -3,6 +3,7 @@
 //! A connection that waits keeps no buffers. Nothing is allocated for a request: input goes to the worker's read
 //! buffer, answers to the worker's output buffer, and both are empty again before another task runs.
 
+mod calls;
 mod gate;
 mod input;
 mod output;
@@ -14,17 +15,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use bytes::Buf;
-use tokio::sync::oneshot;
-
 use super::acceptor::Admission;
 use super::buffers::{Place, Rest};
-use super::lanes::Fair;
 use super::link::{Link, Wish};
-use super::service::{Service, Step};
+use super::service::Service;
 use super::shard::{CloseReason, Shard};
 use super::socket::Socket;
-use crate::stats::ConnectionState;
+use crate::cache::{Next, Step};
+use calls::Calls;
 use input::{Source, poll_read};
 
 /// Reads that throw away what a client sent after its connection was closed for it.
@@ -46,6 +44,8 @@ pub(super) struct Session<S: Service, T> {
     /// Its last input of some length began a value that was read to its place. Of the next one little is read before that is
     /// known again, so that little of a value is copied.
     fronts: bool,
+    /// Calls that run elsewhere.
+    calls: Calls<S::Outcome>,
     /// It ended by an error of its socket.
     broken: bool,
     /// Counts the connection as open for as long as it is.
@@ -62,16 +62,6 @@ enum Gate {
     Open,
 }
 
-/// What to do between two executions.
-enum Turn<Job> {
-    Read { needed: usize },
-    Write,
-    Send(usize, Box<dyn Buf>),
-    Lane(Job),
-    Close,
-    Watch(Vec<u8>),
-}
-
 impl<S: Service, T: Socket> Session<S, T> {
     pub(super) fn new(shard: Rc<Shard<S>>, stream: T, link: Link, admission: Admission) -> Self {
         let link = Rc::new(link);
@@ -84,6 +74,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             link,
             state,
             fronts: false,
+            calls: Calls::default(),
             broken: false,
             rest: Rest::default(),
             gate: Gate::Protocol,
@@ -102,7 +93,15 @@ impl<S: Service, T: Socket> Session<S, T> {
         let (mut filling, mut went_on) = (false, false);
         loop {
             let (received, source) = self.receive(needed).await?;
+            if source == Source::Outcome {
+                match self.answer(source).await? {
+                    Some(more) => needed = more,
+                    None => return self.close().await,
+                }
+                continue;
+            }
             if received == 0 {
+                self.answer_all().await?;
                 return self.close().await;
             }
             self.shard.counters.read(received);
@@ -134,125 +133,94 @@ impl<S: Service, T: Socket> Session<S, T> {
 
     /// Executes what has come and writes the answers. `None`: close. Otherwise the length to read up to.
     async fn answer(&mut self, source: Source) -> io::Result<Option<usize>> {
-        let mut turn = match source {
+        let mut next = match source {
             Source::Shared => self.execute_shared(),
-            Source::Rest | Source::Placed => self.execute_rest(),
+            Source::Rest | Source::Placed | Source::Outcome => self.execute_rest(),
             Source::Gathered(place) => self.execute_gathered(place),
         };
         loop {
-            match turn {
-                Turn::Read { needed } => {
+            match next {
+                Next::Read { needed } => {
                     self.flush_with_others().await?;
                     return Ok(Some(needed));
                 }
-                Turn::Write => {
+                Next::Write => {
                     self.flush().await?;
                     self.give_way().await;
                 }
-                Turn::Send(at, value) => {
+                Next::Send { at, value } => {
                     self.flush_around(at, value).await?;
                     self.give_way().await;
                 }
-                Turn::Lane(job) => self.call(job).await?,
-                Turn::Close => {
+                Next::Run(job) => self.submit(job),
+                Next::Wait => {
+                    self.flush().await?;
+                    self.outcome().await?;
+                }
+                Next::Close => {
                     self.flush().await?;
                     return Ok(None);
                 }
-                Turn::Watch(streams) => {
+                Next::Watch(streams) => {
                     if self.watch(&streams).await? {
                         return Ok(None);
                     }
                 }
             }
-            turn = self.execute_rest();
+            next = self.execute_rest();
         }
     }
 
     /// Executes what is in the worker's read buffer and keeps what is left of it.
-    fn execute_shared(&mut self) -> Turn<S::Job> {
+    fn execute_shared(&mut self) -> Next<S::Job> {
         let input = self.shard.input.take();
-        let turn = self.execute_and_keep(&input);
+        let next = self.execute_and_keep(&input);
         self.shard.input.replace(input);
-        turn
+        next
     }
 
-    fn execute_gathered(&mut self, place: Place) -> Turn<S::Job> {
+    fn execute_gathered(&mut self, place: Place) -> Next<S::Job> {
         let shard = Rc::clone(&self.shard);
         let gathered = shard.gathered.borrow();
         self.execute_and_keep(gathered.get(place))
     }
 
-    fn execute_and_keep(&mut self, input: &[u8]) -> Turn<S::Job> {
-        let (consumed, turn) = self.execute(input);
-        let needed = match turn {
-            Turn::Read { needed } => needed,
+    fn execute_and_keep(&mut self, input: &[u8]) -> Next<S::Job> {
+        let Step { consumed, next } = self.execute(input);
+        let needed = match next {
+            Next::Read { needed } => needed,
             _ => 0,
         };
         let mut spares = self.shard.spares.borrow_mut();
         self.rest.keep(&input[consumed..], needed, &mut spares);
-        turn
+        next
     }
 
     /// Executes the rest, be it empty.
-    fn execute_rest(&mut self) -> Turn<S::Job> {
+    fn execute_rest(&mut self) -> Next<S::Job> {
         let rest = std::mem::take(&mut self.rest);
-        let (consumed, turn) = self.execute(rest.bytes());
+        let Step { consumed, next } = self.execute(rest.bytes());
         self.rest = rest;
         self.rest
             .consume(consumed, &mut self.shard.spares.borrow_mut());
-        turn
+        next
     }
 
-    fn execute(&mut self, input: &[u8]) -> (usize, Turn<S::Job>) {
+    fn execute(&mut self, input: &[u8]) -> Step<S::Job> {
         let shard = Rc::clone(&self.shard);
         let mut out = shard.output();
         let mut opened = 0;
         if self.gate != Gate::Open {
-            let (consumed, turn) = self.pass_gate(input, &mut out);
-            if let Some(turn) = turn {
-                return (consumed, turn);
+            let (consumed, next) = self.pass_gate(input, &mut out);
+            if let Some(next) = next {
+                return next.after(consumed);
             }
             opened = consumed;
         }
         let mut service = shard.service.borrow_mut();
-        match service.execute(&mut self.state, &input[opened..], &mut out) {
-            Step::Read { consumed, needed } => (opened + consumed, Turn::Read { needed }),
-            Step::Write { consumed } => (opened + consumed, Turn::Write),
-            Step::Send {
-                consumed,
-                at,
-                value,
-            } => (opened + consumed, Turn::Send(at, value)),
-            Step::Lane { consumed, job } => (opened + consumed, Turn::Lane(job)),
-            Step::Close => (input.len(), Turn::Close),
-            Step::Watch { consumed, streams } => (opened + consumed, Turn::Watch(streams)),
-        }
-    }
-
-    /// Has a call run on a lane thread, while the answers before it go out.
-    async fn call(&mut self, job: S::Job) -> io::Result<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.shard.process.stats.lane_jobs.add(1);
-        let fair = Fair::of(&self.link.entry, S::kind(&job));
-        // A client that left doesn't wait for the outcome.
-        let run = move |job| drop(sender.send(S::run(job)));
-        let submitted = self.shard.process.lanes.submit_for(fair, job, run);
-        self.flush().await?;
-        let outcome = match submitted {
-            Ok(()) => {
-                self.link.entry.set_state(ConnectionState::Calling);
-                let outcome = receiver.await;
-                self.link.entry.set_state(ConnectionState::Waiting);
-                // A job that panicked has no outcome, and this client's stream no way on.
-                outcome.map_err(|_| io::Error::from(io::ErrorKind::Other))?
-            }
-            Err((full, job)) => S::refuse(job, &full.to_string()),
-        };
-        self.shard
-            .service
-            .borrow_mut()
-            .resume(&mut self.state, outcome);
-        Ok(())
+        let mut step = service.execute(&mut self.state, &input[opened..], &mut out);
+        step.consumed += opened;
+        step
     }
 
     /// Lets the worker's other connections have their turn.

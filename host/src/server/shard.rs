@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::auth::Passwords;
+use super::auth::Logins;
 use super::buffers::{Gathered, Outputs, Spares};
 use super::lanes::Lanes;
 use super::link::{Link, Wish};
@@ -15,7 +15,8 @@ use super::options::ServerConfig;
 use super::service::Service;
 use super::tls::Tls;
 use super::turns::Turns;
-use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, WorkerCounters};
+use crate::metrics::TrafficCells;
+use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, log};
 
 /// Input read at one go for each request of `-R`: 20 make 64 KiB.
 const TURN_BYTES_PER_REQUEST: usize = (64 << 10) / 20;
@@ -28,8 +29,7 @@ pub(super) struct Process {
     pub(super) stats: Arc<ServerStats>,
     pub(super) hub: Arc<WatchHub>,
     pub(super) lanes: Lanes,
-    /// Of text clients; `None` lets everybody in.
-    pub(super) passwords: Option<Arc<Passwords>>,
+    pub(super) logins: Arc<Logins>,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) config: ServerConfig,
 }
@@ -87,7 +87,7 @@ pub(super) struct Shard<S: Service> {
     output: RefCell<Vec<u8>>,
     outputs: RefCell<Outputs>,
     pub(super) spares: RefCell<Spares>,
-    pub(super) counters: Arc<WorkerCounters>,
+    pub(super) counters: Arc<TrafficCells>,
     pub(super) process: Arc<Process>,
     pub(super) turn_bytes: usize,
     pub(super) input_bytes_max: usize,
@@ -111,7 +111,7 @@ impl<S: Service> Shard<S> {
             output: RefCell::default(),
             outputs: RefCell::default(),
             spares: RefCell::default(),
-            counters: process.stats.worker(),
+            counters: process.stats.traffic.join(),
             turn_bytes,
             input_bytes_max: process.config.item_bytes_max + INPUT_SLACK_BYTES,
             process,
@@ -175,12 +175,27 @@ impl<S: Service> Shard<S> {
         }
     }
 
+    /// Closes the connections that have not logged in after `login_s` seconds, whatever they send meanwhile.
+    pub(super) fn close_late(&self, login_s: u32) {
+        let now = self.now_s();
+        for link in self.links.borrow().values() {
+            let late = now.saturating_sub(link.entry.opened_s) > login_s;
+            if late && !link.entry.login.is_granted() && link.wish() == Wish::Stay {
+                log::client(
+                    1,
+                    format_args!("no login from {} in {login_s} s", link.entry.peer),
+                );
+                link.send(Wish::Leave);
+            }
+        }
+    }
+
     /// Closes the connections that were idle for `idle_s` seconds.
     pub(super) fn close_idle(&self, idle_s: u32) {
         let now = self.now_s();
         for link in self.links.borrow().values() {
             if now.saturating_sub(link.entry.active_s()) > idle_s && link.is_idle() {
-                self.process.stats.idle_kicks.add(1);
+                self.process.stats.serving.idle_kicks.add(1);
                 link.send(Wish::Leave);
             }
         }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Buf;
 
 use super::options::{Config, Request, parse};
-use super::{Application, Control, Listeners, Service, Step, Surroundings, serve};
+use super::{Application, Control, Listeners, Service, Surroundings, serve};
+use crate::cache::{Next, Step};
 
 mod limits;
 mod security;
@@ -38,6 +39,8 @@ pub(super) struct EchoService;
 pub(super) struct EchoConnection {
     /// Answer bytes still to be made.
     big: usize,
+    /// A `lane` is not answered yet.
+    waits: bool,
     outcome: Option<String>,
 }
 
@@ -76,7 +79,11 @@ impl Service for EchoService {
         out: &mut Vec<u8>,
     ) -> Step<String> {
         if let Some(outcome) = connection.outcome.take() {
+            connection.waits = false;
             out.extend_from_slice(format!("{outcome}\r\n").as_bytes());
+        }
+        if connection.waits {
+            return Next::Wait.after(0);
         }
         let mut at = 0;
         loop {
@@ -84,13 +91,11 @@ impl Service for EchoService {
             out.resize(out.len() + part, b'x');
             connection.big -= part;
             if out.len() >= OUT_BYTES_MAX {
-                return Step::Write { consumed: at };
+                return Next::Write.after(at);
             }
             let Some(end) = memchr::memchr(b'\n', &input[at..]) else {
-                return Step::Read {
-                    consumed: at,
-                    needed: input.len() - at + 1,
-                };
+                let needed = input.len() - at + 1;
+                return Next::Read { needed }.after(at);
             };
             let line = String::from_utf8_lossy(&input[at..at + end])
                 .trim_end()
@@ -102,25 +107,19 @@ impl Service for EchoService {
                 "big" => connection.big = rest.parse().expect("a number"),
                 "send" => {
                     out.extend_from_slice(b"<>\r\n");
-                    return Step::Send {
-                        consumed: line_end,
-                        at: out.len() - 3,
-                        value: parts(rest.parse().expect("a number")),
-                    };
+                    let value = parts(rest.parse().expect("a number"));
+                    let at = out.len() - 3;
+                    return Next::Send { at, value }.after(line_end);
                 }
                 "lane" => {
-                    return Step::Lane {
-                        consumed: line_end,
-                        job: rest.to_owned(),
-                    };
+                    connection.waits = true;
+                    return Next::Run(rest.to_owned()).after(line_end);
                 }
                 "data" => {
                     let len: usize = rest.parse().expect("a number");
                     let Some(data) = input.get(line_end..line_end + len) else {
-                        return Step::Read {
-                            consumed: at,
-                            needed: end + 1 + len,
-                        };
+                        let needed = end + 1 + len;
+                        return Next::Read { needed }.after(at);
                     };
                     let sum: u64 = data.iter().map(|byte| u64::from(*byte)).sum();
                     out.extend_from_slice(format!("{sum}\r\n").as_bytes());
@@ -128,13 +127,10 @@ impl Service for EchoService {
                     continue;
                 }
                 "watch" => {
-                    return Step::Watch {
-                        consumed: line_end,
-                        streams: rest.as_bytes().to_vec(),
-                    };
+                    return Next::Watch(rest.as_bytes().to_vec()).after(line_end);
                 }
                 "panic" => panic!("this panic belongs to the test"),
-                "quit" => return Step::Close,
+                "quit" => return Next::Close.after(input.len()),
                 _ => out.extend_from_slice(b"ERROR\r\n"),
             }
             at = line_end;
@@ -154,7 +150,7 @@ impl Service for EchoService {
         format!("lane {job}")
     }
 
-    fn resume(&mut self, connection: &mut EchoConnection, outcome: String) {
+    fn resume(connection: &mut EchoConnection, outcome: String) {
         connection.outcome = Some(outcome);
     }
 }

@@ -1,16 +1,21 @@
 //! TLS by rustls: reading certificates, at the start and again when asked.
 
+pub(super) mod ciphers;
+mod key;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, version};
 use tokio_rustls::server::TlsStream;
 
@@ -20,20 +25,34 @@ use super::options::{ClientCertificate, TlsOptions};
 #[derive(Debug)]
 pub(super) struct Tls {
     options: TlsOptions,
-    /// As `ssl_verify_mode` says, and with a client certificate required.
-    current: ArcSwap<(Arc<ServerConfig>, Option<Arc<ServerConfig>>)>,
+    current: ArcSwap<Current>,
+}
+
+/// What was read from the files last.
+#[derive(Debug)]
+struct Current {
+    /// As `ssl_verify_mode` says.
+    default: Arc<ServerConfig>,
+    /// With a client certificate required.
+    mutual: Option<Arc<ServerConfig>>,
+    read_at: Instant,
 }
 
 impl Tls {
     pub(super) fn load(options: TlsOptions) -> Result<Tls, String> {
-        let current = ArcSwap::from_pointee(configs(&options)?);
+        let current = ArcSwap::from_pointee(Current::read(&options)?);
         Ok(Tls { options, current })
     }
 
     /// Reads the files again. After an error the old certificates stay.
     pub(super) fn reload(&self) -> Result<(), String> {
-        self.current.store(Arc::new(configs(&self.options)?));
+        self.current.store(Arc::new(Current::read(&self.options)?));
         Ok(())
+    }
+
+    /// Time since the files were read.
+    pub(super) fn age(&self) -> Duration {
+        self.current.load().read_at.elapsed()
     }
 
     pub(super) async fn accept(
@@ -43,28 +62,63 @@ impl Tls {
     ) -> std::io::Result<TlsStream<TcpStream>> {
         let config = {
             let current = self.current.load();
-            match &current.1 {
+            match &current.mutual {
                 Some(config) if mutual => Arc::clone(config),
                 // The options refuse `mtls:` without authorities.
                 None if mutual => return Err(std::io::ErrorKind::Unsupported.into()),
-                _ => Arc::clone(&current.0),
+                _ => Arc::clone(&current.default),
             }
         };
         TlsAcceptor::from(config).accept(stream).await
     }
 }
 
-fn configs(options: &TlsOptions) -> Result<(Arc<ServerConfig>, Option<Arc<ServerConfig>>), String> {
-    let default = config(options, options.verify)?;
-    let mutual = match options.ca_cert {
-        Some(_) => Some(config(options, ClientCertificate::Require)?),
-        None => None,
-    };
-    Ok((default, mutual))
+impl Current {
+    fn read(options: &TlsOptions) -> Result<Current, String> {
+        let identity = Arc::new(SingleCertAndKey::from(identity(options)?));
+        let config = |verify| config(options, verify, Arc::clone(&identity));
+        Ok(Current {
+            default: config(options.verify)?,
+            mutual: match options.ca_cert {
+                Some(_) => Some(config(ClientCertificate::Require)?),
+                None => None,
+            },
+            read_at: Instant::now(),
+        })
+    }
 }
 
-fn config(options: &TlsOptions, verify: ClientCertificate) -> Result<Arc<ServerConfig>, String> {
-    let provider = Arc::new(ring::default_provider());
+/// Certificates and key. rustls would refuse a certificate of X.509 version 1 here, though only clients have to like what
+/// the server shows; so that the key is the certificate's is seen by its public half, which the certificate holds.
+fn identity(options: &TlsOptions) -> Result<CertifiedKey, String> {
+    let chain = certificates(&options.chain_cert)?;
+    let key = key::private_key(&options.key, options.key_format)?;
+    let key = ring::default_provider()
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| format!("{}: {error}", options.key.display()))?;
+    if let Some(public) = key.public_key()
+        && memchr::memmem::find(&chain[0], &public).is_none()
+    {
+        return Err(format!(
+            "{} is not the key of the first certificate in {}",
+            options.key.display(),
+            options.chain_cert.display()
+        ));
+    }
+    Ok(CertifiedKey::new(chain, key))
+}
+
+fn config(
+    options: &TlsOptions,
+    verify: ClientCertificate,
+    identity: Arc<SingleCertAndKey>,
+) -> Result<Arc<ServerConfig>, String> {
+    let mut provider = ring::default_provider();
+    if let Some(list) = &options.ciphers {
+        provider.cipher_suites = ciphers::parse(list)?;
+    }
+    let provider = Arc::new(provider);
     let versions: &[_] = if options.tls13_only {
         &[&version::TLS13]
     } else {
@@ -79,13 +133,7 @@ fn config(options: &TlsOptions, verify: ClientCertificate) -> Result<Arc<ServerC
             builder.with_client_cert_verifier(verifier(path, verify, provider)?)
         }
     };
-    let chain = certificates(&options.chain_cert)?;
-    let key = PrivateKeyDer::from_pem_slice(&read(&options.key)?)
-        .map_err(|error| format!("{}: no private key: {error}", options.key.display()))?;
-    builder
-        .with_single_cert(chain, key)
-        .map(Arc::new)
-        .map_err(|error| format!("{}: {error}", options.chain_cert.display()))
+    Ok(Arc::new(builder.with_cert_resolver(identity)))
 }
 
 type Verifier = Arc<dyn tokio_rustls::rustls::server::danger::ClientCertVerifier>;

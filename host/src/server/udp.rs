@@ -8,8 +8,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
 use super::lanes::Fair;
-use super::service::{Service, Step};
+use super::service::Service;
 use super::shard::Shard;
+use crate::cache::Next;
 use crate::protocol::udp;
 
 /// Largest datagram there is.
@@ -32,6 +33,10 @@ pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::Udp
         let Some((frame, commands)) = udp::parse(&datagram[..len]) else {
             continue;
         };
+        // What a connection would be closed for is not answered here either.
+        if !shard.process.config.protocol.speaks(commands.first()) {
+            continue;
+        }
         let out = match frame.total {
             1 => answer(&shard, commands, peer).await,
             _ => udp::MULTI_PACKET.as_bytes().to_vec(),
@@ -43,43 +48,44 @@ pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::Udp
 /// Executes the commands of one datagram; what is incomplete at its end never becomes complete.
 async fn answer<S: Service>(shard: &Shard<S>, request: &[u8], peer: SocketAddr) -> Vec<u8> {
     let mut connection = S::Connection::default();
-    let mut out = Vec::new();
+    let mut answer = Vec::new();
     let mut at = 0;
     loop {
+        let mut out = Vec::new();
         let step = shard
             .service
             .borrow_mut()
             .execute(&mut connection, &request[at..], &mut out);
-        match step {
-            Step::Write { consumed } => at += consumed,
-            Step::Send {
-                consumed,
-                at: place,
-                value,
-            } => {
-                at += consumed;
-                let after = out.split_off(place);
-                out.put(value);
-                out.extend_from_slice(&after);
+        at += step.consumed;
+        let place = answer.len();
+        answer.append(&mut out);
+        match step.next {
+            // Others on this worker have their turn between two parts of a long answer.
+            Next::Write => tokio::task::yield_now().await,
+            Next::Send { at, value } => {
+                let after = answer.split_off(place + at);
+                answer.put(value);
+                answer.extend_from_slice(&after);
             }
-            Step::Lane { consumed, job } => {
-                at += consumed;
+            Next::Run(job) => {
                 let (sender, receiver) = oneshot::channel();
                 let fair = Fair::of_address(peer, S::kind(&job));
                 let run = move |job| drop(sender.send(S::run(job)));
+                // Calls of one datagram run one after the other: its sender waits for all of them.
                 let outcome = match shard.process.lanes.submit_for(fair, job, run) {
                     Ok(()) => receiver.await,
                     Err((full, job)) => Ok(S::refuse(job, &full.to_string())),
                 };
+                // A job that panicked has no outcome.
                 let Ok(outcome) = outcome else {
-                    return out;
+                    return answer;
                 };
-                shard.service.borrow_mut().resume(&mut connection, outcome);
+                S::resume(&mut connection, outcome);
             }
-            Step::Read { .. } | Step::Close | Step::Watch { .. } => return out,
+            Next::Wait | Next::Read { .. } | Next::Close | Next::Watch(_) => return answer,
         }
-        if out.len() > ANSWER_BYTES_MAX {
-            return out;
+        if answer.len() > ANSWER_BYTES_MAX {
+            return answer;
         }
     }
 }

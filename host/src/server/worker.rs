@@ -60,13 +60,7 @@ pub(super) fn run<A: Application>(
 }
 
 async fn serve<S: Service>(shard: Rc<Shard<S>>, mut messages: UnboundedReceiver<Message>) {
-    let idle = shard.process.config.idle_timeout.as_secs();
-    if idle > 0 {
-        spawn_local(sweep(
-            Rc::clone(&shard),
-            u32::try_from(idle).unwrap_or(u32::MAX),
-        ));
-    }
+    spawn_local(sweep(Rc::clone(&shard)));
     spawn_local(turns(Rc::clone(&shard)));
     while let Some(message) = messages.recv().await {
         match message {
@@ -94,12 +88,25 @@ async fn turns<S: Service>(shard: Rc<Shard<S>>) {
         .await;
 }
 
-/// Closes idle connections.
-async fn sweep<S: Service>(shard: Rc<Shard<S>>, idle_s: u32) {
+/// Closes connections that are idle for too long, or don't log in.
+async fn sweep<S: Service>(shard: Rc<Shard<S>>) {
+    let whole_s = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    let process = &shard.process;
+    let idle_s = Some(whole_s(process.config.idle_timeout)).filter(|idle_s| *idle_s > 0);
+    let login_s =
+        Some(whole_s(process.config.login_time)).filter(|_| process.logins.are_asked_for());
+    if idle_s.or(login_s).is_none() {
+        return;
+    }
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
         seconds.tick().await;
-        shard.close_idle(idle_s);
+        idle_s
+            .into_iter()
+            .for_each(|idle_s| shard.close_idle(idle_s));
+        login_s
+            .into_iter()
+            .for_each(|login_s| shard.close_late(login_s));
     }
 }
 
@@ -112,7 +119,10 @@ fn accept<S: Service>(shard: &Rc<Shard<S>>, arrival: Arrival) {
     } = arrival;
     let process = &shard.process;
     let entry = process.stats.connections.open(peer, local, shard.now_s());
-    log::debug(format_args!("connection {} from {}", entry.id, entry.peer));
+    log::client(
+        2,
+        format_args!("connection {} from {}", entry.id, entry.peer),
+    );
     process.opened(&entry);
     let link = Link::new(entry);
     let turns = &shard.turns;
@@ -155,12 +165,14 @@ async fn handshake<S: Service>(
                 .await
         }
         Ok(Err(error)) => {
-            log::info(format_args!(
-                "TLS handshake with {} failed: {error}",
-                link.entry.peer
-            ));
+            let peer = &link.entry.peer;
+            log::client(1, format_args!("TLS handshake with {peer} failed: {error}"));
+            shard.process.stats.serving.ssl_handshake_errors.add(1);
             shard.process.closed(&link.entry, CloseReason::Error);
         }
-        Err(_) => shard.process.closed(&link.entry, CloseReason::Error),
+        Err(_) => {
+            shard.process.stats.serving.ssl_handshake_errors.add(1);
+            shard.process.closed(&link.entry, CloseReason::Error);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -11,6 +11,10 @@ use parking_lot::Mutex;
 pub enum ConnectionState {
     /// The client's next bytes.
     Waiting,
+    /// The rest of a data block.
+    Reading,
+    /// Nothing: its commands are being executed.
+    Executing,
     /// The client to read its answers.
     Writing,
     /// A call on a lane thread.
@@ -24,6 +28,8 @@ impl ConnectionState {
     pub fn name(self) -> &'static str {
         match self {
             ConnectionState::Waiting => "conn_waiting",
+            ConnectionState::Reading => "conn_nread",
+            ConnectionState::Executing => "conn_parse_cmd",
             ConnectionState::Writing => "conn_mwrite",
             ConnectionState::Calling => "conn_io_queue",
             ConnectionState::Watching => "conn_watch",
@@ -40,6 +46,10 @@ pub struct ConnectionEntry {
     pub peer: String,
     /// Address it connected to.
     pub local: Arc<str>,
+    /// How far its login is.
+    pub login: Login,
+    /// Second in which it was opened.
+    pub opened_s: u32,
     state: AtomicU8,
     active_s: AtomicU32,
 }
@@ -47,9 +57,11 @@ pub struct ConnectionEntry {
 impl ConnectionEntry {
     /// The client's end in the words of memcached's log lines.
     pub fn endpoint(&self) -> Endpoint<'_> {
-        let address = self.peer.split_once(':').and_then(|(transport, address)| {
+        let named = self.peer.split_once(':');
+        let address = named.and_then(|(transport, address)| {
             let (host, port) = address.rsplit_once(':')?;
-            Some((transport, host.trim_matches(['[', ']']), port))
+            let host = host.trim_matches(['[', ']']);
+            (transport != "unix").then_some((transport, host, port))
         });
         let (transport, host, port) = address.unwrap_or(("local", "unix", "0"));
         Endpoint {
@@ -76,8 +88,10 @@ impl ConnectionEntry {
 
     /// What the connection waits for.
     pub fn state(&self) -> ConnectionState {
-        const STATES: [ConnectionState; 4] = [
+        const STATES: [ConnectionState; 6] = [
             ConnectionState::Waiting,
+            ConnectionState::Reading,
+            ConnectionState::Executing,
             ConnectionState::Writing,
             ConnectionState::Calling,
             ConnectionState::Watching,
@@ -86,10 +100,43 @@ impl ConnectionEntry {
     }
 }
 
+/// How far a connection's login is. Means nothing where no login is asked for.
+#[derive(Debug, Default)]
+pub struct Login {
+    granted: AtomicBool,
+    wrong: AtomicU8,
+    refused: AtomicU8,
+}
+
+impl Login {
+    /// Notes whether the connection is logged in.
+    pub fn set_granted(&self, granted: bool) {
+        self.granted.store(granted, Ordering::Relaxed);
+    }
+
+    /// Whether it is logged in.
+    pub fn is_granted(&self) -> bool {
+        self.granted.load(Ordering::Relaxed)
+    }
+
+    /// Counts a wrong login and returns their number.
+    pub fn count_wrong(&self) -> u8 {
+        self.wrong.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// Counts a request refused for want of a login and returns their number.
+    pub fn count_refused(&self) -> u8 {
+        self.refused
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1)
+    }
+}
+
 /// Where a client is: see [`ConnectionEntry::endpoint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint<'a> {
-    host: &'a str,
+    /// Address without port, or `unix`.
+    pub host: &'a str,
     port: &'a str,
     transport: &'a str,
 }
@@ -105,7 +152,16 @@ impl std::fmt::Display for Endpoint<'_> {
     }
 }
 
-/// All open connections. The lock is taken when one opens or closes, never for a request.
+/// An address that is listened on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// Its number among those of connections.
+    pub id: u64,
+    /// Like `tcp:127.0.0.1:11211`, `udp:127.0.0.1:11211` or `unix:/path`.
+    pub address: Arc<str>,
+}
+
+/// All open connections, and the listeners. The lock is taken when one opens or closes, never for a request.
 #[derive(Debug, Default)]
 pub struct Connections {
     table: Mutex<Table>,
@@ -115,9 +171,23 @@ pub struct Connections {
 struct Table {
     last_id: u64,
     open: BTreeMap<u64, Arc<ConnectionEntry>>,
+    listening: Vec<Listening>,
 }
 
 impl Connections {
+    /// Enters an address that is listened on.
+    pub fn listen(&self, address: Arc<str>) {
+        let mut table = self.table.lock();
+        table.last_id += 1;
+        let id = table.last_id;
+        table.listening.push(Listening { id, address });
+    }
+
+    /// All addresses that are listened on.
+    pub fn listening(&self) -> Vec<Listening> {
+        self.table.lock().listening.clone()
+    }
+
     /// Enters a connection.
     pub fn open(&self, peer: String, local: Arc<str>, now_s: u32) -> Arc<ConnectionEntry> {
         let mut table = self.table.lock();
@@ -126,11 +196,18 @@ impl Connections {
             id: table.last_id,
             peer,
             local,
+            login: Login::default(),
+            opened_s: now_s,
             state: AtomicU8::new(ConnectionState::Waiting as u8),
             active_s: AtomicU32::new(now_s),
         });
         table.open.insert(entry.id, Arc::clone(&entry));
         entry
+    }
+
+    /// The connection of this number, if it is open.
+    pub fn get(&self, id: u64) -> Option<Arc<ConnectionEntry>> {
+        self.table.lock().open.get(&id).cloned()
     }
 
     /// Strikes a connection out.
@@ -160,7 +237,7 @@ mod tests {
             "rip=127.0.0.1 rport=4000 transport=tcp"
         );
         assert_eq!(named("tcp:[::1]:4000"), "rip=::1 rport=4000 transport=tcp");
-        assert_eq!(named("unix"), "rip=unix rport=0 transport=local");
+        assert_eq!(named("unix:/run/a:b"), "rip=unix rport=0 transport=local");
     }
 
     #[test]
@@ -176,5 +253,6 @@ mod tests {
         assert_eq!(list.len(), 1);
         assert_eq!((list[0].peer.as_str(), list[0].active_s()), ("b", 9));
         assert_eq!(list[0].state(), ConnectionState::Calling);
+        assert!(connections.get(a.id).is_none() && connections.get(b.id).is_some());
     }
 }

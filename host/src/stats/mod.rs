@@ -1,12 +1,10 @@
-//! Counters of sockets and process, the log, the streams of `watch`. Knows nothing of the other rooms.
+//! Who is connected, the log, the streams of `watch`, and what the server counts. Knows metrics only.
 
 mod connections;
-mod counters;
 pub mod log;
-mod usage;
+mod server;
 mod watch;
 
-pub use connections::{ConnectionEntry, ConnectionState, Connections, Endpoint};
-pub use counters::{Counter, ServerStats, WorkerCounters, WorkerTotals};
-pub use usage::{Usage, usage};
+pub use connections::{ConnectionEntry, ConnectionState, Connections, Endpoint, Listening, Login};
+pub use server::ServerStats;
 pub use watch::{Stream, WatchError, WatchHub, Watched, Watcher};

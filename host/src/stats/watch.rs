@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
-use super::Counter;
+use crate::metrics::{Single, WatchCells};
 
 /// A kind of line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,12 +70,8 @@ pub struct WatchHub {
     watched: AtomicU8,
     watchers: Mutex<Vec<Arc<Watcher>>>,
     buffer_bytes_max: usize,
-    /// Lines published, and the number of the last one.
-    pub written: Counter,
-    /// Lines that found a full buffer.
-    pub skipped: Counter,
-    /// Lines put into a buffer.
-    pub sent: Counter,
+    /// Lines and watchers, counted. The number of a line is how many were written with it.
+    pub counts: Single<WatchCells>,
 }
 
 impl WatchHub {
@@ -85,9 +81,7 @@ impl WatchHub {
             watched: AtomicU8::new(0),
             watchers: Mutex::default(),
             buffer_bytes_max,
-            written: Counter::default(),
-            skipped: Counter::default(),
-            sent: Counter::default(),
+            counts: Single::default(),
         }
     }
 
@@ -101,11 +95,6 @@ impl WatchHub {
     #[inline]
     pub fn watched(&self) -> Watched {
         Watched(self.watched.load(Ordering::Relaxed))
-    }
-
-    /// How many watch.
-    pub fn watchers(&self) -> usize {
-        self.watchers.lock().len()
     }
 
     /// Registers for streams named as in the command. No name is `fetchers`, as in memcached.
@@ -150,7 +139,7 @@ impl WatchHub {
         if !self.wants(stream) {
             return;
         }
-        let id = self.written.add(1);
+        let id = self.counts.log_worker_written.add(1);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -167,9 +156,9 @@ impl WatchHub {
             .filter(|watcher| watcher.streams & stream.bit() != 0)
         {
             if watcher.push(text.as_bytes(), self.buffer_bytes_max) {
-                self.sent.add(1);
+                self.counts.log_watcher_sent.add(1);
             } else {
-                self.skipped.add(1);
+                self.counts.log_watcher_skipped.add(1);
             }
         }
     }
@@ -179,6 +168,7 @@ impl WatchHub {
             .iter()
             .fold(0, |streams, watcher| streams | watcher.streams);
         self.watched.store(streams, Ordering::Relaxed);
+        self.counts.log_watchers.set(watchers.len() as u64);
     }
 }
 
@@ -277,10 +267,14 @@ mod tests {
         for _ in 0..10 {
             hub.publish(Stream::Fetchers, format_args!("type=item_get"));
         }
-        assert!(hub.skipped.get() > 0);
+        assert!(hub.counts.log_watcher_skipped.get() > 0);
         let text = lines(&watcher).expect("lines");
         assert!(
-            text.len() < 120 && text.ends_with(&format!("skipped={}\n", hub.skipped.get())),
+            text.len() < 120
+                && text.ends_with(&format!(
+                    "skipped={}\n",
+                    hub.counts.log_watcher_skipped.get()
+                )),
             "{text}"
         );
     }
@@ -298,6 +292,6 @@ mod tests {
         assert_eq!(hub.watch(b"").err(), Some(WatchError::TooMany));
         hub.unwatch(&watchers[0]);
         assert!(hub.watch(b"").is_ok());
-        assert_eq!(hub.watchers(), WATCHERS_MAX);
+        assert_eq!(hub.counts.log_watchers.get(), WATCHERS_MAX as u64);
     }
 }

@@ -5,9 +5,9 @@
 //! one search, and adding a server leaves the others alone. See `state` for the fields.
 #![forbid(unsafe_code)]
 
-mod hash;
 mod state;
 
+use cacheismo_ring::{is_name, names};
 use cacheismo_sdk::{Object, Reply, Rest, Word};
 
 /// The answer when the ring does not exist.
@@ -32,17 +32,12 @@ impl Consistent {
     /// CREATED, or NOT_CREATED when the list is empty or a name too long; one that exists then stays.
     fn new(o: &mut Object, servers: &[u8], more: Rest) -> Result<Word, Word> {
         let servers = joined(servers, more);
-        let names = || {
-            servers
-                .split(|byte| b", \t".contains(byte))
-                .filter(|name| !name.is_empty())
-        };
-        if names().next().is_none() || !names().all(state::is_name) {
+        if names(&servers).next().is_none() || !names(&servers).all(is_name) {
             return Err(Word("NOT_CREATED"));
         }
         o.delete();
         o.create();
-        for name in names() {
+        for name in names(&servers) {
             state::add(o, name);
         }
         Ok(Word("CREATED"))
@@ -101,7 +96,7 @@ impl Consistent {
     fn add(o: &mut Object, server: &[u8], more: Rest) -> Result<Word, Word> {
         existing(o)?;
         let server = joined(server, more);
-        if !state::is_name(&server) {
+        if !is_name(&server) {
             return Err(BAD_ARGUMENT);
         }
         Ok(if state::add(o, &server) {

@@ -10,26 +10,15 @@
 //! are not used again; the opaque value is the next one. Where points of two servers meet, the one
 //! added first is first.
 
-use cacheismo_sdk::number::Integer;
+use cacheismo_ring::{POINTS, hash, points};
 use cacheismo_sdk::{Object, Scan};
-
-use crate::hash::hash;
 
 const POINT: u8 = b'p';
 const SERVER: u8 = b's';
 const NAME: u8 = b'n';
 
-/// Points of each server.
-const POINTS: u32 = 160;
 /// Fields of each server: its points, its name, and its id.
 const FIELDS: u64 = POINTS as u64 + 2;
-/// The original made `name-159` fit 32 bytes with its end mark.
-const NAME_BYTES_MAX: usize = 27;
-
-/// Whether a server may have this name.
-pub(crate) fn is_name(name: &[u8]) -> bool {
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.iter().any(|byte| b", \t".contains(byte))
-}
 
 /// Adds a server, available; false when it is there.
 pub(crate) fn add(o: &mut Object, name: &[u8]) -> bool {
@@ -40,7 +29,7 @@ pub(crate) fn add(o: &mut Object, name: &[u8]) -> bool {
     o.set_value(&(id + 1).to_be_bytes());
     o.put(&by_name(name), &id.to_be_bytes());
     o.put(&server(id), &[b"1", name].concat());
-    for hash in points(name) {
+    for hash in points(name, POINTS) {
         o.put(&point(hash, id), b"");
     }
     true
@@ -51,7 +40,7 @@ pub(crate) fn remove(o: &mut Object, name: &[u8]) -> bool {
     let Some(id) = id(o, name) else { return false };
     o.remove(&by_name(name));
     o.remove(&server(id));
-    for hash in points(name) {
+    for hash in points(name, POINTS) {
         o.remove(&point(hash, id));
     }
     true
@@ -135,11 +124,6 @@ fn next_id(o: &Object) -> u32 {
     o.value()
         .and_then(|id| Some(u32::from_be_bytes(*id.first_chunk()?)))
         .unwrap_or(0)
-}
-
-/// A server's points on the ring: the hashes of `name-0` to `name-159`.
-fn points(name: &[u8]) -> impl Iterator<Item = u32> {
-    (0..POINTS).map(move |number| hash(&[name, b"-", Integer::from(number).text()].concat()))
 }
 
 fn by_name(name: &[u8]) -> Vec<u8> {

@@ -239,7 +239,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// The naive twin: sort all points, walk from the key's hash to the first available server.
-    /// Its hashes are read from the stored ring, which the recorded owners have pinned.
+    /// The hashes are read from the stored ring, which the recorded owners have pinned.
     #[test]
     fn servers_come_and_go_as_in_a_ring_built_anew(
         steps in prop::collection::vec((0..8usize, 0..4u8), 1..25),

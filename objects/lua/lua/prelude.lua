@@ -18,6 +18,7 @@ refuse_all("os", "execute exit remove rename tmpname")
 refuse_all("debug", "debug gethook sethook getfenv setfenv getlocal setlocal getmetatable "
   .. "setmetatable getregistry getupvalue setupvalue")
 dofile, loadfile = refuse "dofile", refuse "loadfile"
+string.dump = refuse "string.dump"
 function os.getenv() return nil end
 function os.setlocale(locale)
   if locale == nil or locale == "" or locale == "C" or locale == "POSIX" then return "C" end
@@ -121,9 +122,26 @@ function object.type(name, functions, options)
     error("object.type: a name is 1 to 32 of a-z 0-9 _ and starts with a letter", 2)
   end
   if type(functions) ~= "table" then error("object.type: a table of functions is expected", 2) end
-  registry.objects[name] = functions
+  if not pcall(rawset, registry.objects, name, functions) then
+    error("object.type: a type is declared once, and while scripts are loaded", 2)
+  end
   registry.options[name] = options or {}
   return functions
 end
 
 package.preload.object = function() return object end
+
+-- What scripts share and cannot change: tables with their names, and the library's globals. The helpers are the scripts' to
+-- replace: a directory brings its own with its config.lua.
+local readonly = {
+  [string] = "string", [table] = "table", [math] = "math", [os] = "os", [io] = "io", [debug] = "debug",
+  [coroutine] = "coroutine", [getmetatable ""] = "the metatable of strings", [object] = "object", [methods] = "Object",
+  [HashMap] = "HashMap", [CacheItem] = "CacheItem", [Command] = "Command", [Consistent] = "Consistent",
+  [registry.objects] = "object.type", [registry.options] = "object.type",
+}
+local globals = {}
+for name in pairs(_G) do globals[name] = true end
+for name in ("executeNew executeReadOnly executeReadWrite split writeStringAsValue"):gmatch "%S+" do
+  globals[name] = nil
+end
+return readonly, globals

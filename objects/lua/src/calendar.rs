@@ -26,6 +26,8 @@ pub(crate) struct Date {
     pub(crate) dst: bool,
     /// Is it UTC by request, not by zone?
     pub(crate) gmt: bool,
+    /// The moment itself, in seconds since 1970.
+    pub(crate) unix_s: i64,
 }
 
 /// Days from 1970-01-01 to a day of the proleptic Gregorian calendar; any `day` will do.
@@ -68,6 +70,7 @@ fn date(unix_s: i64, offset: i64) -> Date {
         offset,
         dst: false,
         gmt: false,
+        unix_s,
     }
 }
 
@@ -160,8 +163,9 @@ fn iso_week(date: &Date) -> (i64, i64) {
     }
 }
 
-/// Formats a date as C's `strftime` does in the C locale. Unknown conversions stay as they are.
-pub(crate) fn format(pattern: &[u8], date: &Date) -> Vec<u8> {
+/// Formats a date as C's `strftime` does in the C locale. Unknown conversions stay as they are. `zone_name` tells the
+/// abbreviation of local time's name at a moment.
+pub(crate) fn format(pattern: &[u8], date: &Date, zone_name: &dyn Fn(i64) -> String) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = pattern.iter();
     while let Some(&byte) = rest.next() {
@@ -177,7 +181,7 @@ pub(crate) fn format(pattern: &[u8], date: &Date) -> Vec<u8> {
             out.push(b'%');
             break;
         };
-        match convert(conversion, date) {
+        match convert(conversion, date, zone_name) {
             Some(text) => out.extend_from_slice(text.as_bytes()),
             None => out.extend_from_slice(&[b'%', conversion]),
         }
@@ -185,12 +189,13 @@ pub(crate) fn format(pattern: &[u8], date: &Date) -> Vec<u8> {
     out
 }
 
-fn convert(conversion: u8, d: &Date) -> Option<String> {
+fn convert(conversion: u8, d: &Date, zone_name: &dyn Fn(i64) -> String) -> Option<String> {
     let day = DAYS[usize::try_from(d.weekday).unwrap_or(0) % 7];
     let month = MONTHS[usize::try_from(d.month - 1).unwrap_or(0) % 12];
     let hour12 = (d.hour + 11) % 12 + 1;
-    let again =
-        |pattern: &str| String::from_utf8(format(pattern.as_bytes(), d)).expect("made of text");
+    let again = |pattern: &str| {
+        String::from_utf8(format(pattern.as_bytes(), d, zone_name)).expect("made of text")
+    };
     let (iso_year, week) = iso_week(d);
     Some(match conversion {
         b'a' => day[..3].to_owned(),
@@ -228,10 +233,8 @@ fn convert(conversion: u8, d: &Date) -> Option<String> {
         b'y' => format!("{:02}", d.year.rem_euclid(100)),
         b'Y' => d.year.to_string(),
         b'z' => zone(d.offset),
-        // The host gives offsets, not names: as zones without a name of their own do.
         b'Z' if d.gmt => "GMT".to_owned(),
-        b'Z' if d.offset == 0 => "UTC".to_owned(),
-        b'Z' => zone(d.offset),
+        b'Z' => zone_name(d.unix_s),
         b'%' => "%".to_owned(),
         _ => return None,
     })
@@ -293,7 +296,9 @@ mod tests {
     #[test]
     fn a_format_reads_as_that_of_c() {
         let d = utc(1_700_000_000);
-        let text = |p: &str| String::from_utf8(format(p.as_bytes(), &d)).expect("text");
+        let nobody = |_: i64| unreachable!("the zone has no name here");
+        let text = |p: &str| String::from_utf8(format(p.as_bytes(), &d, &nobody)).expect("text");
+        assert_eq!(text("%z %Z"), "+0000 GMT");
         assert_eq!(
             text("%c|%x|%X|%p|%%"),
             "Tue Nov 14 22:13:20 2023|11/14/23|22:13:20|PM|%"
@@ -306,5 +311,21 @@ mod tests {
             text("%F %T %V %G %e %s %Q %"),
             "2023-11-14 22:13:20 46 2023 14 1700000000 %Q %"
         );
+    }
+
+    #[test]
+    fn a_zone_has_the_name_of_its_moment() {
+        let name = |unix_s: i64| {
+            if berlin(unix_s) == 7200 {
+                "CEST"
+            } else {
+                "CET"
+            }
+            .to_owned()
+        };
+        for (at, expected) in [(1_700_000_000, "+0100 CET"), (1_690_000_000, "+0200 CEST")] {
+            let made = format(b"%z %Z", &local(at, berlin), &name);
+            assert_eq!(String::from_utf8_lossy(&made), expected);
+        }
     }
 }

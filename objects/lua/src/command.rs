@@ -1,6 +1,6 @@
 //! The client's command as scripts see it: `Command` in Lua reads and changes this.
 
-use crate::wire::{Reader, list};
+use cacheismo_lua_contract::{Command as Told, Keys, Numbers};
 use std::borrow::Cow;
 
 /// What the client asked, and what the script changed of it since. What the host said is borrowed
@@ -17,8 +17,8 @@ pub(crate) struct Command {
     pub(crate) delta: u64,
     /// 1 when the client wants no reply.
     pub(crate) noreply: u32,
-    /// All keys, packed.
-    keys: &'static [u8],
+    /// The client's keys.
+    keys: Keys<'static>,
     key: Key,
     data: Cow<'static, [u8]>,
 }
@@ -46,36 +46,27 @@ impl Command {
             expiry: 0,
             delta: 0,
             noreply: 0,
-            keys: b"",
+            keys: Keys::new(b""),
             key: Key::None,
             data: Cow::Borrowed(b""),
         }
     }
 
-    /// Takes over the host's description. `numbers` are flags and noreply as `u32`, expiry as
-    /// `i64`, delta as `u64`, or nothing for all zero; `keys` a packed list.
-    pub(crate) fn set(
-        &mut self,
-        name: &'static [u8],
-        numbers: &[u8],
-        keys: &'static [u8],
-        data: Option<&'static [u8]>,
-    ) {
-        let mut numbers = Reader(numbers);
-        let mut one = list(keys);
+    /// Takes over the host's description; `None` when its numbers cannot be read.
+    pub(crate) fn set(&mut self, told: &Told<'static>) -> Option<()> {
+        let numbers = Numbers::read(told.numbers)?;
+        let keys = Keys::new(told.keys);
         *self = Self {
-            name,
-            flags: numbers.u32().unwrap_or(0),
-            noreply: numbers.u32().unwrap_or(0),
-            expiry: numbers.u64().unwrap_or(0).cast_signed(),
-            delta: numbers.u64().unwrap_or(0),
+            name: told.name,
+            flags: numbers.flags,
+            noreply: numbers.noreply.into(),
+            expiry: numbers.exptime,
+            delta: numbers.delta,
             keys,
-            key: match (one.next(), one.next()) {
-                (Some(key), None) => Key::Sent(key),
-                _ => Key::None,
-            },
-            data: Cow::Borrowed(data.unwrap_or_default()),
+            key: keys.only().map_or(Key::None, Key::Sent),
+            data: Cow::Borrowed(told.data.unwrap_or_default()),
         };
+        Some(())
     }
 
     /// The key; `None` when the command has several.
@@ -88,9 +79,17 @@ impl Command {
     }
 
     /// All keys, when there are several.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static [u8]> {
-        let several = list(self.keys).nth(1).is_some();
-        list(if several { self.keys } else { b"" })
+    ///
+    /// # Errors
+    /// When there are more than the host told.
+    pub(crate) fn keys(&self) -> Result<Keys<'static>, &'static str> {
+        if self.keys.only().is_some() {
+            return Ok(Keys::new(b""));
+        }
+        if self.keys.lacks_some() {
+            return Err("the command has more keys than a function is told of");
+        }
+        Ok(self.keys)
     }
 
     /// The data block; `None` when there is none or it is empty.
@@ -109,12 +108,15 @@ impl Command {
     }
 
     /// When an item of this command expires, in milliseconds since 1970, or -1 for never.
+    ///
+    /// Seconds to live count from the second that it is, as for a command that the server executes itself: items expire
+    /// at whole seconds, and a part of one would round up to another second of life.
     pub(crate) fn expiry_ms(&self, now_ms: impl FnOnce() -> i64) -> i64 {
         match self.expiry {
             0 => -1,
             ..0 => now_ms(),
-            1..=RELATIVE_SECONDS_MAX => now_ms() + self.expiry * 1000,
-            _ => self.expiry.saturating_mul(1000),
+            seconds @ 1..=RELATIVE_SECONDS_MAX => (now_ms().div_euclid(1000) + seconds) * 1000,
+            date => date.saturating_mul(1000),
         }
     }
 }
@@ -122,15 +124,19 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::put_counted;
+    use cacheismo_lua_contract::{write_first_keys, write_keys};
 
     #[test]
     fn a_command_has_one_key_or_several() {
-        let pack = |keys: &[&str]| -> &'static [u8] {
+        let told = |keys: &[&str]| {
             let mut packed = Vec::new();
-            keys.iter()
-                .for_each(|key| put_counted(&mut packed, key.as_bytes()));
-            packed.leak()
+            write_keys(&mut packed, keys.iter().map(|key| key.as_bytes()));
+            Told {
+                name: b"get",
+                numbers: b"",
+                keys: packed.leak(),
+                data: Some(b""),
+            }
         };
         let mut command = Command::new();
         for (keys, key, several) in [
@@ -138,14 +144,30 @@ mod tests {
             (&["a"], Some(&b"a"[..]), 0),
             (&["a", "b", "c"], None, 3),
         ] {
-            command.set(b"get", b"", pack(keys), Some(b""));
+            command.set(&told(keys)).expect("no numbers");
             assert_eq!(command.key(), key);
-            assert_eq!(command.keys().count(), several);
+            assert_eq!(command.keys().expect("all are told").count(), several);
             assert_eq!(command.data(), None);
             command.set_key(b"mine");
             assert_eq!(command.key(), Some(&b"mine"[..]));
-            assert_eq!(command.keys().count(), several);
+            assert_eq!(command.keys().expect("all are told").count(), several);
         }
+    }
+
+    #[test]
+    fn keys_that_were_not_told_are_not_passed_over_in_silence() {
+        let mut packed = Vec::new();
+        write_first_keys(&mut packed, std::iter::repeat_n(&b"key"[..], 10_000));
+        let told = Told {
+            name: b"get",
+            numbers: b"",
+            keys: packed.leak(),
+            data: None,
+        };
+        let mut command = Command::new();
+        command.set(&told).expect("no numbers");
+        assert_eq!(command.key(), None);
+        assert!(command.keys().is_err());
     }
 
     #[test]
@@ -155,11 +177,13 @@ mod tests {
                 expiry,
                 ..Command::new()
             }
-            .expiry_ms(|| 5000)
+            .expiry_ms(|| 5999)
         };
         assert_eq!(at(0), -1);
-        assert_eq!(at(-1), 5000);
+        assert_eq!(at(-1), 5999);
         assert_eq!(at(2), 7000);
+        assert_eq!(at(2_592_000), 2_592_005_000);
         assert_eq!(at(2_592_001), 2_592_001_000);
+        assert_eq!(at(i64::MAX), i64::MAX);
     }
 }

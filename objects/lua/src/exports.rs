@@ -3,8 +3,8 @@
 
 use crate::context;
 use crate::interpreter::{self, End};
-use crate::wire::Args;
 use cacheismo_abi::FAILED;
+use cacheismo_sdk::sys::Args;
 use core::cell::UnsafeCell;
 use std::cell::RefCell;
 
@@ -64,7 +64,7 @@ fn args(len: i32) -> Args<'static> {
     // SAFETY: the bytes are there, and stay as they are until the call returns: the host
     // writes only between calls and `reserve` is called only by it.
     let bytes = unsafe { core::slice::from_raw_parts(start, size) };
-    Args::parse(bytes).expect("the host packs arguments")
+    Args::new(bytes)
 }
 
 /// Address and length as the ABI returns them.

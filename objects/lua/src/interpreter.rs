@@ -2,10 +2,11 @@
 
 use crate::context;
 use crate::rules::Rules;
-use crate::script::{self, Located, json_string};
+use crate::script::{self, Located};
 use crate::sys::host;
 use crate::sys::lua::{Failure, Lua, kind};
-use crate::wire::Args;
+use cacheismo_lua_contract::{Call, Load, Loaded, LoadedError, Main};
+use cacheismo_sdk::sys::Args;
 use calls::{run_call, run_main};
 use loading::{LOADING, Loading, run_load};
 use std::cell::Cell;
@@ -16,7 +17,10 @@ mod loading;
 thread_local! {
     static LUA: Cell<Option<Lua>> = const { Cell::new(None) };
     static HEAP_MARK: Cell<i32> = const { Cell::new(HEAP_KB) };
-    static ARGS: Cell<Args<'static>> = const { Cell::new(Args::none()) };
+    /// What [`run_call`] is to run.
+    static CALLED: Cell<Option<Call<'static>>> = const { Cell::new(None) };
+    /// What [`run_main`] is to run.
+    static COMMAND: Cell<Option<Main<'static>>> = const { Cell::new(None) };
 }
 
 /// Stack slots of the main state that stay: the natives run for a call.
@@ -36,11 +40,14 @@ pub(crate) enum End {
     Failed,
 }
 
-/// `fn:load`: (what the host says, then path and text of each script) to the JSON of HOST.md.
-pub(crate) fn load(mut args: Args<'static>) -> String {
+/// `fn:load`: runs the scripts, once; the JSON of what they define.
+pub(crate) fn load(args: Args<'static>) -> String {
     if LUA.get().is_some() {
-        return error_json("", 0, "the scripts of this instance are loaded already");
+        return refused("", 0, "the scripts of this instance are loaded already");
     }
+    let Some(told) = Load::read(args) else {
+        return refused("", 0, NOT_OF_THE_CONTRACT);
+    };
     let Some(lua) = Lua::new() else {
         out_of_memory()
     };
@@ -48,12 +55,13 @@ pub(crate) fn load(mut args: Args<'static>) -> String {
     lua.push_native(run_load);
     lua.push_native(run_call);
     lua.push_native(run_main);
-    let told = args.next().unwrap_or_default();
-    context::with(|c| c.rules.replace(Rules::read(told)));
-    let mut scripts = Vec::new();
-    while let (Some(path), Some(text)) = (args.next(), args.next()) {
-        scripts.push((String::from_utf8_lossy(path).into_owned(), text));
-    }
+    context::with(|c| c.rules.replace(Rules::told(&told.rules)));
+    let path = |path| String::from_utf8_lossy(path).into_owned();
+    let mut scripts: Vec<_> = told
+        .scripts
+        .into_iter()
+        .map(|(name, text)| (path(name), text))
+        .collect();
     scripts.sort_by(|a, b| script::rank(&a.0).cmp(&script::rank(&b.0)));
     LOADING.with_borrow_mut(|loading| {
         loading.started = vec![false; scripts.len()];
@@ -61,14 +69,14 @@ pub(crate) fn load(mut args: Args<'static>) -> String {
     });
     context::with(|c| c.begin(b""));
     let json = match protected(lua, LOAD) {
-        Ok(()) => LOADING.with_borrow_mut(|loading| std::mem::take(&mut loading.json)),
+        Ok(()) => LOADING.with_borrow_mut(|loading| loading.types().to_json()),
         Err(text) => {
             let Located {
                 script,
                 line,
                 message,
             } = script::locate(&text);
-            error_json(script.unwrap_or_default(), line, message)
+            refused(script.unwrap_or_default(), line, message)
         }
     };
     LOADING.replace(Loading::new());
@@ -76,35 +84,49 @@ pub(crate) fn load(mut args: Args<'static>) -> String {
     json
 }
 
-fn error_json(script: &str, line: u32, message: &str) -> String {
-    format!(
-        r#"{{"error":{{"script":{},"line":{line},"message":{}}}}}"#,
-        json_string(script),
-        json_string(message)
-    )
+/// Why arguments are refused. Only a host of another version sends such.
+const NOT_OF_THE_CONTRACT: &str = "the arguments are not those of the contract";
+
+fn refused(script: &str, line: u32, message: &str) -> String {
+    let error = LoadedError {
+        script: script.to_owned(),
+        line,
+        message: message.to_owned(),
+    };
+    Loaded::Error(error).to_json()
 }
 
-/// `fn:call`: (object key, type, function, virtual key, command, numbers, keys [, data]).
+/// `fn:call`: runs a function of a type.
 pub(crate) fn call(args: Args<'static>) -> End {
-    run(args, CALL)
+    let call = Call::read(args);
+    CALLED.set(call);
+    run(call.is_some(), CALL)
 }
 
-/// `fn:main`: ("", entry, command, numbers, keys [, data]).
+/// `fn:main`: runs the scripts' handler of commands.
 pub(crate) fn main(args: Args<'static>) -> End {
-    run(args, MAIN)
+    let command = Main::read(args);
+    COMMAND.set(command);
+    run(command.is_some(), MAIN)
 }
 
-fn run(args: Args<'static>, native: i32) -> End {
+/// Runs one of our natives for a call, whose arguments are `understood`.
+fn run(understood: bool, native: i32) -> End {
     let Some(lua) = LUA.get() else {
         host::fail(b"no scripts are loaded");
         return End::Failed;
     };
-    ARGS.set(args);
+    if !understood {
+        host::fail(NOT_OF_THE_CONTRACT.as_bytes());
+        return End::Failed;
+    }
     let result = protected(lua, native);
     if lua.heap_kb() > HEAP_MARK.get() {
         lua.collect();
         HEAP_MARK.set(HEAP_KB.max(2 * lua.heap_kb()));
     }
+    // After the collection, which may run finalizers of scripts.
+    lua.guard_end();
     match result {
         Ok(()) => End::Answer,
         Err(text) => {

@@ -3,7 +3,7 @@
 //! Lua itself is PUC-Rio's 5.1.5, compiled unchanged from C (build.rs, csrc). Around it, from
 //! the bottom up: `sys` the doors to Lua and to the host, `api` what scripts see,
 //! `interpreter` loading and calling, and here the exports the host calls. `calendar`, `ring`,
-//! `wire`, `output`, `command`, `number`, `rules` and `script` are plain Rust and are tested natively; a native
+//! `virtual_key`, `output`, `command`, `number`, `rules` and `script` are plain Rust and are tested natively; a native
 //! build contains nothing else, so that it needs no wasm toolchain. HOST.md is the contract.
 #![cfg_attr(
     not(target_arch = "wasm32"),
@@ -17,7 +17,7 @@ mod output;
 mod ring;
 mod rules;
 mod script;
-mod wire;
+mod virtual_key;
 
 #[cfg(target_arch = "wasm32")]
 mod api;
@@ -29,3 +29,18 @@ mod exports;
 mod interpreter;
 #[cfg(target_arch = "wasm32")]
 mod sys;
+
+#[cfg(test)]
+mod tests {
+    use cacheismo_lua_contract::{CALL, INTERPRETER, LOAD, MAIN};
+
+    #[test]
+    fn the_metadata_has_the_names_of_the_contract() {
+        let meta: serde_json::Value =
+            serde_json::from_str(include_str!("meta.json")).expect("metadata is JSON");
+        assert_eq!(meta["type"], INTERPRETER);
+        let functions = meta["functions"].as_array().expect("an array");
+        let names: Vec<_> = functions.iter().map(|function| &function["name"]).collect();
+        assert_eq!(names, [LOAD, CALL, MAIN]);
+    }
+}

@@ -46,12 +46,13 @@ pub(crate) fn with_text<R>(n: f64, f: impl FnOnce(&[u8]) -> R) -> R {
     f(&text[at..])
 }
 
-/// Numbers below this are printed alike by `with_text` and by Lua, if they are whole.
-const SAME_END: f64 = 1e14;
+/// The first whole number that a double holds, but not its successor: 2^53.
+const EXACT_END: f64 = 9_007_199_254_740_992.0;
 
-/// Would `tostring` make the same text of the number as [`with_text`]?
-pub(crate) fn reads_the_same(n: f64) -> bool {
-    n.abs() < SAME_END && (n as i64) as f64 == n && (n != 0.0 || n.is_sign_positive())
+/// Is it a whole number that a double holds exactly, and no other than it? Those from 10^14 on `tostring` rounds to 14
+/// digits; [`with_text`] does not.
+pub(crate) fn is_exact(n: f64) -> bool {
+    n.abs() < EXACT_END && (n as i64) as f64 == n && (n != 0.0 || n.is_sign_positive())
 }
 
 #[cfg(test)]
@@ -87,9 +88,18 @@ mod tests {
                 );
             });
         }
-        assert!(reads_the_same(99_999_999_999_999.0) && reads_the_same(-5.0));
-        for n in [0.5, -0.0, 1e14, f64::NAN, f64::INFINITY] {
-            assert!(!reads_the_same(n), "{n}");
+        for (n, text) in [
+            (-5.0, "-5"),
+            (1e14, "100000000000000"),
+            (9_007_199_254_740_991.0, "9007199254740991"),
+            (-9_007_199_254_740_991.0, "-9007199254740991"),
+        ] {
+            assert!(is_exact(n), "{n}");
+            with_text(n, |made| assert_eq!(made, text.as_bytes()));
+        }
+        let others = [0.5, -0.0, 9_007_199_254_740_992.0, 1e300];
+        for n in others.into_iter().chain([f64::NAN, f64::INFINITY]) {
+            assert!(!is_exact(n), "{n}");
         }
         for text in ["", "-", "1x", "--1", " 1", "1e", "0x10"] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");

@@ -1,13 +1,9 @@
 //! What a call answers: a tag byte, then a value or raw protocol bytes.
 
-/// The reply is one value: the host frames it for the command the client sent.
-pub(crate) const VALUE: u8 = b'V';
-/// The reply is raw protocol bytes, sent as they are; none at all is a miss.
-pub(crate) const RAW: u8 = b'R';
-/// The scripts have no handler for the command: the host executes it.
-pub(crate) const NATIVE: u8 = b'N';
-/// Raw bytes, then the connection is closed.
-pub(crate) const CLOSE: u8 = b'Q';
+use cacheismo_lua_contract::Tag;
+
+const VALUE: u8 = Tag::Value.byte();
+const RAW: u8 = Tag::Raw.byte();
 
 /// Collects the answer. It starts with the tag.
 #[derive(Debug)]
@@ -67,8 +63,8 @@ impl Output {
     }
 
     /// Replaces the tag.
-    pub(crate) fn set_tag(&mut self, tag: u8) {
-        self.bytes[0] = tag;
+    pub(crate) fn set_tag(&mut self, tag: Tag) {
+        self.bytes[0] = tag.byte();
     }
 
     /// The finished answer. Scripts with helpers of their own write the block of a value by

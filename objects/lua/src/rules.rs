@@ -1,7 +1,7 @@
 //! What the host would refuse, known here too: a script gets an error it can catch and that says
 //! where, while a refusal of the host ends the call and costs the instance. Pure.
 
-use crate::wire::Reader;
+use cacheismo_lua_contract as contract;
 
 /// Longest key of an item, and longest `type$key` of an object.
 const KEY_BYTES_MAX: usize = 250;
@@ -25,15 +25,12 @@ impl Rules {
         }
     }
 
-    /// Reads what the host said: `u32` longest value, then the names of native types, packed.
-    pub(crate) fn read(told: &[u8]) -> Self {
-        let mut reader = Reader(told);
-        let value_bytes_max = reader.u32().map_or(usize::MAX, |max| max as usize);
-        let mut types: Vec<_> =
-            std::iter::from_fn(|| Some((reader.counted()?.to_vec(), true))).collect();
+    /// Takes over what the host said.
+    pub(crate) fn told(told: &contract::Rules<'_>) -> Self {
+        let mut types: Vec<_> = told.types().map(|name| (name.to_vec(), true)).collect();
         types.sort();
         Self {
-            value_bytes_max,
+            value_bytes_max: told.value_bytes_max as usize,
             types,
         }
     }
@@ -87,13 +84,10 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::put_counted;
-
     fn rules() -> Rules {
-        let mut told = 10_u32.to_le_bytes().to_vec();
-        put_counted(&mut told, b"set");
-        put_counted(&mut told, b"map");
-        let mut rules = Rules::read(&told);
+        let mut told = Vec::new();
+        contract::Rules::write(&mut told, 10, [&b"set"[..], b"map"].into_iter());
+        let mut rules = Rules::told(&contract::Rules::read(&told).expect("written above"));
         rules.declare(b"map", false);
         rules.declare(b"board", true);
         rules

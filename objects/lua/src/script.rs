@@ -72,20 +72,6 @@ pub(crate) fn client_text(error: &str) -> String {
     text
 }
 
-/// `text` as a JSON string.
-pub(crate) fn json_string(text: &str) -> String {
-    let mut out = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,10 +96,5 @@ mod tests {
             names,
             ["d/core.lua", "d/config.lua", "d/api.lua", "d/map.lua"]
         );
-    }
-
-    #[test]
-    fn json_strings_are_escaped() {
-        assert_eq!(json_string("a\"\\\n"), "\"a\\\"\\\\\\u000a\"");
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 
 use crate::process::{Running, System};
+use crate::record::Beside;
 
 /// Starts of which the fastest counts: the first one compiles the objects, and others share the machine.
 const STARTS: usize = 5;
@@ -29,24 +30,23 @@ pub(crate) fn is_wanted(only: Option<&str>) -> bool {
     only.is_none_or(|text| "beside".contains(text))
 }
 
-/// A table of it.
+/// What each system costs.
 ///
 /// # Errors
 /// When a system does not start, or answers wrong.
-pub(crate) fn table() -> anyhow::Result<String> {
-    let mut out = String::from(
-        "| beside the load | memcached | cacheismo | Redis |\n| --- | --- | --- | --- |\n",
-    );
+pub(crate) fn measure() -> anyhow::Result<Vec<Beside>> {
+    let mut rows = Vec::new();
     for (what, measure) in ROWS {
         eprintln!("beside: {what}");
-        out += &format!("| {what} |");
-        for system in [System::Memcached, System::Cacheismo, System::Redis] {
-            let figure = measure(system).with_context(|| format!("{what}, {system:?}"))?;
-            out += &format!(" {figure} |");
-        }
-        out.push('\n');
+        let of = |system| measure(system).with_context(|| format!("{what}, {system:?}"));
+        rows.push(Beside {
+            what: what.to_owned(),
+            memcached: of(System::Memcached)?,
+            cacheismo: of(System::Cacheismo)?,
+            redis: of(System::Redis)?,
+        });
     }
-    Ok(out)
+    Ok(rows)
 }
 
 type Measure = fn(System) -> anyhow::Result<String>;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use crate::process::{Running, System};
+use crate::record::Filled;
 
 /// Commands sent before their replies are awaited.
 const IN_FLIGHT: usize = 100;
@@ -37,35 +38,27 @@ pub(crate) fn is_wanted(only: Option<&str>) -> bool {
     only.is_none_or(|text| "memory".contains(text))
 }
 
-/// A table of what everything takes.
+/// What everything takes.
 ///
 /// # Errors
 /// When a system does not start, or refuses something.
-pub(crate) fn table() -> anyhow::Result<String> {
-    let mut out = String::from(
-        "| memory of | system | MiB | over payload | to the first |\n| --- | --- | --- | --- | --- |\n",
-    );
-    let mut first: Option<(&str, f64)> = None;
+pub(crate) fn measure() -> anyhow::Result<Vec<Filled>> {
+    let mut rows = Vec::new();
     for filling in fillings() {
-        let (what, label, payload) = (filling.what, filling.label, filling.payload as f64);
+        let (what, label, payload_bytes) = (filling.what, filling.label, filling.payload);
         eprintln!("memory: {what}, {label}");
-        let grown = measure(filling).with_context(|| format!("{what}, {label}"))? as f64;
-        let base = match first {
-            Some((of, base)) if of == what => base,
-            _ => grown,
-        };
-        first = Some((what, base));
-        out += &format!(
-            "| {what} | {label} | {:.1} | {:.2} | {:.2} |\n",
-            grown / f64::from(1 << 20),
-            grown / payload - 1.0,
-            grown / base,
-        );
+        rows.push(Filled {
+            what: what.to_owned(),
+            system: label.to_owned(),
+            grown_bytes: fill(filling).with_context(|| format!("{what}, {label}"))?,
+            payload_bytes,
+        });
     }
-    Ok(out)
+    Ok(rows)
 }
 
-fn measure(filling: Filling) -> anyhow::Result<u64> {
+/// How much the resident set of a fresh server grows.
+fn fill(filling: Filling) -> anyhow::Result<u64> {
     let server = Running::start(filling.system)?;
     let mut stream = TcpStream::connect(server.address())?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -146,7 +139,7 @@ fn objects() -> Vec<Filling> {
         Filling {
             what: set,
             system: System::Redis,
-            label: "Redis SADD",
+            label: "Redis `SADD`",
             payload: u64::from(MEMBERS) * 10,
             commands: Box::new(members().map(move |range| {
                 let names: Vec<String> = range.map(member).collect();
@@ -171,7 +164,7 @@ fn objects() -> Vec<Filling> {
         Filling {
             what: maps,
             system: System::Redis,
-            label: "Redis HSET",
+            label: "Redis `HSET`",
             payload: fields_bytes,
             commands: Box::new((0..MAPS).map(move |map| {
                 let pairs: Vec<String> = (0..FIELDS)

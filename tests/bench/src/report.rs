@@ -1,9 +1,8 @@
-//! Figures of several rounds as one row, and rows as a table.
+//! The figures of several rounds as one row.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::load::Outcome;
 
@@ -14,104 +13,64 @@ pub(crate) struct Sample {
 }
 
 /// One participant's figures in one workload: medians over the rounds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Row {
-    workload: String,
-    system: String,
-    requests_per_s: f64,
+    pub(crate) workload: String,
+    pub(crate) system: String,
+    pub(crate) requests_per_s: f64,
     /// Half the distance between the best and the worst round, in percent of the median.
-    noise_percent: f64,
-    p50_us: f64,
-    p99_us: f64,
+    pub(crate) noise_percent: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// Not measured in the first record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) p999_us: Option<f64>,
     /// CPU seconds of the server per million requests.
-    cpu_s_per_million: f64,
-    resident_bytes: u64,
-    /// Throughput, and CPU time per request, as multiples of the first row's.
-    throughput_ratio: f64,
-    cpu_ratio: f64,
+    pub(crate) cpu_s_per_million: f64,
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) errors: u64,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Row {
-    pub(crate) fn of(
-        workload: &str,
-        system: &str,
-        samples: &[Sample],
-        resident_bytes: u64,
-        first: Option<&Self>,
-    ) -> Self {
-        let rates = samples
+    pub(crate) fn of(workload: &str, system: &str, samples: &[Sample]) -> Self {
+        let rates: Vec<f64> = samples
             .iter()
-            .map(|sample| sample.outcome.requests as f64 / sample.outcome.took.as_secs_f64());
-        let rates: Vec<f64> = rates.collect();
+            .map(|sample| sample.outcome.requests as f64 / sample.outcome.took.as_secs_f64())
+            .collect();
         let requests_per_s = median(rates.iter().copied());
-        let (low, high) = rates.iter().fold((f64::MAX, 0.0_f64), |(low, high), rate| {
-            (low.min(*rate), high.max(*rate))
-        });
+        let low = rates.iter().copied().fold(f64::MAX, f64::min);
+        let high = rates.iter().copied().fold(0.0, f64::max);
         let cpu = samples
             .iter()
             .map(|sample| sample.cpu.as_secs_f64() * 1e6 / sample.outcome.requests as f64);
-        let cpu_s_per_million = median(cpu);
         let quantile = |at| {
-            median(
-                samples
-                    .iter()
-                    .map(|s| s.outcome.latency_ns.value_at_quantile(at) as f64 / 1e3),
-            )
+            let latencies = samples.iter().map(|sample| &sample.outcome.latency_ns);
+            rounded(median(
+                latencies.map(|latency| latency.quantile(at) as f64 / 1e3),
+            ))
         };
         Self {
             workload: workload.to_owned(),
             system: system.to_owned(),
-            requests_per_s,
-            noise_percent: (high - low) / 2.0 / requests_per_s * 100.0,
+            requests_per_s: requests_per_s.round(),
+            noise_percent: rounded((high - low) / 2.0 / requests_per_s * 100.0),
             p50_us: quantile(0.5),
             p99_us: quantile(0.99),
-            cpu_s_per_million,
-            resident_bytes,
-            throughput_ratio: first.map_or(1.0, |row| requests_per_s / row.requests_per_s),
-            cpu_ratio: first.map_or(1.0, |row| cpu_s_per_million / row.cpu_s_per_million),
+            p999_us: Some(quantile(0.999)),
+            cpu_s_per_million: rounded(median(cpu)),
             errors: samples.iter().map(|sample| sample.outcome.errors).sum(),
         }
     }
 }
 
-/// The table; ratios are to the first row of each workload.
-pub(crate) fn table(rows: &[Row]) -> String {
-    let mut text = format!(
-        "{:<36}{:<16}{:>10}{:>6}{:>9}{:>9}{:>10}{:>8}{:>7}{:>7}\n",
-        "workload",
-        "system",
-        "req/s",
-        "±%",
-        "p50 µs",
-        "p99 µs",
-        "CPU s/M",
-        "RSS MB",
-        "ratio",
-        "cpu-r"
-    );
-    for row in rows {
-        let errors = if row.errors == 0 {
-            String::new()
-        } else {
-            format!("  ERRORS {}", row.errors)
-        };
-        let _ = writeln!(
-            text,
-            "{:<36}{:<16}{:>10.0}{:>6.1}{:>9.0}{:>9.0}{:>10.2}{:>8}{:>7.2}{:>7.2}{errors}",
-            row.workload,
-            row.system,
-            row.requests_per_s,
-            row.noise_percent,
-            row.p50_us,
-            row.p99_us,
-            row.cpu_s_per_million,
-            row.resident_bytes >> 20,
-            row.throughput_ratio,
-            row.cpu_ratio
-        );
-    }
-    text
+/// A figure without the digits that mean nothing: three behind the point.
+fn rounded(figure: f64) -> f64 {
+    (figure * 1e3).round() / 1e3
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -1,8 +1,8 @@
 //! Where a key leads: to the item of that name, or to a function of an object.
 
+use super::Calls;
+use super::transaction::OBJECT_NAME_BYTES_MAX;
 use crate::cache::scripts::ScriptFunction;
-use crate::cache::transaction::OBJECT_NAME_BYTES_MAX;
-use crate::cache::worker::Worker;
 use crate::protocol::VirtualKey;
 use crate::runtime::{FunctionRef, ObjectType};
 use crate::store::Key;
@@ -47,7 +47,7 @@ pub(in crate::cache) struct Call<'a> {
     pub(super) script: bool,
 }
 
-/// The name of an object, `type$key`, among [`Worker::names`].
+/// The name of an object, `type$key`, among the names of the present batch.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cache) struct ObjectName {
     start: usize,
@@ -64,7 +64,7 @@ impl ObjectName {
     }
 }
 
-impl Worker {
+impl Calls {
     /// Where a key leads.
     #[inline(always)]
     pub(in crate::cache) fn target<'a>(&mut self, key: &'a [u8]) -> Target<'a> {
@@ -116,6 +116,11 @@ impl Worker {
             on_lane,
             script: script.is_some(),
         })
+    }
+
+    /// Hash of the name of a virtual key's object; 0 when that is too long for any object.
+    pub(in crate::cache) fn object_hash(&mut self, key: &VirtualKey<'_>) -> u64 {
+        self.object_name(key).map_or(0, |object| object.hash)
     }
 
     /// Puts down the name of the object; `None` when that is too long for any object.

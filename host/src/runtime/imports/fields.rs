@@ -8,6 +8,7 @@ use crate::runtime::guest_memory::{Span, input_output};
 use crate::runtime::state::{CallState, Guest};
 use crate::runtime::world::{Scan, Stop, World};
 
+#[expect(clippy::too_many_lines, reason = "one import after the other")]
 pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
     const M: &str = IMPORT_MODULE;
     linker.func_wrap(

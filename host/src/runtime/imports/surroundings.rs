@@ -17,6 +17,20 @@ pub(super) fn surroundings<W: World>(linker: &mut Linker<CallState<W>>) -> Resul
     linker.func_wrap(M, "utc_offset_s", |mut host: Host<'_, W>, unix_s: i64| {
         without_memory(&mut host, |world, _| Ok(world.utc_offset_s(unix_s)))
     })?;
+    linker.func_wrap(
+        M,
+        "zone_name",
+        |mut host: Host<'_, W>, unix_s: i64, out: i32, cap: i32| {
+            with_memory(&mut host, |memory, world, guest| {
+                let out = Span::new(out, cap).of_mut(memory)?;
+                let name = world.zone_name(unix_s);
+                let len = name.len().min(out.len());
+                out[..len].copy_from_slice(&name.as_bytes()[..len]);
+                guest.spend_bytes(len)?;
+                Ok(name.len() as i32)
+            })
+        },
+    )?;
     linker.func_wrap(M, "random", |mut host: Host<'_, W>| {
         without_memory(&mut host, |world, _| Ok(world.random() as i64))
     })?;

@@ -198,6 +198,20 @@ fn fields_are_scanned_in_batches() {
 }
 
 #[test]
+fn the_zone_has_a_name_that_may_be_cut() {
+    let mut driver = Driver::new(&[]);
+    let steps = [
+        import!(zone_name, -5i64, Param::Out(8)),
+        import!(zone_name, 5i64, Param::Out(3)),
+    ];
+    let output = ran(&mut driver, &steps);
+    assert_eq!(
+        (&output.results[..], output.out(11)),
+        (&[6, 6][..], &b"WINTER\0\0SUM"[..])
+    );
+}
+
+#[test]
 fn clock_and_chance_come_from_the_world() {
     let mut driver = Driver::new(&[]);
     let steps = [

@@ -241,6 +241,9 @@ impl World for PlainWorld {
     fn utc_offset_s(&self, unix_s: i64) -> i32 {
         if unix_s < 0 { -3600 } else { 7200 }
     }
+    fn zone_name(&self, unix_s: i64) -> String {
+        if unix_s < 0 { "WINTER" } else { "SUMMER" }.to_owned()
+    }
     fn random(&mut self) -> u64 {
         self.random = self.random.wrapping_sub(1);
         self.random

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, ValueEnum};
 
 use super::values;
+use crate::protocol::binary::REQUEST_MAGIC;
 
 const HELP: &str = "{name} {version}\n{about-with-newline}\nUsage: {name} [OPTIONS]\n\n{all-args}";
 
@@ -18,6 +19,18 @@ pub enum WireProtocol {
     Ascii,
     /// Binary only.
     Binary,
+}
+
+impl WireProtocol {
+    /// Whether a request that begins with this byte may be answered.
+    pub fn speaks(self, first: Option<&u8>) -> bool {
+        let binary = first == Some(&REQUEST_MAGIC);
+        match self {
+            WireProtocol::Auto => true,
+            WireProtocol::Ascii => !binary,
+            WireProtocol::Binary => binary,
+        }
+    }
 }
 
 /// Which item goes when memory is short (`--eviction`).
@@ -130,6 +143,10 @@ pub(super) struct Arguments {
     /// Passwords for -S: a file of user:password lines [default: $MEMCACHED_SASL_PWDB, then -Y's file]
     #[arg(long, value_name = "FILE", help_heading = "Network")]
     pub(super) sasl_file: Option<PathBuf>,
+    /// Time for a client to log in, with -Y or -S
+    #[arg(long, value_name = "NUM", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=3600), help_heading = "Network")]
+    pub(super) login_seconds: u32,
     /// Group connections by NAPI id; has no effect here
     #[arg(
         short = 'N',

@@ -57,6 +57,8 @@ pub struct ServerConfig {
     pub auth_file: Option<PathBuf>,
     /// Passwords of SASL clients.
     pub sasl_file: Option<PathBuf>,
+    /// Connections not logged in by then are closed, where a login is asked for.
+    pub login_time: Duration,
     /// Where the bound ports are written.
     pub port_file: Option<PathBuf>,
     /// Run in the background.
@@ -80,14 +82,28 @@ pub struct ServerConfig {
 pub struct TlsOptions {
     /// PEM file: the certificate and those that sign it.
     pub chain_cert: PathBuf,
-    /// PEM file: the private key.
+    /// The private key.
     pub key: PathBuf,
+    /// How it is written.
+    pub key_format: KeyFormat,
+    /// Which ciphers to offer, in the words of OpenSSL; all by default.
+    pub ciphers: Option<String>,
     /// PEM file: authorities that client certificates are checked against.
     pub ca_cert: Option<PathBuf>,
     /// What is asked of clients on listeners without a word of their own.
     pub verify: ClientCertificate,
     /// TLS 1.3 only.
     pub tls13_only: bool,
+}
+
+/// How a private key is written (`ssl_keyformat`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyFormat {
+    /// Base64 between lines that name it.
+    #[default]
+    Pem = 1,
+    /// The bytes themselves.
+    Der = 2,
 }
 
 /// What is asked of a client's certificate (`ssl_verify_mode`).

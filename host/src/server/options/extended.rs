@@ -10,12 +10,14 @@ pub(super) struct Extended {
     pub(super) maxconns_fast: bool,
     pub(super) idle_timeout_s: u64,
     pub(super) watcher_logbuf_kib: u64,
-    pub(super) drop_privileges: bool,
     pub(super) chain_cert: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
     pub(super) ca_cert: Option<PathBuf>,
+    pub(super) key_format: u8,
+    pub(super) ciphers: Option<String>,
     pub(super) verify_mode: u8,
-    pub(super) tls13_only: bool,
+    /// As memcached counts them: 2 is TLS 1.2.
+    pub(super) min_version: u8,
     /// Names that were given and have no effect.
     pub(super) ignored: Vec<String>,
 }
@@ -26,12 +28,13 @@ impl Default for Extended {
             maxconns_fast: true,
             idle_timeout_s: 0,
             watcher_logbuf_kib: 256,
-            drop_privileges: true,
             chain_cert: None,
             key: None,
             ca_cert: None,
+            key_format: 1,
+            ciphers: None,
             verify_mode: 0,
-            tls13_only: false,
+            min_version: 2,
             ignored: Vec::new(),
         }
     }
@@ -43,17 +46,25 @@ const MEANINGFUL: &[&str] = &[
     "no_maxconns_fast",
     "idle_timeout",
     "watcher_logbuf_size",
-    "drop_privileges",
-    "no_drop_privileges",
     "ssl_chain_cert",
     "ssl_key",
+    "ssl_keyformat",
     "ssl_ca_cert",
+    "ssl_ciphers",
     "ssl_verify_mode",
     "ssl_min_version",
 ];
 
+/// Names that change what clients hear or where their items are. Whoever passes one relies on it, so it must not be
+/// ignored.
+const REFUSED: &[(&str, &str)] = &[
+    ("proxy_config", "this server is no proxy"),
+    ("proxy_arg", "this server is no proxy"),
+    ("meta_response_old", "meta commands are answered by HD here"),
+];
+
 /// Names that tune what this server doesn't have (slabs, a segmented LRU, a growing hash table, flash storage,
-/// a proxy, OpenSSL) or does always. Deployments pass them, so they must not stop a start.
+/// system call filters, OpenSSL) or does always. Deployments pass them, so they must not stop a start.
 const IGNORED: &[&str] = &[
     "modern",
     "no_modern",
@@ -89,7 +100,8 @@ const IGNORED: &[&str] = &[
     "resp_obj_mem_limit",
     "read_buf_mem_limit",
     "read_obj_mem_limit",
-    "meta_response_old",
+    "drop_privileges",
+    "no_drop_privileges",
     "relaxed_privileges",
     "ext_path",
     "ext_page_size",
@@ -106,12 +118,8 @@ const IGNORED: &[&str] = &[
     "ext_max_sleep",
     "ext_drop_unread",
     "slab_automove_version",
-    "proxy_config",
-    "proxy_arg",
     "proxy_uring",
     "proxy_memprofile",
-    "ssl_keyformat",
-    "ssl_ciphers",
     "ssl_session_cache",
     "ssl_kernel_tls",
     "ssl_wbuf_size",
@@ -147,15 +155,19 @@ impl Extended {
             "no_maxconns_fast" => self.maxconns_fast = false,
             "idle_timeout" => self.idle_timeout_s = number(u64::from(u32::MAX / 2))?,
             "watcher_logbuf_size" => self.watcher_logbuf_kib = number(1 << 20)?.max(1),
-            "drop_privileges" => self.drop_privileges = true,
-            "no_drop_privileges" => self.drop_privileges = false,
             "ssl_chain_cert" => self.chain_cert = Some(needed()?.into()),
             "ssl_key" => self.key = Some(needed()?.into()),
+            "ssl_keyformat" => {
+                self.key_format = Some(number(2)? as u8)
+                    .filter(|format| *format > 0)
+                    .ok_or("-o ssl_keyformat is 1 (PEM) or 2 (DER)")?;
+            }
+            "ssl_ciphers" => self.ciphers = Some(needed()?.to_owned()),
             "ssl_ca_cert" => self.ca_cert = Some(needed()?.into()),
             "ssl_verify_mode" => self.verify_mode = number(3)? as u8,
-            "ssl_min_version" => self.tls13_only = number(3)? == 3,
+            "ssl_min_version" => self.min_version = number(3)? as u8,
             _ if IGNORED.contains(&name) => self.ignored.push(name.to_owned()),
-            _ => return Err(unknown(name)),
+            _ => return Err(refusal(name)),
         }
         Ok(())
     }
@@ -166,7 +178,10 @@ impl Extended {
     }
 }
 
-fn unknown(name: &str) -> String {
+fn refusal(name: &str) -> String {
+    if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+        return format!("-o {name} can't be had: {why}");
+    }
     let names: Vec<&str> = MEANINGFUL.iter().chain(IGNORED).copied().collect();
     match values::nearest(name, &names) {
         Some(nearest) => format!("unknown -o name '{name}'; did you mean '{nearest}'?"),
@@ -196,9 +211,29 @@ mod tests {
 
     #[test]
     fn every_listed_name_is_accepted() {
-        for name in MEANINGFUL.iter().chain(IGNORED) {
-            let result = parse(&format!("{name}=1"));
-            assert!(result.is_ok(), "{name}: {result:?}");
+        for name in IGNORED {
+            let extended = parse(&format!("{name}=1")).expect("it is accepted");
+            assert_eq!(extended.ignored, [*name]);
+        }
+        for name in MEANINGFUL {
+            let values = 1..=3;
+            let changed: Vec<Extended> = values
+                .filter_map(|value| parse(&format!("{name}={value}")).ok())
+                .collect();
+            assert!(changed.iter().all(|extended| extended.ignored.is_empty()));
+            let is_default = *name == "maxconns_fast";
+            let changes = changed
+                .iter()
+                .any(|extended| *extended != Extended::default());
+            assert_eq!(changes, !is_default, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_others_would_rely_on_is_refused() {
+        for (name, why) in REFUSED {
+            let error = parse(&format!("{name}=1")).expect_err(name);
+            assert!(error.contains(why), "{error}");
         }
     }
 
@@ -215,6 +250,9 @@ mod tests {
             "idle_timeout=x",
             "ssl_key",
             "ssl_verify_mode=4",
+            "ssl_keyformat=0",
+            "ssl_keyformat=3",
+            "ssl_ciphers",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

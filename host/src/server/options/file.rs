@@ -3,11 +3,12 @@
 //! The file is turned into arguments that stand before those of the command line, so both are read and checked
 //! by the same code. What the command line gives is left out of the file, repeatable options included.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
-use toml::Value;
+use toml::{Spanned, Value};
 
 use super::arguments::Arguments;
 use super::{UsageError, values, was_given};
@@ -20,7 +21,7 @@ pub(super) fn before(
 ) -> Result<Vec<OsString>, UsageError> {
     let in_file = |text: String| UsageError(format!("{}: {text}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| in_file(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+    let table: BTreeMap<String, Spanned<Value>> = toml::from_str(&text).map_err(|error| {
         let line = error
             .span()
             .map(|span| text[..span.start.min(text.len())].lines().count().max(1))
@@ -33,6 +34,10 @@ pub(super) fn before(
     for (name, value) in &table {
         let argument = find(&command, name).map_err(&in_file)?;
         if !was_given(matches, argument.get_id().as_str()) {
+            let value = match argument.get_id() == "unix_mask" {
+                true => &mask(value.get_ref(), &text[value.span()]).map_err(&in_file)?,
+                false => value.get_ref(),
+            };
             push(argument, name, value, &mut merged).map_err(&in_file)?;
         }
     }
@@ -81,6 +86,20 @@ fn push(argument: &Arg, name: &str, value: &Value, into: &mut Vec<OsString>) -> 
         (_, value) => into.push(with(scalar(name, value)?)),
     }
     Ok(())
+}
+
+/// A mask as the command line takes it, which reads octal digits. A number without `0o` is refused: nobody knows whether its
+/// digits were meant to be octal.
+fn mask(value: &Value, written: &str) -> Result<Value, String> {
+    match value {
+        Value::Integer(mask) if written.trim_start().starts_with("0o") => {
+            Ok(Value::String(format!("{mask:o}")))
+        }
+        Value::Integer(digits) => Err(format!(
+            "'unix-mask' is octal: write 0o{digits} or \"{digits}\""
+        )),
+        other => Ok(other.clone()),
+    }
 }
 
 fn scalar(name: &str, value: &Value) -> Result<String, String> {

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use super::arguments::Arguments;
 use super::config::{
-    CacheOptions, ClientCertificate, Config, RuntimeOptions, ServerConfig, StoreOptions, TlsOptions,
+    CacheOptions, ClientCertificate, Config, KeyFormat, RuntimeOptions, ServerConfig, StoreOptions,
+    TlsOptions,
 };
 use super::extended::Extended;
 use super::listen::{self, ListenAddress, Security};
 use super::{UsageError, WireProtocol};
+use crate::server::tls::ciphers;
 
 /// Largest value of `-I`.
 const ITEM_BYTES_MAX: u64 = 1 << 30;
@@ -83,10 +85,22 @@ fn refuse_nonsense(arguments: &Arguments) -> Result<(), String> {
     if arguments.lua_main && arguments.lua_scripts.is_empty() {
         return Err("--lua-main needs scripts: --lua-scripts DIR".into());
     }
-    if arguments.auth_file.is_some() && arguments.udp_port != 0 {
-        return Err("-Y (passwords) can't be kept over UDP; leave out -U".into());
+    refuse_open_udp(arguments)
+}
+
+/// A datagram brings neither login nor encryption: beside them UDP would be a way round.
+fn refuse_open_udp(arguments: &Arguments) -> Result<(), String> {
+    let guards = [
+        (arguments.auth_file.is_some(), "-Y (passwords)"),
+        (arguments.enable_sasl, "-S (SASL)"),
+        (arguments.enable_ssl, "-Z (TLS)"),
+    ];
+    match guards.iter().find(|(given, _)| *given) {
+        Some((_, guard)) if arguments.udp_port != 0 => {
+            Err(format!("{guard} can't be kept over UDP; leave out -U"))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn item_bytes_max(
@@ -172,9 +186,10 @@ fn server(
         protocol: arguments.protocol,
         auth_file: arguments.auth_file.clone(),
         sasl_file,
+        login_time: Duration::from_secs(arguments.login_seconds.into()),
         port_file: std::env::var_os("MEMCACHED_PORT_FILENAME").map(PathBuf::from),
         daemon: arguments.daemon,
-        user: arguments.user.clone().filter(|_| extended.drop_privileges),
+        user: arguments.user.clone(),
         pidfile: arguments.pidfile.clone(),
         core_dumps: arguments.enable_coredumps,
         lock_memory: arguments.lock_memory,
@@ -240,6 +255,9 @@ fn tls(
     let (Some(chain_cert), Some(key)) = (&extended.chain_cert, &extended.key) else {
         return Err("-Z (TLS) needs -o ssl_chain_cert=FILE,ssl_key=FILE".into());
     };
+    if let Some(list) = &extended.ciphers {
+        ciphers::parse(list)?;
+    }
     let verify = match extended.verify_mode {
         0 => ClientCertificate::None,
         1 => ClientCertificate::Request,
@@ -253,7 +271,12 @@ fn tls(
         key: key.clone(),
         ca_cert: extended.ca_cert.clone(),
         verify,
-        tls13_only: extended.tls13_only,
+        key_format: match extended.key_format {
+            2 => KeyFormat::Der,
+            _ => KeyFormat::Pem,
+        },
+        ciphers: extended.ciphers.clone(),
+        tls13_only: extended.min_version == 3,
     }))
 }
 
@@ -321,6 +344,10 @@ fn without_effect(arguments: &Arguments, extended: &Extended) -> Vec<String> {
     vain(
         extended.has_tls() && !arguments.enable_ssl,
         "-o ssl_* has no effect without -Z",
+    );
+    vain(
+        extended.min_version < 2,
+        "-o ssl_min_version below 2 has no effect: TLS 1.2 is the least there is here",
     );
     vain(
         arguments.sasl_file.is_some() && !arguments.enable_sasl,

@@ -118,6 +118,11 @@ fn what_memcached_refuses_is_refused() {
         "-D ab",
         "-o junk",
         "-Y f -U 1",
+        "-S --sasl-file f -U 1",
+        "-Z -o ssl_chain_cert=c,ssl_key=k -U -1",
+        "-Z -o ssl_chain_cert=c,ssl_key=k,ssl_ca_cert=a -l mtls:a -U 1",
+        "-o proxy_config=routes.lua",
+        "--login-seconds 0",
         "-S",
         "-S --sasl-file f -B ascii",
         "-Y f -B binary",
@@ -200,6 +205,28 @@ fn tls_is_resolved() {
 }
 
 #[test]
+fn udp_beside_a_login_or_encryption_is_refused_by_the_names_of_both() {
+    for (line, guard) in [
+        ("-Y f -U 1", "-Y"),
+        ("-S --sasl-file f -U -1", "-S"),
+        ("-Z -o ssl_chain_cert=c,ssl_key=k -U 1", "-Z"),
+    ] {
+        let refusal = refusal(line);
+        assert!(
+            refusal.contains(guard) && refusal.contains("-U"),
+            "{refusal}"
+        );
+    }
+}
+
+#[test]
+fn no_option_of_memcached_keeps_the_server_root() {
+    let config = config("-u nobody -o no_drop_privileges");
+    assert_eq!(config.server.user.as_deref(), Some("nobody"));
+    assert!(config.warnings[0].contains("no_drop_privileges"));
+}
+
+#[test]
 fn authentication_narrows_the_protocol() {
     assert_eq!(config("-Y f").server.protocol, WireProtocol::Ascii);
     assert_eq!(
@@ -262,6 +289,64 @@ fn a_file_gives_options_and_the_command_line_wins() {
         panic!("a good file")
     };
     assert_eq!((config.server.tcp.len(), config.verbosity), (1, 1));
+}
+
+#[test]
+fn a_mask_is_octal_however_it_is_written() {
+    for (text, mask) in [
+        ("unix-mask = 0o770", 0o770),
+        ("unix-mask = 0o7", 0o7),
+        ("unix-mask = \"770\"", 0o770),
+        ("unix-mask = '0640'", 0o640),
+    ] {
+        let Ok(Request::Serve(config)) = with_file(text, "-s /x") else {
+            panic!("{text}")
+        };
+        assert_eq!(config.server.unix_mask, mask, "{text}");
+    }
+    // Digits that read well in either base.
+    for text in ["unix-mask = 400", "unix-mask = 0x1f8", "unix-mask = 0o1000"] {
+        assert!(with_file(text, "-s /x").is_err(), "{text}");
+    }
+}
+
+/// Options that say something about this run only.
+const NOT_SETTINGS: [&str; 5] = ["help", "version", "license", "config", "check-config"];
+
+#[test]
+fn each_option_changes_something_or_says_that_it_has_no_effect() {
+    let command = Arguments::command();
+    let names = command.get_arguments().filter_map(clap::Arg::get_long);
+    for name in names.filter(|name| !NOT_SETTINGS.contains(name)) {
+        // What some options need beside them, and a value unlike the default.
+        let (beside, value) = match name {
+            "listen" => ("", "=127.0.0.1"),
+            "protocol" => ("", "=ascii"),
+            "eviction" => ("", "=size-idle"),
+            "enable-ssl" => ("-o ssl_chain_cert=c,ssl_key=k", ""),
+            "enable-sasl" => ("--sasl-file f", ""),
+            "sasl-file" => ("-S -Y g", "=f"),
+            "lua-main" => ("--lua-scripts l", ""),
+            "extended" => ("", "=idle_timeout=5"),
+            "limit" => ("", "=deadline_ms=5"),
+            "unix-mask" => ("-s x", "=0777"),
+            "prefix-delimiter" => ("", "=/"),
+            "max-item-size" => ("", "=2m"),
+            _ => match argument_takes_value(&command, name) {
+                true => ("", "=7"),
+                false => ("", ""),
+            },
+        };
+        let without = config(beside);
+        let with = config(&format!("{beside} --{name}{value}"));
+        assert_ne!(with, without, "--{name}");
+    }
+}
+
+fn argument_takes_value(command: &clap::Command, name: &str) -> bool {
+    let mut arguments = command.get_arguments();
+    let argument = arguments.find(|argument| argument.get_long() == Some(name));
+    argument.is_some_and(|argument| argument.get_action().takes_values())
 }
 
 #[test]

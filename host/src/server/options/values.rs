@@ -42,7 +42,7 @@ pub(super) fn access_mask(text: &str) -> Result<u32, String> {
 }
 
 /// The name closest to `name` in edits.
-pub(super) fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(in crate::server) fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     names
         .iter()
         .copied()

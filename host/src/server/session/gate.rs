@@ -1,46 +1,46 @@
 //! What stands between a new connection and the service: its protocol, and its password.
 
-use super::{Gate, Session, Turn};
+use super::{Gate, Session};
+use crate::cache::Next;
+use crate::protocol::binary::REQUEST_MAGIC;
 use crate::server::auth::{self, Verdict};
-use crate::server::options::WireProtocol;
 use crate::server::service::Service;
 use crate::server::socket::Socket;
 
-/// First byte of a binary request. Passwords of binary clients are SASL's business, behind the gate.
-const BINARY_MAGIC: u8 = 0x80;
-
 impl<S: Service, T: Socket> Session<S, T> {
-    /// Asks the gate. Without a turn it is open, and so many bytes are used up.
+    /// Asks the gate. Without a next step it is open, and so many bytes are used up. Passwords of binary clients are SASL's
+    /// business, behind the gate.
     pub(super) fn pass_gate(
         &mut self,
         input: &[u8],
         out: &mut Vec<u8>,
-    ) -> (usize, Option<Turn<S::Job>>) {
+    ) -> (usize, Option<Next<S::Job>>) {
         let process = &self.shard.process;
+        let passwords = process.logins.text();
         if self.gate == Gate::Protocol {
-            let binary = input.first() == Some(&BINARY_MAGIC);
-            match (process.config.protocol, &process.passwords) {
-                (WireProtocol::Binary, _) if !binary => return (0, Some(Turn::Close)),
-                (WireProtocol::Ascii, _) if binary => return (0, Some(Turn::Close)),
-                (_, Some(_)) if !binary => self.gate = Gate::Password,
-                _ => {
-                    self.gate = Gate::Open;
-                    return (0, None);
-                }
+            if !process.config.protocol.speaks(input.first()) {
+                return (0, Some(Next::Close));
             }
+            let binary = input.first() == Some(&REQUEST_MAGIC);
+            if passwords.is_none() || binary {
+                self.gate = Gate::Open;
+                return (0, None);
+            }
+            self.gate = Gate::Password;
         }
-        let Some(passwords) = &process.passwords else {
+        let Some(passwords) = passwords else {
             return (0, None);
         };
         let mut at = 0;
         loop {
             if at == input.len() {
-                return (at, Some(Turn::Read { needed: 1 }));
+                return (at, Some(Next::Read { needed: 1 }));
             }
-            match auth::gate(passwords, &input[at..], out) {
+            let entry = &self.link.entry;
+            match auth::gate(&process.logins, passwords, entry, &input[at..], out) {
                 Verdict::Consumed(consumed) => at += consumed,
-                Verdict::Needs(needed) => return (at, Some(Turn::Read { needed })),
-                Verdict::Close => return (at, Some(Turn::Close)),
+                Verdict::Needs(needed) => return (at, Some(Next::Read { needed })),
+                Verdict::Close => return (at, Some(Next::Close)),
                 Verdict::Open(consumed) => {
                     self.gate = Gate::Open;
                     return (at + consumed, None);

@@ -14,6 +14,7 @@ use crate::server::link::Wish;
 use crate::server::service::Service;
 use crate::server::shard::Shard;
 use crate::server::socket::Socket;
+use crate::stats::ConnectionState;
 
 /// Longer input asks for the memory of its own commands together, and does not wait for others.
 const GATHERED_BYTES_MAX: usize = 256;
@@ -32,6 +33,8 @@ pub(super) enum Source {
     Gathered(Place),
     /// The service has it already.
     Placed,
+    /// There is none, but the outcome of a call.
+    Outcome,
 }
 
 impl<S: Service, T: Socket> Session<S, T> {
@@ -47,9 +50,18 @@ impl<S: Service, T: Socket> Session<S, T> {
             state,
             rest,
             fronts,
+            calls,
             ..
         } = self;
+        let waits = calls.any();
+        if waits {
+            link.entry.set_state(ConnectionState::Calling);
+        }
         let (received, source) = poll_fn(|context| {
+            if let Poll::Ready(outcome) = calls.poll(context) {
+                S::resume(state, outcome?);
+                return Poll::Ready(Ok((0, Source::Outcome)));
+            }
             if link.wish() == Wish::Leave {
                 return Poll::Ready(Ok((0, Source::Rest)));
             }
@@ -75,7 +87,9 @@ impl<S: Service, T: Socket> Session<S, T> {
                 polled.map_ok(|read| (read, source))
             });
             match polled {
-                Poll::Pending if link.wish() == Wish::Finish => Poll::Ready(Ok((0, Source::Rest))),
+                Poll::Pending if link.wish() == Wish::Finish && !calls.any() => {
+                    Poll::Ready(Ok((0, Source::Rest)))
+                }
                 Poll::Pending => {
                     link.sleeps(context);
                     Poll::Pending
@@ -84,6 +98,9 @@ impl<S: Service, T: Socket> Session<S, T> {
             }
         })
         .await?;
+        if waits {
+            link.entry.set_state(ConnectionState::Waiting);
+        }
         if source == Source::Shared && received > 0 {
             rest.consume(rest.len(), &mut shard.spares.borrow_mut());
         }
@@ -93,7 +110,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// Whether it makes no sense yet to execute what has come; it is kept then.
     pub(super) fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
         match source {
-            Source::Placed | Source::Gathered(_) => Ok(false),
+            Source::Placed | Source::Gathered(_) | Source::Outcome => Ok(false),
             Source::Rest if self.rest.len() > self.shard.input_bytes_max => {
                 Err(io::ErrorKind::InvalidData.into())
             }

@@ -12,10 +12,13 @@ fn one_connection_too_many_is_told_so() {
         server.connect().rest(),
         b"ERROR Too many open connections\r\n"
     );
-    assert_eq!(server.surroundings.stats.rejected_connections.get(), 1);
+    assert_eq!(
+        server.surroundings.stats.counts.rejected_connections.get(),
+        1
+    );
     drop(a);
     until("a place is free", || {
-        server.surroundings.stats.curr_connections.get() == 1
+        server.surroundings.stats.counts.curr_connections.get() == 1
     });
     server.connect().send("echo c\r\n").expect("c\r\n");
 }
@@ -30,8 +33,11 @@ fn without_maxconns_fast_clients_wait_for_a_place() {
     until("accepting stops", || !server.surroundings.stats.accepting());
     drop(a);
     b.expect("b\r\n");
-    assert_eq!(server.surroundings.stats.rejected_connections.get(), 0);
-    assert!(server.surroundings.stats.listen_disabled_num.get() >= 1);
+    assert_eq!(
+        server.surroundings.stats.counts.rejected_connections.get(),
+        0
+    );
+    assert!(server.surroundings.stats.serving.listen_disabled_num.get() >= 1);
 }
 
 #[test]
@@ -40,7 +46,7 @@ fn an_idle_connection_is_closed() {
     let mut client = server.connect();
     client.send("echo a\r\n").expect("a\r\n");
     client.expect_end();
-    assert_eq!(server.surroundings.stats.idle_kicks.get(), 1);
+    assert_eq!(server.surroundings.stats.serving.idle_kicks.get(), 1);
 }
 
 #[test]
@@ -61,7 +67,7 @@ fn a_pipelining_client_gives_way() {
     let mut all = vec![0; 12 * 2000];
     greedy.stream.read_exact(&mut all).expect("all answers");
     until("yields are counted", || {
-        server.surroundings.stats.worker_totals().conn_yields > 0
+        server.surroundings.stats.traffic.totals().conn_yields > 0
     });
 }
 
@@ -75,7 +81,10 @@ fn a_thousand_idle_connections_are_open_and_seen() {
     for client in &mut clients {
         client.expect("a\r\n");
     }
-    assert_eq!(server.surroundings.stats.curr_connections.get(), 1000);
+    assert_eq!(
+        server.surroundings.stats.counts.curr_connections.get(),
+        1000
+    );
     assert_eq!(server.surroundings.stats.connections.list().len(), 1000);
     drop(clients);
     until("all are gone", || {
@@ -93,7 +102,7 @@ fn stopping_answers_what_came_and_ends_soon() {
     // Reading happens while the server stops.
     let reader = std::thread::spawn(move || busy.rest());
     until("the answer is under way", || {
-        server.surroundings.stats.worker_totals().bytes_written > 100_000
+        server.surroundings.stats.traffic.totals().bytes_written > 100_000
     });
     let start = Instant::now();
     server.stop();
@@ -126,8 +135,13 @@ fn bytes_and_connections_are_counted() {
     let server = Server::start("");
     server.connect().send("echo a\r\n").expect("a\r\n");
     until("the bytes are counted", || {
-        let totals = server.surroundings.stats.worker_totals();
+        let totals = server.surroundings.stats.traffic.totals();
         (totals.bytes_read, totals.bytes_written) == (8, 3)
     });
-    assert_eq!(server.surroundings.stats.connection_totals(), (1, 0));
+    let counts = server.surroundings.stats.counts.totals();
+    assert_eq!(
+        (counts.total_connections, counts.rejected_connections),
+        (1, 0)
+    );
+    assert_eq!(counts.max_connections, 1024);
 }

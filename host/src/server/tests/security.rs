@@ -34,8 +34,8 @@ fn a_text_client_needs_its_password_first() {
     file.write_all(b"new:word\n").expect("written");
     server
         .surroundings
-        .passwords
-        .as_ref()
+        .logins
+        .text()
         .expect("passwords are on")
         .reload()
         .expect("a good file");

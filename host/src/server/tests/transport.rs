@@ -166,7 +166,7 @@ fn a_panic_costs_one_connection_only() {
     server.connect().send("lane panic\r\n").expect_end();
     other.send("echo b\r\nlane c\r\n").expect("b\r\nlane c\r\n");
     until("the broken ones are struck out", || {
-        server.surroundings.stats.curr_connections.get() == 1
+        server.surroundings.stats.counts.curr_connections.get() == 1
     });
 }
 
@@ -285,4 +285,21 @@ fn watchers_get_lines_until_they_leave() {
     until("the watcher is forgotten", || {
         !hub.wants(crate::stats::Stream::Evictions)
     });
+}
+
+#[test]
+fn a_datagram_of_a_protocol_that_is_not_spoken_is_passed_over() {
+    let server = Server::start("-p 0 -U -1 -B ascii");
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    client
+        .connect(server.udp.expect("UDP is on"))
+        .expect("a peer");
+    client.set_read_timeout(Some(SOON)).expect("a timeout");
+    let frame = |id: u8, request: &[u8]| [&[0, id, 0, 0, 0, 1, 0, 0], request].concat();
+    for (id, request) in [(1, &b"\x80echo a\r\n"[..]), (2, b"echo b\r\n")] {
+        client.send(&frame(id, request)).expect("sent");
+    }
+    let mut answer = [0; 100];
+    let len = client.recv(&mut answer).expect("an answer");
+    assert_eq!(answer[..len], frame(2, b"b\r\n"));
 }

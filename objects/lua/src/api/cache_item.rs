@@ -7,7 +7,7 @@
 use super::Class;
 use crate::sys::host;
 use crate::sys::lua::{Lua, Raise};
-use crate::wire::Reader;
+use cacheismo_lua_contract::packed::Reader;
 
 const DEAD: usize = 4;
 const HEAD: usize = 20;

@@ -6,7 +6,7 @@ use crate::context;
 use crate::rules::{Rules, SERVERS_MAX};
 use crate::sys::host;
 use crate::sys::lua::{Lua, Outcome, Raise, kind};
-use crate::wire::{Reader, put_counted, put_u32};
+use cacheismo_lua_contract::packed::{Reader, put_counted, put_u32};
 
 /// Defines the table, the one userdata, and `writeStringAsValue`.
 pub(crate) fn install(lua: Lua) {
@@ -58,23 +58,23 @@ fn install_getters(lua: Lua) {
     });
     lua.set_native("getData", |lua: Lua| text(lua, Command::data));
     lua.set_native("hasMultipleKeys", |lua: Lua| {
-        number(lua, |c| c.keys().count() as f64)
+        Class::Command.check(&lua, 1);
+        let keys = context::with(|c| c.command.borrow().keys())?;
+        lua.push_number(keys.count() as f64);
+        Ok(1)
     });
     lua.set_native("getMultipleKeys", |lua: Lua| {
         Class::Command.check(&lua, 1);
-        context::with(|context| {
-            let command = context.command.borrow();
-            let mut keys = command.keys().peekable();
-            if keys.peek().is_none() {
-                lua.push_nil();
-                return;
-            }
-            lua.push_table(8, 0);
-            for (n, key) in (1..).zip(keys) {
-                lua.push_bytes(key);
-                lua.raw_set_index(-2, n);
-            }
-        });
+        let mut keys = context::with(|c| c.command.borrow().keys())?.peekable();
+        if keys.peek().is_none() {
+            lua.push_nil();
+            return Ok(1);
+        }
+        lua.push_table(8, 0);
+        for (n, key) in (1..).zip(keys) {
+            lua.push_bytes(key);
+            lua.raw_set_index(-2, n);
+        }
         Ok(1)
     });
 }

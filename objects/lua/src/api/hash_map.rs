@@ -5,7 +5,7 @@ use crate::context::{self, Context};
 use crate::rules::Rules;
 use crate::sys::host;
 use crate::sys::lua::{Lua, Outcome};
-use crate::wire::list;
+use cacheismo_lua_contract::packed::list;
 
 /// Defines the table, the one userdata, and the global function.
 pub(crate) fn install(lua: Lua) {

@@ -22,7 +22,7 @@
 use super::last_bytes;
 use crate::context;
 use crate::sys::lua::{GLOBALS, Lua, Outcome, Raise, kind};
-use crate::wire::{Reader, put_counted, put_u32};
+use cacheismo_lua_contract::packed::{Reader, put_counted, put_u32};
 use std::collections::BTreeMap;
 
 const MAGIC: u8 = 0x8e;

@@ -2,7 +2,7 @@
 
 use crate::context;
 use crate::sys::lua::{GLOBALS, Lua, Outcome};
-use crate::wire::split_key;
+use crate::virtual_key::split_key;
 
 /// Defines the global functions.
 pub(crate) fn install(lua: Lua) {

@@ -6,9 +6,9 @@ use super::{Class, Slot, last_bytes};
 use crate::context::{self, Context};
 use crate::number;
 use crate::sys::host;
-use crate::sys::lua::{Lua, Outcome, Raise};
-use crate::wire::Reader;
+use crate::sys::lua::{Lua, Outcome, Raise, kind};
 use cacheismo_abi as abi;
+use cacheismo_lua_contract::packed::Reader;
 
 /// The module's table, left in the registry for prelude.lua to take, and the class.
 pub(crate) fn install(lua: Lua) {
@@ -148,9 +148,20 @@ fn get(lua: Lua) -> Outcome {
 /// `object:put(field, value)`: true when the field is new.
 fn put(lua: Lua) -> Outcome {
     let h = writable(&lua)?;
-    let (field, value) = (lua.check_bytes(2), lua.check_bytes(3));
-    lua.push_boolean(host::field_put(h, field, value));
+    let field = lua.check_bytes(2);
+    let new = with_text(&lua, 3, |value| host::field_put(h, field, value));
+    lua.push_boolean(new);
     Ok(1)
+}
+
+/// Calls `f` with the string argument `arg`, or the text of a number, in which whole ones have all their digits. *Raises* when
+/// it is neither.
+fn with_text<R>(lua: &Lua, arg: i32, f: impl FnOnce(&[u8]) -> R) -> R {
+    let number = lua.number(arg);
+    if lua.kind(arg) == kind::NUMBER && number::is_exact(number) {
+        return number::with_text(number, f);
+    }
+    f(lua.check_bytes(arg))
 }
 
 /// `object:incr(field [, by])`: adds to a number, absent is 0; the sum.
@@ -209,7 +220,7 @@ fn value(lua: Lua) -> Outcome {
     let h = handle(&lua)?;
     if lua.top() > 1 {
         context::with(Context::check_write)?;
-        host::value_set(h, lua.check_bytes(2));
+        with_text(&lua, 2, |value| host::value_set(h, value));
         return Ok(0);
     }
     push_read(lua, |out| host::value_get(h, out))

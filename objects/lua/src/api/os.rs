@@ -51,7 +51,7 @@ fn date(lua: Lua) -> Outcome {
     if pattern.starts_with(b"*t") {
         push_fields(lua, &date);
     } else {
-        let text = calendar::format(pattern, &date);
+        let text = calendar::format(pattern, &date, &host::zone_name);
         lua.push_bytes(&text);
     }
     Ok(1)

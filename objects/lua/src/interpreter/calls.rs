@@ -1,26 +1,22 @@
 //! Running one function of a type, or the handler of a command.
 
-use super::ARGS;
+use super::{CALLED, COMMAND, NOT_OF_THE_CONTRACT};
 use crate::api::{Slot, object};
 use crate::context;
 use crate::number;
-use crate::output;
 use crate::sys::lua::{ALL, GLOBALS, Lua, Outcome, REGISTRY, Raise, kind};
-use crate::wire::{Args, split_key};
+use crate::virtual_key::split_key;
+use cacheismo_lua_contract::{Command, MAIN_VIRTUAL_KEY, Tag};
 use std::cell::RefCell;
 
 thread_local! {
     static FOUND: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Takes the command from what is left of the arguments.
-fn set_command(args: &mut Args<'static>) -> Option<&'static [u8]> {
-    let name = args.next().unwrap_or_default();
-    let numbers = args.next().unwrap_or_default();
-    let keys = args.next().unwrap_or_default();
-    let data = args.next();
-    context::with(|c| c.command.borrow_mut().set(name, numbers, keys, data));
-    data
+/// Makes the client's command the one that scripts see.
+fn set_command(told: &Command<'static>) -> Result<(), Raise> {
+    let set = context::with(|c| c.command.borrow_mut().set(told));
+    set.ok_or(NOT_OF_THE_CONTRACT.into())
 }
 
 /// How many functions are remembered by name.
@@ -71,18 +67,15 @@ fn push_function(lua: Lua, type_name: &[u8], function: &[u8]) -> Option<bool> {
 
 /// Runs a function of a type.
 pub(super) fn run_call(lua: Lua) -> Outcome {
-    let mut args = ARGS.get();
-    args.next();
-    let type_name = args.next().unwrap_or_default();
-    let function = args.next().unwrap_or_default();
-    let virtual_key = args.next().unwrap_or_default();
+    let call = CALLED.get().expect("set before it is run");
+    let virtual_key = call.virtual_key;
     context::with(|c| {
         c.begin(virtual_key);
-        c.called.set((type_name, function));
+        c.called.set((call.type_name, call.function));
     });
-    let data = set_command(&mut args);
+    set_command(&call.command)?;
 
-    let Some(legacy) = push_function(lua, type_name, function) else {
+    let Some(legacy) = push_function(lua, call.type_name, call.function) else {
         return Ok(0);
     };
     let base = lua.top();
@@ -94,7 +87,7 @@ pub(super) fn run_call(lua: Lua) -> Outcome {
     }
     // What a new-style function is called on is not among its arguments.
     let skip = if legacy { 2 } else { 3 };
-    for part in split_key(virtual_key).skip(skip).chain(data) {
+    for part in split_key(virtual_key).skip(skip).chain(call.command.data) {
         if !lua.reserve(4) {
             return Err("too many arguments".into());
         }
@@ -107,11 +100,12 @@ pub(super) fn run_call(lua: Lua) -> Outcome {
     Ok(0)
 }
 
-/// Answers with the result of a new-style function; nil is a miss.
+/// Answers with the result of a new-style function; nil is a miss. Whole numbers are answered with all their digits; old-style
+/// functions answer theirs as `tostring` makes them, as in the original.
 fn answer(lua: Lua, virtual_key: &[u8]) -> Result<(), Raise> {
     match lua.kind(-1) {
         kind::NIL => (),
-        kind::NUMBER if number::reads_the_same(lua.number(-1)) => {
+        kind::NUMBER if number::is_exact(lua.number(-1)) => {
             number::with_text(lua.number(-1), |text| {
                 context::with(|c| c.answer(virtual_key, text));
             });
@@ -129,16 +123,13 @@ fn answer(lua: Lua, virtual_key: &[u8]) -> Result<(), Raise> {
 /// What a handler returns to have the server execute the command.
 const NATIVE: &[u8] = b"native";
 
-/// Runs `mainVirtualKey` or `mainNormal`.
+/// Runs `mainVirtualKey`.
 pub(super) fn run_main(lua: Lua) -> Outcome {
-    let mut args = ARGS.get();
-    args.next();
-    let entry = args.next().unwrap_or_default();
+    let command = COMMAND.get().expect("set before it is run").command;
     context::with(|c| c.begin(b""));
-    let name = args.clone().next().unwrap_or_default();
-    set_command(&mut args);
-    lua.raw_field(GLOBALS, entry);
-    let mut tag = output::NATIVE;
+    set_command(&command)?;
+    lua.raw_field(GLOBALS, MAIN_VIRTUAL_KEY);
+    let mut tag = Tag::Native;
     if lua.kind(-1) == kind::FUNCTION {
         Slot::Command.push(lua);
         lua.call(1, ALL);
@@ -150,14 +141,14 @@ pub(super) fn run_main(lua: Lua) -> Outcome {
         }
         lua.raw_field(GLOBALS, b"core");
         let handled = lua.kind(-1) == kind::TABLE && {
-            lua.raw_field(-1, name);
+            lua.raw_field(-1, command.name);
             !lua.is_nil(-1)
         };
         tag = match closes {
-            _ if leaves => output::NATIVE,
-            true if silent && !handled => output::NATIVE,
-            true => output::CLOSE,
-            false => output::RAW,
+            _ if leaves => Tag::Native,
+            true if silent && !handled => Tag::Native,
+            true => Tag::Close,
+            false => Tag::Raw,
         };
     }
     context::with(|c| c.output.borrow_mut().set_tag(tag));

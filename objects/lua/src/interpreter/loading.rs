@@ -2,8 +2,9 @@
 
 use crate::api::{self, Slot, object};
 use crate::context;
-use crate::script::{self, FIRST, json_string};
-use crate::sys::lua::{Failure, GLOBALS, Lua, Outcome, kind};
+use crate::script::{self, FIRST};
+use crate::sys::lua::{GLOBALS, Lua, Outcome, kind};
+use cacheismo_lua_contract::{Loaded, LoadedFunction, LoadedType, Style};
 use std::cell::RefCell;
 use std::ffi::CString;
 
@@ -19,8 +20,8 @@ pub(super) struct Loading {
     pub(super) started: Vec<bool>,
     /// Globals there were before them.
     baseline: Vec<Vec<u8>>,
-    /// What was found.
-    pub(super) json: String,
+    /// The types that were found.
+    types: Vec<LoadedType>,
 }
 
 impl Loading {
@@ -29,8 +30,13 @@ impl Loading {
             scripts: Vec::new(),
             started: Vec::new(),
             baseline: Vec::new(),
-            json: String::new(),
+            types: Vec::new(),
         }
+    }
+
+    /// The types that were found, for the host.
+    pub(super) fn types(&mut self) -> Loaded {
+        Loaded::Types(std::mem::take(&mut self.types))
     }
 }
 
@@ -51,7 +57,8 @@ pub(super) fn run_load(lua: Lua) -> Outcome {
         lua.raw_set(-3);
     }
     lua.push_native(pending);
-    lua.call(3, 0);
+    lua.call(3, 2);
+    lua.guard_load();
     note_baseline(lua);
     for name in FIRST {
         if !LOADING.with_borrow(|l| l.scripts.iter().any(|(p, _)| script::file_name(p) == name)) {
@@ -66,8 +73,9 @@ pub(super) fn run_load(lua: Lua) -> Outcome {
         }
     }
     find_legacy(lua);
-    let json = describe(lua);
-    LOADING.with_borrow_mut(|loading| loading.json = json);
+    let types = describe(lua);
+    lua.guard_calls();
+    LOADING.with_borrow_mut(|loading| loading.types = types);
     Ok(0)
 }
 
@@ -100,18 +108,7 @@ fn push_script(lua: Lua, index: usize) {
     let shell = text.starts_with(b"#");
     let skip = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
     let text = if shell { &text[skip..] } else { text };
-    let loaded = if text.starts_with(b"\x1b") {
-        lua.push_bytes(
-            format!(
-                "{}:0: byte code is not accepted",
-                name.to_string_lossy().trim_start_matches('@')
-            )
-            .as_bytes(),
-        );
-        Err(Failure::Error)
-    } else {
-        lua.load(text, &name)
-    };
+    let loaded = lua.load(text, &name);
     drop(name);
     if loaded.is_err() {
         lua.throw();
@@ -205,41 +202,49 @@ fn functions(lua: Lua, index: i32) -> Vec<String> {
     names
 }
 
-/// The JSON of everything registered.
-fn describe(lua: Lua) -> String {
+/// Everything registered, by name.
+fn describe(lua: Lua) -> Vec<LoadedType> {
     let mut types = Vec::new();
-    for (slot, style) in [(Slot::Legacy, "legacy"), (Slot::Objects, "object")] {
+    for (slot, style) in [
+        (Slot::Legacy, Style::Legacy),
+        (Slot::Objects, Style::Object),
+    ] {
         slot.push(lua);
         let registry = lua.top();
         lua.push_nil();
         while lua.next(registry) {
             let name = String::from_utf8_lossy(lua.bytes(-2)).into_owned();
             context::with(|c| {
-                let protected = style == "object";
+                let protected = style == Style::Object;
                 c.rules.borrow_mut().declare(name.as_bytes(), protected);
             });
-            let functions: Vec<String> = functions(lua, lua.top())
-                .iter()
-                .map(|f| {
-                    let writes = style == "legacy" || !is_read_only(lua, &name, f);
-                    if !writes {
-                        let names = (name.clone().into_bytes(), f.clone().into_bytes());
-                        context::with(|c| c.read_only.borrow_mut().insert(names));
-                    }
-                    format!(r#"{{"name":{},"writes":{writes}}}"#, json_string(f))
-                })
+            let functions = functions(lua, lua.top())
+                .into_iter()
+                .map(|function| describe_function(lua, &name, style, function))
                 .collect();
-            types.push(format!(
-                r#"{{"name":{},"style":"{style}","functions":[{}]}}"#,
-                json_string(&name),
-                functions.join(",")
-            ));
+            // In order as they come: a sort of these would be another 10 KB of the module.
+            let at = types.partition_point(|of: &LoadedType| of.name <= name);
+            let found = LoadedType {
+                name,
+                style,
+                functions,
+            };
+            types.insert(at, found);
             lua.pop(1);
         }
         lua.pop(1);
     }
-    types.sort();
-    format!(r#"{{"types":[{}]}}"#, types.join(","))
+    types
+}
+
+/// A function of a type, which is remembered if it does not write.
+fn describe_function(lua: Lua, type_name: &str, style: Style, name: String) -> LoadedFunction {
+    let writes = style == Style::Legacy || !is_read_only(lua, type_name, &name);
+    if !writes {
+        let names = (type_name.as_bytes().to_vec(), name.clone().into_bytes());
+        context::with(|c| c.read_only.borrow_mut().insert(names));
+    }
+    LoadedFunction { name, writes }
 }
 
 /// Does `object.type` list the function among those that do not write?

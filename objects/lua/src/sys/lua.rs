@@ -35,7 +35,7 @@ pub(crate) mod kind {
     pub(crate) const TABLE: i32 = 5;
     /// Lua or native function.
     pub(crate) const FUNCTION: i32 = 6;
-    /// One of ours, or `newproxy`'s.
+    /// A userdata: an object of ours, or `newproxy`'s.
     pub(crate) const USERDATA: i32 = 7;
     /// A coroutine.
     pub(crate) const THREAD: i32 = 8;
@@ -414,6 +414,25 @@ impl Lua {
     pub(crate) fn collect(self) {
         // SAFETY: always allowed.
         unsafe { raw::lua_gc(self.0, 2, 0) };
+    }
+
+    /// From now on scripts are loaded: keeps them from changing the library. Takes off the stack a table of read-only
+    /// tables and their names, and a set of names of globals. *Raises* when memory is short.
+    pub(crate) fn guard_load(self) {
+        // SAFETY: the two tables are on the stack.
+        unsafe { raw::cacheismo_guard_load(self.0) }
+    }
+
+    /// From now on calls come, and see what the scripts left. *Raises* when memory is short.
+    pub(crate) fn guard_calls(self) {
+        // SAFETY: as `push_nil`.
+        unsafe { raw::cacheismo_guard_calls(self.0) }
+    }
+
+    /// Puts back what a call changed of what others see.
+    pub(crate) fn guard_end(self) {
+        // SAFETY: as `push_nil`.
+        unsafe { raw::cacheismo_guard_end(self.0) }
     }
 
     /// The string argument `arg`. *Raises* when it is none.

@@ -72,4 +72,7 @@ unsafe extern "C-unwind" {
     pub(super) fn luaopen_math(l: *mut State) -> c_int;
     pub(super) fn luaopen_debug(l: *mut State) -> c_int;
     pub(super) fn cacheismo_tonumber(l: *mut State) -> c_int;
+    pub(super) fn cacheismo_guard_load(l: *mut State);
+    pub(super) fn cacheismo_guard_calls(l: *mut State);
+    pub(super) fn cacheismo_guard_end(l: *mut State);
 }

@@ -1,6 +1,7 @@
 //! What scripts can do, and how calls end.
 
 use crate::host::{Answer, Client, Host, Store, pack_list};
+use cacheismo_lua_contract::{Command, MAIN, Main};
 
 fn client(script: &str) -> Client {
     Client::new(&[("scripts/t.lua", script)]).expect("loads")
@@ -144,7 +145,7 @@ fn what_a_sandbox_has_not_is_a_clear_error() {
 #[test]
 fn items_have_flags_and_expiry() {
     let mut world = Store::default();
-    world.now_ms = 10_000;
+    world.now_ms = 10_999;
     let host = Host::with_world(&[("t.lua", &one(
         "c:setKey('a') c:setFlags(7) c:setExpiryTime(5) c:setData('v') getHashMap():put(c:newCacheItem()) \
          local i = getHashMap():get('a') \
@@ -211,6 +212,60 @@ fn clones_are_deep() {
 }
 
 #[test]
+fn whole_numbers_of_new_style_types_keep_all_digits() {
+    let script = "local object = require 'object' object.type('o', { \
+        give = function(self, n) return tonumber(n) end, \
+        keep = function(self, n) self:put('n', tonumber(n)) return self:get('n') end, \
+        value = function(self, n) self:value(tonumber(n)) return self:value() end, \
+        text = function(self, n) return tostring(tonumber(n)) end }) \
+        t = { f = function(c, k, n) writeStringAsValue(c, k, tonumber(n)) end }";
+    let mut client = client(script);
+    for (number, exact, rounded) in [
+        ("99999999999999", "99999999999999", "99999999999999"),
+        ("100000000000000", "100000000000000", "1e+14"),
+        (
+            "-123456789012345",
+            "-123456789012345",
+            "-1.2345678901234e+14",
+        ),
+        ("9007199254740991", "9007199254740991", "9.007199254741e+15"),
+        // From 2^53 on a double stands for several whole numbers.
+        (
+            "9007199254740992",
+            "9.007199254741e+15",
+            "9.007199254741e+15",
+        ),
+        ("0.5", "0.5", "0.5"),
+        ("1e300", "1e+300", "1e+300"),
+    ] {
+        for function in ["give", "keep", "value"] {
+            let key = format!("o:{function}:k:{number}");
+            assert_eq!(client.value(&key), exact, "{key}");
+        }
+        // `tostring` is Lua's, and old-style answers are the original's.
+        assert_eq!(client.value(&format!("o:text:k:{number}")), rounded);
+        assert_eq!(client.value(&format!("t:f:{number}")), rounded);
+    }
+}
+
+#[test]
+fn a_function_of_a_command_with_too_many_keys_is_told_so() {
+    let mut client = client(
+        "t = { f = function(c, k) writeStringAsValue(c, k, c:hasMultipleKeys() .. #(c:getMultipleKeys() or {})) end, \
+               g = function(c, k) writeStringAsValue(c, k, tostring(c:getKey())) end }",
+    );
+    let many = vec!["t:f:some-key"; 10_000];
+    assert_eq!(client.value("t:f:x"), "00");
+    let few = client.call("t:f:x", &many[..3], None);
+    assert_eq!(few, Some(Answer::Reply(b"V33".to_vec())));
+    let told = "the command has more keys than a function is told of (t.lua:1)";
+    let answer = client.call("t:f:x", &many, None);
+    assert_eq!(answer, Some(Answer::Failed(told.to_owned())));
+    let answer = client.call("t:g:x", &many, None);
+    assert_eq!(answer, Some(Answer::Reply(b"Vnil".to_vec())));
+}
+
+#[test]
 fn both_orders_of_set_server_available_work() {
     let body = "local r = newConsistent('a b') local s = '' \
         r:setServerAvailable('a', 0) s = s .. r:isServerAvailable('a') r:setServerAvailable(1, 'a') \
@@ -241,13 +296,14 @@ fn dates_follow_the_hosts_clock_and_zone() {
     world.zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
     let body = "local t = os.date('*t') t.hour = t.hour + 24 * 150 \
         writeStringAsValue(c, k, os.date('%Y-%m-%d %H:%M:%S %z') .. ' ' .. tostring(t.isdst) .. ' ' .. os.time(os.date('*t')) - os.time() \
-        .. ' ' .. os.time{year=2023,month=12,day=24,hour=12} .. ' ' .. os.time(t) - os.time())";
+        .. ' ' .. os.time{year=2023,month=12,day=24,hour=12} .. ' ' .. os.time(t) - os.time() \
+        .. os.date(' %Z') .. os.date(' %Z', 1700000000) .. os.date('! %Z'))";
     let host = Host::with_world(&[("t.lua", &one(body))], world).expect("loads");
     let mut client = Client::of(host).expect("types");
     // 150 days on it is winter, but the table still says summer: glibc takes its word.
     assert_eq!(
         client.value("t:f:x"),
-        "2023-07-22 06:26:40 +0200 true 0 1703415600 12960000"
+        "2023-07-22 06:26:40 +0200 true 0 1703415600 12960000 CEST CET GMT"
     );
 }
 
@@ -348,7 +404,7 @@ fn new_style_objects_keep_fields() {
     assert_eq!(client.value("o:incr:k:n:2.5"), "3.5");
     assert_eq!(
         client.value("o:incr:k:big:9007199254740991"),
-        "9.007199254741e+15"
+        "9007199254740991"
     );
     assert_eq!(client.value("o:get:k:big"), "9007199254740991");
     assert_eq!(
@@ -384,12 +440,15 @@ fn new_style_objects_keep_fields() {
 /// A command through `fn:main`.
 fn main(client: &mut Client, name: &str, keys: &[&str], data: Option<&[u8]>) -> Answer {
     let keys = pack_list(keys.iter().map(|k| k.as_bytes()));
-    let mut args: Vec<&[u8]> = vec![b"", b"mainVirtualKey", name.as_bytes(), b"", &keys];
-    args.extend(data);
-    client
-        .host
-        .invoke("main", &args, 300)
-        .expect("the host works")
+    let command = Command {
+        name: name.as_bytes(),
+        numbers: b"",
+        keys: &keys,
+        data,
+    };
+    let args: Vec<_> = Main { command }.arguments().collect();
+    let answer = client.host.invoke(MAIN, &args, 300);
+    answer.expect("the host works")
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) fn quota(depth: usize) -> Workload {
     };
     let entries = vec![
         redis(
-            "redis EVALSHA",
+            "Redis `EVALSHA`",
             move |n, out| {
                 if n == 0 {
                     resp(&["SCRIPT", "LOAD", SCRIPT], out)
@@ -46,6 +46,7 @@ pub(super) fn quota(depth: usize) -> Workload {
             },
         ),
         calls(
+            "quota:addandcheck",
             |n, out| line(out, format_args!("get quota:new:q{n}:1000000000:month")),
             |random, out| {
                 line(
@@ -66,7 +67,7 @@ pub(super) fn quota(depth: usize) -> Workload {
 pub(super) fn counter(depth: usize) -> Workload {
     let entries = vec![
         redis(
-            "redis HINCRBY",
+            "Redis `HINCRBY`",
             |n, out| resp(&["HSET", &format!("c{n}"), "count", "0"], out),
             |random, out| {
                 resp(
@@ -76,6 +77,7 @@ pub(super) fn counter(depth: usize) -> Workload {
             },
         ),
         calls(
+            "counter:add",
             |n, out| line(out, format_args!("get counter:new:c{n}")),
             |random, out| line(out, format_args!("get counter:add:c{}:1", random % OBJECTS)),
         ),
@@ -98,7 +100,7 @@ pub(super) fn map_put(depth: usize) -> Workload {
     };
     let entries = vec![
         redis(
-            "redis HSET",
+            "Redis `HSET`",
             |n, out| resp(&["HSET", &format!("m{n}"), "field0", "value"], out),
             move |random, out| {
                 let (map, field, value) = field(random);
@@ -107,6 +109,7 @@ pub(super) fn map_put(depth: usize) -> Workload {
             },
         ),
         calls(
+            "map:put",
             |n, out| line(out, format_args!("get map:new:m{n}")),
             move |random, out| {
                 let (map, field, value) = field(random);
@@ -129,7 +132,7 @@ pub(super) fn set_put(depth: usize) -> Workload {
     let member = |random: u64| (random % OBJECTS, random / OBJECTS % FIELDS);
     let entries = vec![
         redis(
-            "redis SADD",
+            "Redis `SADD`",
             |n, out| resp(&["SADD", &format!("s{n}"), "member"], out),
             move |random, out| {
                 let (set, member) = member(random);
@@ -140,6 +143,7 @@ pub(super) fn set_put(depth: usize) -> Workload {
             },
         ),
         calls(
+            "set:put",
             |n, out| line(out, format_args!("get set:new:s{n}")),
             move |random, out| {
                 let (set, member) = member(random);
@@ -158,11 +162,12 @@ pub(super) fn set_put(depth: usize) -> Workload {
 pub(super) fn map_get(depth: usize) -> Workload {
     let entries = vec![
         redis(
-            "redis HGET",
+            "Redis `HGET`",
             |n, out| resp(&["HSET", &format!("m{n}"), "field", "value"], out),
             |random, out| resp(&["HGET", &format!("m{}", random % OBJECTS), "field"], out),
         ),
         calls(
+            "map:get",
             // The second half of the preparations fills what the first half made.
             |n, out| match n.checked_sub(OBJECTS / 2) {
                 None => line(out, format_args!("get map:new:m{n}")),

@@ -14,7 +14,7 @@ const INCREMENT_SHA1: &str = "89d6441272e4a01a4b31d178b005e3076dbbab08";
 pub(super) fn increment(depth: usize) -> Workload {
     let entries = vec![
         redis(
-            "redis EVALSHA",
+            "Redis `EVALSHA`",
             |_, out| resp(&["SCRIPT", "LOAD", INCREMENT], out),
             |random, out| {
                 let key = format!("v{}", random % OBJECTS);
@@ -23,8 +23,9 @@ pub(super) fn increment(depth: usize) -> Workload {
         ),
         Entry {
             system: System::CacheismoLua,
-            label: "cacheismo Lua".to_owned(),
+            label: "cacheismo Lua, new style".to_owned(),
             ..calls(
+                "visits:add",
                 |n, out| line(out, format_args!("get visits:add:v{n}:home")),
                 |random, out| {
                     line(
@@ -47,20 +48,17 @@ pub(super) fn increment(depth: usize) -> Workload {
 pub(super) fn legacy(depth: usize) -> Workload {
     let entries = [
         (
-            "cacheismo Lua quota",
+            "quota:addandcheck",
             "get quota:new:q{}:1000000000:month",
             "get quota:addandcheck:q{}:1",
         ),
-        (
-            "cacheismo Lua map",
-            "get map:new:q{}",
-            "get map:put:q{}:key:value",
-        ),
+        ("map:put", "get map:new:q{}", "get map:put:q{}:key:value"),
     ];
-    let entries = entries.map(|(label, new, call)| Entry {
+    let entries = entries.map(|(function, new, call)| Entry {
         system: System::CacheismoLua,
-        label: label.to_owned(),
+        label: format!("cacheismo Lua `{function}`"),
         ..calls(
+            function,
             move |n, out| line(out, format_args!("{}", new.replace("{}", &n.to_string()))),
             move |random, out| {
                 let object = (random % OBJECTS).to_string();

@@ -68,14 +68,15 @@ fn redis(
     }
 }
 
-/// Cacheismo, on its objects.
+/// Cacheismo, on its objects; `function` is what the requests call.
 fn calls(
+    function: &str,
     prepare: impl Fn(u64, &mut Vec<u8>) + 'static,
     request: impl Fn(u64, &mut Vec<u8>) + 'static,
 ) -> Entry {
     Entry {
         system: System::Cacheismo,
-        label: "cacheismo call".to_owned(),
+        label: format!("cacheismo `{function}`"),
         protocol: Protocol::Text,
         prepared: calls::OBJECTS,
         prepare: Box::new(prepare),

@@ -37,7 +37,7 @@ fn plain(name: &str, depth: usize, keys: u64, size: usize) -> Workload {
     };
     let redis = Entry {
         system: System::Redis,
-        label: "redis GET/SET".to_owned(),
+        label: "Redis".to_owned(),
         protocol: Protocol::Resp,
         prepared: keys,
         prepare: Box::new(move |n, out| resp(&["SET", &format!("key{n}"), &"v".repeat(size)], out)),
@@ -79,7 +79,7 @@ pub(super) fn multi_get() -> Workload {
     };
     let redis = Entry {
         system: System::Redis,
-        label: "redis MGET".to_owned(),
+        label: "Redis `MGET`".to_owned(),
         protocol: Protocol::Resp,
         prepared: KEYS,
         prepare: Box::new(|n, out| resp(&["SET", &format!("key{n}"), &"v".repeat(SMALL)], out)),

@@ -1,10 +1,8 @@
 //! A client of the test host: `get`, `set` and `delete` lines, virtual keys included.
 
-use super::{Answer, Host, Item, pack_list};
+use super::{Answer, Host, Item};
+use cacheismo_lua_contract::{CALL, Call, Command, Loaded, Tag, write_first_keys};
 use wasmtime::{Result, bail};
-
-/// Flags, noreply, expiry and delta of a plain `get`.
-const NO_NUMBERS: [u8; 24] = [0; 24];
 
 /// The host with what it learnt when it loaded the scripts.
 pub struct Client {
@@ -21,12 +19,14 @@ impl Client {
 
     /// Takes over a host with its scripts loaded.
     pub fn of(host: Host) -> Result<Self> {
-        let json: serde_json::Value = serde_json::from_str(&host.types)?;
+        let types = match Loaded::from_json(host.types.as_bytes())? {
+            Loaded::Types(types) => types,
+            Loaded::Error(error) => bail!("{error:?}"),
+        };
         let mut functions = Vec::new();
-        for object in json["types"].as_array().into_iter().flatten() {
-            for function in object["functions"].as_array().into_iter().flatten() {
-                let text = |v: &serde_json::Value| v["name"].as_str().unwrap_or("").to_owned();
-                functions.push((text(object), text(function)));
+        for object in types {
+            for function in object.functions {
+                functions.push((object.name.clone(), function.name));
             }
         }
         Ok(Self { host, functions })
@@ -45,22 +45,22 @@ impl Client {
         }
         let object = parts.next().unwrap_or("");
         self.host.data().world.set_self(kind, object.as_bytes());
-        let keys = pack_list(keys.iter().map(|k| k.as_bytes()));
-        let mut args: Vec<&[u8]> = vec![
-            object.as_bytes(),
-            kind.as_bytes(),
-            function.as_bytes(),
-            key.as_bytes(),
-            b"get",
-            &NO_NUMBERS,
-            &keys,
-        ];
-        args.extend(data);
-        Some(
-            self.host
-                .invoke("call", &args, 300)
-                .expect("the host works"),
-        )
+        let mut packed = Vec::new();
+        write_first_keys(&mut packed, keys.iter().map(|k| k.as_bytes()));
+        let call = Call {
+            object: object.as_bytes(),
+            type_name: kind.as_bytes(),
+            function: function.as_bytes(),
+            virtual_key: key.as_bytes(),
+            command: Command {
+                name: b"get",
+                numbers: b"",
+                keys: &packed,
+                data,
+            },
+        };
+        let args: Vec<_> = call.arguments().collect();
+        Some(self.host.invoke(CALL, &args, 300).expect("the host works"))
     }
 
     /// The value a virtual key answers.
@@ -69,9 +69,10 @@ impl Client {
     /// When it answers anything else.
     pub fn value(&mut self, key: &str) -> String {
         match self.call(key, &[key], None) {
-            Some(Answer::Reply(reply)) if reply.first() == Some(&b'V') => {
-                String::from_utf8_lossy(&reply[1..]).into_owned()
-            }
+            Some(Answer::Reply(reply)) => match Tag::split(&reply) {
+                Some((Tag::Value, value)) => String::from_utf8_lossy(value).into_owned(),
+                _ => panic!("{key}: {reply:?}"),
+            },
             other => panic!("{key}: {other:?}"),
         }
     }
@@ -128,10 +129,11 @@ impl Client {
         let mut out = Vec::new();
         for key in keys {
             match self.call(key, keys, None) {
-                Some(Answer::Reply(reply)) if reply[0] == b'V' => {
-                    block(&mut out, key, 0, &reply[1..])
-                }
-                Some(Answer::Reply(reply)) => out.extend_from_slice(&reply[1..]),
+                Some(Answer::Reply(reply)) => match Tag::split(&reply) {
+                    Some((Tag::Value, value)) => block(&mut out, key, 0, value),
+                    Some((_, raw)) => out.extend_from_slice(raw),
+                    None => bail!("an answer without a tag: {reply:?}"),
+                },
                 Some(Answer::Failed(text) | Answer::Trapped(text)) => {
                     out.extend_from_slice(format!("SERVER_ERROR {text}\r\n").as_bytes());
                     return Ok(out);

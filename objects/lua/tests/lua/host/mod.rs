@@ -8,6 +8,8 @@ pub mod lua_imports;
 mod store;
 
 use cacheismo_abi as abi;
+use cacheismo_lua_contract::packed::put_counted;
+use cacheismo_lua_contract::{LOAD, Rules, load_arguments};
 pub use client::Client;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -35,11 +37,11 @@ impl lua_imports::LuaData for Data {
 /// How a call ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It returned these bytes.
+    /// The function returned these bytes.
     Reply(Vec<u8>),
-    /// It failed with this text.
+    /// The function failed with this text.
     Failed(String),
-    /// It trapped; the instance is gone. The text of `fail`, if any, else the trap's.
+    /// The function trapped, and the instance is gone. The text of `fail`, if any, else the trap's.
     Trapped(String),
 }
 
@@ -149,11 +151,13 @@ impl Host {
     /// Calls `fn:load` and returns its JSON.
     pub fn load(&mut self) -> Result<String> {
         let scripts = self.scripts.clone();
-        let mut args: Vec<&[u8]> = vec![b""];
-        for (name, text) in &scripts {
-            args.extend([name.as_bytes(), text.as_bytes()]);
-        }
-        match self.invoke("load", &args, 1000)? {
+        let mut rules = Vec::new();
+        Rules::write(&mut rules, u32::MAX, std::iter::empty());
+        let pairs = scripts
+            .iter()
+            .map(|(name, text)| (name.as_bytes(), text.as_bytes()));
+        let args: Vec<&[u8]> = load_arguments(&rules, pairs).collect();
+        match self.invoke(LOAD, &args, 1000)? {
             Answer::Reply(json) => Ok(String::from_utf8(json)?),
             other => bail!("{other:?}"),
         }
@@ -245,10 +249,7 @@ pub fn pack(args: &[&[u8]]) -> Vec<u8> {
 /// A list of keys: each its length and bytes.
 pub fn pack_list<'a>(keys: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut out = Vec::new();
-    for key in keys {
-        out.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        out.extend_from_slice(key);
-    }
+    keys.into_iter().for_each(|key| put_counted(&mut out, key));
     out
 }
 
@@ -293,6 +294,16 @@ fn add_imports(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     linker.func_wrap(m, "utc_offset_s", |c: Call<'_>, s: i64| {
         c.data().world.utc_offset_s(s)
     })?;
+    linker.func_wrap(
+        m,
+        "zone_name",
+        |mut c: Call<'_>, s: i64, out: u32, cap: u32| -> wasmtime::Result<i32> {
+            let (bytes, data) = parts(&mut c);
+            let name = data.world.zone_name(s);
+            fill(bytes, out, cap, name.as_bytes())?;
+            Ok(name.len() as i32)
+        },
+    )?;
     linker.func_wrap(m, "random", |mut c: Call<'_>| c.data_mut().world.random())?;
     linker.func_wrap(
         m,

@@ -94,6 +94,11 @@ impl Store {
         self.zone.to_offset(at).seconds()
     }
 
+    pub fn zone_name(&self, unix_s: i64) -> String {
+        let at = jiff::Timestamp::from_second(unix_s).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        self.zone.to_offset_info(at).abbreviation().to_owned()
+    }
+
     /// Stores or deletes an item; was it there?
     pub fn put_item(&mut self, key: &[u8], item: Option<Item>) -> bool {
         let old = match item {

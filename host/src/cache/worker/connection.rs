@@ -1,0 +1,129 @@
+//! Where a connection stands: what is left of its input, and what it waits for.
+
+use super::NextStep;
+use super::answers::Answers;
+use super::upload::Upload;
+use crate::cache::calls::LaneResult;
+use crate::cache::flow::{Executor, Flow, Halt, Unfinished};
+use crate::cache::next::Next;
+
+/// Ticket of a call that its command awaits before anything else goes on.
+const AWAITED: u64 = 0;
+
+/// What the cache remembers of a connection between reads.
+#[derive(Debug, Default)]
+pub struct Connection {
+    /// Bytes of a refused data block still to come.
+    pub(super) swallow: u64,
+    /// A value that is on its way.
+    pub(super) upload: Option<Box<Upload>>,
+    /// A command that is not finished.
+    pub(super) unfinished: Option<Box<dyn Unfinished>>,
+    /// The unfinished command goes on with the outcome of a call; `Some(None)` while that is not there.
+    awaited: Option<Option<Box<LaneResult>>>,
+    /// Answers that wait for calls, and those behind them.
+    pub(super) answers: Option<Box<Answers>>,
+    /// Number of the connection in `stats conns` and in the log lines of `watch`.
+    pub(crate) id: u64,
+    /// Decided by the first byte.
+    pub(super) binary: Option<bool>,
+    /// Logged in by SASL.
+    pub(super) authenticated: bool,
+}
+
+impl Connection {
+    /// Takes the outcome of a job.
+    pub(super) fn resume(&mut self, result: LaneResult) {
+        match (&mut self.awaited, &mut self.answers) {
+            (Some(awaited), _) if result.ticket == AWAITED => *awaited = Some(Box::new(result)),
+            (_, Some(answers)) => answers.fill(result),
+            _ => {}
+        }
+    }
+
+    /// Keeps answers of which nothing waits, if they are not done with.
+    pub(super) fn keep(&mut self, answers: Box<Answers>) {
+        if self.unfinished.is_some() {
+            self.answers = Some(answers);
+        }
+    }
+
+    /// Goes on with the unfinished command. `Some`: it is not finished yet.
+    #[cold]
+    pub(super) fn go_on(&mut self, x: &mut Executor<'_>, out: &mut Vec<u8>) -> Option<NextStep> {
+        let outcome = match self.awaited.take() {
+            Some(None) => {
+                self.awaited = Some(None);
+                return Some(Next::Wait);
+            }
+            awaited => awaited.flatten(),
+        };
+        let unfinished = self.unfinished.take()?;
+        let flow = unfinished.resume(x, outcome.map(|outcome| *outcome), out);
+        self.stop(flow, x, out)
+    }
+
+    /// Turns what a command left into what is to be done; `None`: the next command.
+    #[inline]
+    pub(super) fn stop(
+        &mut self,
+        flow: Flow,
+        x: &Executor<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<NextStep> {
+        match flow {
+            Flow::Continue(()) => None,
+            Flow::Break(halt) => self.halt(*halt, x, out),
+        }
+    }
+
+    #[cold]
+    fn halt(&mut self, halt: Halt, x: &Executor<'_>, out: &mut Vec<u8>) -> Option<NextStep> {
+        Some(match halt {
+            Halt::Write => Next::Write,
+            Halt::Send(at, value) => Next::Send { at, value },
+            Halt::Wait => Next::Wait,
+            Halt::Close => Next::Close,
+            Halt::Watch(streams) => Next::Watch(streams),
+            Halt::Call(mut job, answer, footprint) => {
+                job.ticket = self.hole(x, out).leave_hole(answer, footprint);
+                Next::Run(job)
+            }
+            Halt::Await(mut job, unfinished) => {
+                job.ticket = AWAITED;
+                self.awaited = Some(None);
+                self.unfinished = Some(unfinished);
+                Next::Run(job)
+            }
+            Halt::EndOfGet(failed) => {
+                let answers = self.hole(x, out);
+                answers.end_get(failed);
+                answers.settle(x.ops, out);
+                return None;
+            }
+            Halt::Then(halt, left) => {
+                let next = self.halt(*halt, x, out);
+                self.unfinished = Some(left);
+                return next;
+            }
+        })
+    }
+
+    /// The answers that wait, with what is in `out` among them if it belongs behind others.
+    fn hole(&mut self, x: &Executor<'_>, out: &mut Vec<u8>) -> &mut Answers {
+        let answers = self.answers.get_or_insert_default();
+        if !x.waiting.is_empty() {
+            answers.push(std::mem::take(out));
+        }
+        answers
+    }
+
+    /// Skips `bytes` of the input from `at` on, the rest of them when they arrive.
+    pub(super) fn skip(&mut self, bytes: u64, input: &[u8], at: usize) -> usize {
+        let here = usize::try_from(bytes)
+            .unwrap_or(usize::MAX)
+            .min(input.len() - at);
+        self.swallow = bytes - here as u64;
+        at + here
+    }
+}

@@ -1,0 +1,49 @@
+//! Signals: SIGTERM, SIGINT and SIGUSR1 end the server, SIGHUP has it read its files again.
+//!
+//! They are blocked before there is any thread, and taken by a thread that does nothing else: none is lost, none ends the
+//! process by itself, and none waits for what the server is busy with.
+
+use std::io;
+use std::sync::Arc;
+
+use nix::sys::signal::{SigSet, Signal};
+
+use super::Control;
+
+/// The signals the server takes, blocked.
+#[derive(Debug)]
+pub struct Signals(SigSet);
+
+impl Signals {
+    /// Blocks them for this thread and all that it starts. The first thing a process should do.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn block() -> io::Result<Signals> {
+        let signals = SigSet::from_iter([
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGUSR1,
+            Signal::SIGHUP,
+        ]);
+        signals.thread_block()?;
+        Ok(Signals(signals))
+    }
+
+    /// Takes them from now on, also those that came since [`Signals::block`].
+    pub(super) fn take(self, control: Arc<Control>) -> io::Result<()> {
+        std::thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || {
+                loop {
+                    match self.0.wait() {
+                        Ok(Signal::SIGHUP) => control.reload(),
+                        Ok(_) => control.shutdown(),
+                        // Only bad arguments are errors, and these are good.
+                        Err(_) => return,
+                    }
+                }
+            })?;
+        Ok(())
+    }
+}

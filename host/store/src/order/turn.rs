@@ -1,0 +1,158 @@
+//! The clock of the order. A tick is one access; whoever was accessed later has the higher one.
+//!
+//! One counter that every access adds to would give them, and did nothing else than travel between processors. So ticks
+//! are those of a Lamport clock. A thread that answers a batch of commands does so in a *turn*: it reads the published
+//! clock at the beginning, counts on by itself, never behind the shard it is in, and publishes how far it came at the
+//! end, before the first answer goes out.
+//!
+//! - Within a turn ticks rise, and so they do within a shard: each is above the thread's last and the shard's last.
+//! - What begins after an answer has a higher tick than what was answered: that was published, and is read at the
+//!   beginning of the later turn.
+//! - Two accesses of which neither was answered before the other began are at the same time for all who could tell, and
+//!   may have either order, or across shards even the same tick. Whoever has seen what another did has been in its shard, and is later.
+//! - What leaves for its age is older than what stays and what comes: the youngest tick that left is published, and a
+//!   thread whose turn began earlier looks at the clock again when it comes to a shard with nothing that could tell it.
+//!
+//! An access outside of a turn is a turn of its own.
+
+use std::cell::Cell;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+use crate::Store;
+use crate::order::list::LISTS;
+use crate::shard::Locked;
+
+thread_local! {
+    /// The turn of this thread.
+    static TURN: Turn = const {
+        Turn {
+            store: Cell::new(0),
+            next: Cell::new(0),
+            list: Cell::new(None),
+        }
+    };
+}
+
+struct Turn {
+    /// Address of the store it is in; 0 between turns.
+    store: Cell<usize>,
+    /// Tick of the next access, if the shard has none as high.
+    next: Cell<u64>,
+    /// The list of each shard that its items come to.
+    list: Cell<Option<u8>>,
+}
+
+/// The list of each shard that this thread's items come to.
+#[inline(always)]
+pub(crate) fn own_list() -> usize {
+    TURN.with(|turn| usize::from(turn.list.get().unwrap_or_else(|| turn.choose_list(&OTHERS))))
+}
+
+/// Threads that work in turns, and other threads, each counted by itself: few as there are of the former, they get
+/// different lists.
+static WORKERS: AtomicUsize = AtomicUsize::new(0);
+static OTHERS: AtomicUsize = AtomicUsize::new(0);
+
+impl Turn {
+    #[cold]
+    fn choose_list(&self, alike: &AtomicUsize) -> u8 {
+        let list = (alike.fetch_add(1, Relaxed) % LISTS) as u8;
+        self.list.set(Some(list));
+        list
+    }
+}
+
+impl Store {
+    /// Begins a turn of this thread: nobody is told of anything it does from now on until [`Store::end_turn`]. One that
+    /// a panic has left open goes on.
+    pub fn begin_turn(&self) {
+        TURN.with(|turn| {
+            let open = turn.store.replace(self.address()) == self.address();
+            if self.listeners.want_changes() && !open {
+                // Before the clock is read, so that no listener misses a turn that is below what it sees of the clock.
+                let tick = self.clock_now();
+                self.listeners.tell(|journal| journal.turn_begins(tick));
+            }
+            let before = if open { turn.next.get() } else { 0 };
+            turn.next.set(before.max(self.clock_now()));
+            if turn.list.get().is_none() {
+                turn.choose_list(&WORKERS);
+            }
+        });
+    }
+
+    /// Ends the turn of this thread. What others begin from now on is later than what it did.
+    pub fn end_turn(&self) {
+        TURN.with(|turn| {
+            if turn.store.get() == self.address() {
+                turn.store.set(0);
+                if self.listeners.want_changes() {
+                    self.listeners.tell(|journal| journal.turn_ends());
+                }
+                self.publish(turn.next.get());
+            }
+        });
+    }
+
+    #[inline]
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// No tick was published that is as high.
+    #[inline]
+    pub(crate) fn clock_now(&self) -> u64 {
+        self.tick.load(Acquire)
+    }
+
+    /// Has others count from `next` on.
+    #[inline]
+    pub(crate) fn publish(&self, next: u64) {
+        if self.clock_now() < next {
+            self.tick.fetch_max(next, AcqRel);
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// Tick of an access to this shard.
+    #[inline(always)]
+    pub(crate) fn take_tick(&mut self) -> u64 {
+        self.take_tick_from(0)
+    }
+
+    /// Tick of an access to this shard, not below `least`.
+    #[inline(always)]
+    pub(super) fn take_tick_from(&mut self, least: u64) -> u64 {
+        let store = self.store;
+        let tick = TURN.with(|turn| {
+            if turn.store.get() != store.address() {
+                return self.take_single_tick();
+            }
+            let tick = turn.next.get().max(self.shard.next_tick).max(least);
+            turn.next.set(tick + 1);
+            tick
+        });
+        self.shard.next_tick = tick + 1;
+        tick
+    }
+
+    /// A tick that everybody knows of at once.
+    #[inline]
+    fn take_single_tick(&self) -> u64 {
+        let tick = self.store.tick.fetch_add(1, AcqRel);
+        if tick >= self.shard.next_tick {
+            return tick;
+        }
+        // Somebody was here in a turn that has not ended.
+        self.store.publish(self.shard.next_tick + 1);
+        self.shard.next_tick
+    }
+
+    /// A tick above all of this shard and all that were published.
+    #[inline]
+    pub(crate) fn present(&self) -> u64 {
+        self.store.clock_now().max(self.shard.next_tick)
+    }
+}
