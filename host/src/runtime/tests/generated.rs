@@ -8,6 +8,7 @@ use wasm_smith::{Config, Module};
 use super::api::{LimitsTable, Registry, Source};
 use super::engine;
 
+/// Modules tried, unless `CACHEISMO_GENERATED_MODULES` says otherwise.
 const CASES: u32 = 200;
 /// A module is compiled within this time, on a busy machine in a development build.
 const LOAD_TIME_MAX: Duration = Duration::from_secs(10);
@@ -58,7 +59,9 @@ fn generated(seed: &[u8]) -> Option<Vec<u8>> {
 fn a_generated_module_is_refused_or_loaded_in_time() {
     let compiled = std::cell::Cell::new(0);
     let refusals = std::cell::RefCell::new(Vec::new());
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(CASES));
+    let cases = std::env::var("CACHEISMO_GENERATED_MODULES")
+        .map_or(CASES, |cases| cases.parse().expect("a number of modules"));
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(cases));
     let seeds = prop::collection::vec(any::<u8>(), 0..8000);
     runner
         .run(&seeds, |seed| {
@@ -85,7 +88,7 @@ fn a_generated_module_is_refused_or_loaded_in_time() {
         .expect("no module is a fault");
     let compiled = compiled.get();
     assert!(
-        compiled > CASES / 10,
+        compiled > cases / 10,
         "only {compiled} were compiled: {:?}",
         refusals.borrow()
     );
