@@ -126,7 +126,7 @@ soak: test-tools ## Long runs: 200,000 commands against memcached, a million cal
 
 attack: ## What hostile modules cost: time and memory to compile those made to be dear, and 20,000 generated ones; ATTACK_CASES=200000 for more
 	$(CARGO) test --workspace --lib runtime::tests::compile_cost -- --ignored --nocapture --test-threads 1
-	CACHEISMO_GENERATED_MODULES=$(ATTACK_CASES) $(CARGO) test --workspace --lib runtime::tests::generated
+	CACHEISMO_GENERATED_MODULES=$(ATTACK_CASES) $(CARGO) test --workspace --lib runtime::tests::generated -- --ignored
 
 clean: ## Remove what the builds and tests made
 	$(CARGO) clean
