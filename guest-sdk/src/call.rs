@@ -16,6 +16,10 @@ pub trait ObjectType {
     const META: &'static str;
     /// Whether the object's value comes with each call.
     const VALUE: bool;
+    /// Other types whose objects it reads.
+    const OPENS: &'static [&'static str];
+    /// Other types whose objects it reads and changes.
+    const WRITES: &'static [&'static str];
     /// The type's functions in order of declaration.
     const FUNCTIONS: &'static [Function];
 }

@@ -73,6 +73,7 @@ impl Bench {
         let source = Source {
             name: "bench".to_owned(),
             wasm: wasm.into(),
+            unread: None,
             bytes_max: 1 << 20,
             setup: None,
             scripted: std::sync::Arc::default(),

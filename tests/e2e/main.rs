@@ -1,5 +1,6 @@
 //! End-to-end tests: the built server as its users meet it.
 
+mod addresses;
 mod clients;
 mod conversations;
 mod counters;

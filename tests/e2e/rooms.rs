@@ -28,6 +28,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("tokio", &["server", "main.rs"]),
     ("tokio_rustls", &["server"]),
     ("wasmtime", &["runtime"]),
+    ("wasmparser", &["runtime"]),
     ("clap", &["server", "main.rs"]),
 ];
 

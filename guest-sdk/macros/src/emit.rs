@@ -15,6 +15,7 @@ pub(crate) fn expand(object: &ObjectType, block: &ItemImpl) -> TokenStream {
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
     let meta = meta::json(object, &version);
     let (name, value) = (&object.options.name, object.options.value);
+    let (opens, writes) = (&object.options.opens, &object.options.writes);
     let handlers = object
         .functions
         .iter()
@@ -35,6 +36,8 @@ pub(crate) fn expand(object: &ObjectType, block: &ItemImpl) -> TokenStream {
                 const NAME: &'static str = #name;
                 const META: &'static str = #meta;
                 const VALUE: bool = #value;
+                const OPENS: &'static [&'static str] = &[#(#opens),*];
+                const WRITES: &'static [&'static str] = &[#(#writes),*];
                 const FUNCTIONS: &'static [__sdk::Function] = &[#(#table),*];
             }
 

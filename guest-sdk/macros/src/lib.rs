@@ -22,6 +22,9 @@ use syn::{ItemImpl, parse_macro_input};
 /// - `value = true`: objects of this type are one opaque value. One of up to 120 bytes then comes with each call and
 ///   goes with its answer, which spares the host calls for it; longer ones work, too.
 ///
+/// - `opens = ["set"]`, `writes = ["counter"]`: other types whose objects it opens to read, or to read and change; `["*"]`
+///   for all. Objects of its own type it always may open. Anything else the server refuses.
+///
 /// The doc comments of the block and of its functions become help.
 ///
 /// A function takes `&Object` (it reads) or `&mut Object` (it may write); then its arguments: `&[u8]`,

@@ -9,7 +9,7 @@ const ABI: u32 = 1;
 
 /// The JSON of the custom section. `version` is that of the crate that is compiled.
 pub(crate) fn json(object: &ObjectType, version: &str) -> String {
-    json!({
+    let mut meta = json!({
         "abi": ABI,
         "type": object.options.name,
         "version": version,
@@ -18,8 +18,17 @@ pub(crate) fn json(object: &ObjectType, version: &str) -> String {
         "buffer": object.options.buffer,
         "capabilities": [],
         "functions": object.functions.iter().map(function).collect::<Vec<_>>(),
-    })
-    .to_string()
+    });
+    // Most types open none but their own: nothing is said then.
+    for (list, types) in [
+        ("opens", &object.options.opens),
+        ("writes", &object.options.writes),
+    ] {
+        if !types.is_empty() {
+            meta[list] = json!(types);
+        }
+    }
+    meta.to_string()
 }
 
 fn function(function: &Function) -> Value {

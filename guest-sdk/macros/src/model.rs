@@ -2,6 +2,7 @@
 
 use proc_macro2::Span;
 use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
 use syn::{
     Attribute, Error, Expr, FnArg, GenericArgument, Ident, ImplItem, ImplItemFn, ItemImpl, Lit,
     LitBool, LitInt, LitStr, Meta, Pat, PathArguments, Result, Token, Type,
@@ -16,6 +17,10 @@ pub(crate) struct Options {
     pub(crate) example: String,
     pub(crate) buffer: usize,
     pub(crate) value: bool,
+    /// Other types whose objects it reads.
+    pub(crate) opens: Vec<String>,
+    /// Other types whose objects it reads and changes.
+    pub(crate) writes: Vec<String>,
 }
 
 impl Parse for Options {
@@ -25,6 +30,8 @@ impl Parse for Options {
             example: String::new(),
             buffer: BUFFER_BYTES,
             value: false,
+            opens: Vec::new(),
+            writes: Vec::new(),
         };
         while !input.is_empty() {
             let option: Ident = input.parse()?;
@@ -34,10 +41,12 @@ impl Parse for Options {
                 "example" => options.example = input.parse::<LitStr>()?.value(),
                 "buffer" => options.buffer = checked_buffer(&input.parse()?)?,
                 "value" => options.value = input.parse::<LitBool>()?.value,
+                "opens" => options.opens = types(input)?,
+                "writes" => options.writes = types(input)?,
                 _ => {
                     return Err(Error::new(
                         option.span(),
-                        "expected `name`, `example`, `buffer` or `value`",
+                        "expected `name`, `example`, `buffer`, `value`, `opens` or `writes`",
                     ));
                 }
             }
@@ -69,6 +78,18 @@ fn checked_name(literal: &LitStr) -> Result<String> {
             "a type name is 1 to 32 of `a-z 0-9 _` and starts with a letter",
         ))
     }
+}
+
+/// Other types: `["set", "map"]`, or `["*"]` for all.
+fn types(input: ParseStream<'_>) -> Result<Vec<String>> {
+    let list;
+    syn::bracketed!(list in input);
+    let names = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
+    let name = |literal: &LitStr| match literal.value().as_str() {
+        "*" => Ok("*".to_owned()),
+        _ => checked_name(literal),
+    };
+    names.iter().map(name).collect()
 }
 
 fn checked_buffer(literal: &LitInt) -> Result<usize> {

@@ -72,6 +72,8 @@ pub(super) struct Host {
     pub(super) logged: Vec<(i32, String)>,
     /// Host calls of the call that runs, or of the last one.
     pub(super) calls: u64,
+    /// Types whose objects the call may open to read, and to change, beside its own.
+    pub(super) reach: [&'static [&'static str]; 2],
     open: Vec<Id>,
     writes: bool,
     fail_at: Option<u64>,
@@ -92,6 +94,7 @@ impl Default for Host {
             random: 0,
             logged: Vec::new(),
             calls: 0,
+            reach: [&[]; 2],
             open: Vec::new(),
             writes: false,
             fail_at: None,
@@ -101,6 +104,11 @@ impl Default for Host {
             refusal: None,
         }
     }
+}
+
+fn lists(types: &[&str], type_name: &[u8]) -> bool {
+    let mut names = types.iter();
+    names.any(|name| *name == "*" || name.as_bytes() == type_name)
 }
 
 impl Host {
@@ -196,6 +204,11 @@ impl Host {
         if !self.types.iter().any(|known| known.as_bytes() == type_name) {
             return Err(Stop::Trap("opened an object of an unknown type"));
         }
+        if !self.may_open(type_name) && !self.may_change(type_name) {
+            return Err(Stop::Trap(
+                "opened an object of a type that `opens` and `writes` do not list",
+            ));
+        }
         let id = (type_name.to_vec(), key.to_vec());
         let known = self.open.iter().position(|open| *open == id);
         let handle = known.unwrap_or_else(|| {
@@ -203,6 +216,15 @@ impl Host {
             self.open.len() - 1
         });
         i32::try_from(handle).map_err(|_| Stop::Limit("too many objects opened"))
+    }
+
+    fn may_open(&self, type_name: &[u8]) -> bool {
+        lists(self.reach[0], type_name)
+    }
+
+    /// Objects of its own type, which is that of the first handle, it always may.
+    fn may_change(&self, type_name: &[u8]) -> bool {
+        self.open[0].0 == type_name || lists(self.reach[1], type_name)
     }
 
     fn id(&self, h: i32) -> Result<&Id, Stop> {
@@ -223,11 +245,16 @@ impl Host {
 
     /// The object's id, if this call may write.
     fn writable(&self, h: i32) -> Result<Id, Stop> {
-        if self.writes {
-            self.id(h).cloned()
-        } else {
-            Err(Stop::Trap("a write in a function that only reads"))
+        let id = self.id(h)?;
+        if !self.writes {
+            return Err(Stop::Trap("a write in a function that only reads"));
         }
+        if !self.may_change(&id.0) {
+            return Err(Stop::Trap(
+                "a write to an object of a type that `writes` does not list",
+            ));
+        }
+        Ok(id.clone())
     }
 
     /// Accounts a write, and creates the object when it is absent.

@@ -72,6 +72,8 @@ impl std::error::Error for Failure {}
 struct Registered {
     name: &'static str,
     value: bool,
+    opens: &'static [&'static str],
+    writes: &'static [&'static str],
     functions: &'static [Function],
 }
 
@@ -103,6 +105,8 @@ impl Harness {
         self.types.push(Registered {
             name: T::NAME,
             value: T::VALUE,
+            opens: T::OPENS,
+            writes: T::WRITES,
             functions: T::FUNCTIONS,
         });
         self.host.types.push(T::NAME);
@@ -175,6 +179,7 @@ impl Harness {
             function.writes,
             self.fail_at.take(),
         );
+        self.host.reach = [registered.opens, registered.writes];
         let mut buffer = [0; ANSWER_BYTES];
         let packed = pack(args);
         let cell = registered.value.then(|| self.host.fill(sys::cell()));

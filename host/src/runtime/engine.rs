@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit};
 use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     WasmFeatures,
@@ -11,7 +12,7 @@ use wasmtime::{
 
 use super::code_cache;
 use super::limits::{LINEAR_MEMORY_BYTES_CAP, TABLE_ELEMENTS_CAP};
-use super::ticker::{LINGER_MS, Ticker};
+use super::ticker::{Clock, LINGER_MS, Ticker};
 
 /// Native stack a guest may take, in bytes. Worker threads have 2 MiB; running out of thread stack aborts the process.
 const WASM_STACK_BYTES: usize = 512 * 1024;
@@ -20,10 +21,18 @@ const TRAP_FRAMES_MAX: usize = 8;
 /// Bytes of a dropped instance's memory that are zeroed and kept rather than given back to the kernel.
 const KEEP_RESIDENT_BYTES: usize = 256 * 1024;
 
+/// Addresses of one place in the pool: what 32 bits reach, so that code need not compare them with the memory's size.
+const SLOT_ADDRESS_BYTES: u64 = 4 << 30;
+/// Addresses a memory reserves beyond its size where addresses are scarce, so that it needn't move each time it grows.
+const SPARE_RESERVATION_BYTES: u64 = 1 << 20;
+/// Addresses behind a memory there that nothing uses.
+const SPARE_GUARD_BYTES: u64 = 64 << 10;
+
 /// How the engine is made.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// Instances there can be at a time: types times threads, and some more. Each reserves 4 GiB of address space, but no memory.
+    /// Instances there can be at a time: types times threads, and some more. Each reserves 4 GiB of addresses, but no
+    /// memory; where there are too few addresses, instances are made without a pool.
     pub instances_max: u32,
     /// Where compiled modules are kept between starts; `None` compiles at each start.
     pub cache_directory: Option<PathBuf>,
@@ -59,7 +68,7 @@ pub struct Engine {
 impl Engine {
     /// Makes the engine and starts its ticker.
     ///
-    /// A cache directory that cannot be used, or too little address space for the pool, makes a
+    /// A cache directory that cannot be used, or too few addresses for the pool, makes a
     /// [warning](Engine::warnings), not an error.
     ///
     /// # Errors
@@ -75,16 +84,14 @@ impl Engine {
                 Err(error) => warnings.push(format!("compiled modules are not kept: {error:#}")),
             }
         }
-        let mut pooled = config.clone();
-        pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(
-            options.instances_max,
-        )));
-        let wasm = match wasmtime::Engine::new(&pooled) {
+        let pooled = pooled(&config, options.instances_max);
+        let wasm = match pooled {
             Ok(engine) => engine,
             Err(error) => {
                 warnings.push(format!(
-                    "instances are made one by one, there is no pool: {error:#}"
+                    "objects are slower: instances are made one by one, there is no pool: {error:#}"
                 ));
+                spare_addresses(&mut config);
                 wasmtime::Engine::new(&config).map_err(|e| anyhow::anyhow!("{e:#}"))?
             }
         };
@@ -101,11 +108,15 @@ impl Engine {
         &self.warnings
     }
 
-    /// Milliseconds the ticker has counted: a clock that costs nothing to read, moves by ticks and may run a little fast or slow.
-    /// It stands still while nobody calls.
+    /// Milliseconds at the last tick: a clock that costs nothing to read, and moves by ticks. It stands still while nobody calls.
     #[inline]
     pub fn ticks_ms(&self) -> u64 {
-        self.ticker.ticks_ms()
+        self.ticker.clock().ticked_ms()
+    }
+
+    /// The clock of deadlines.
+    pub(super) fn clock(&self) -> &Clock {
+        self.ticker.clock()
     }
 
     /// Has the clock go on for so many milliseconds, for a deadline that ends within them; gives the time.
@@ -142,6 +153,33 @@ fn config() -> Config {
         .wasm_backtrace_max_frames(NonZeroUsize::new(TRAP_FRAMES_MAX))
         .generate_address_map(false);
     config
+}
+
+/// An engine with a pool, if there are addresses for it.
+fn pooled(config: &Config, instances_max: u32) -> anyhow::Result<wasmtime::Engine> {
+    let needed = u64::from(instances_max) * SLOT_ADDRESS_BYTES;
+    let limit = getrlimit(Resource::As).current;
+    if let Some(limit) = limit.filter(|limit| limit / 2 < needed) {
+        anyhow::bail!(
+            "it needs {} GiB of addresses, and half of what the process may have is {} MiB",
+            needed >> 30,
+            limit >> 21
+        );
+    }
+    let mut config = config.clone();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances_max)));
+    wasmtime::Engine::new(&config).map_err(|e| anyhow::anyhow!("{e:#}"))
+}
+
+/// Has memories reserve few addresses. Code then compares each access with the memory's size, which
+/// costs loops over memory a quarter to the double, and memory that grows may be copied.
+fn spare_addresses(config: &mut Config) {
+    config
+        .memory_reservation(SPARE_RESERVATION_BYTES)
+        .memory_reservation_for_growth(SPARE_RESERVATION_BYTES)
+        .memory_guard_size(SPARE_GUARD_BYTES)
+        .guard_before_linear_memory(false)
+        .memory_may_move(true);
 }
 
 fn pool(instances_max: u32) -> PoolingAllocationConfig {

@@ -1,5 +1,7 @@
 //! Why a module was refused, and why a call ended without a reply.
 
+use super::backoff::{ROW_MAX, STOPS_MAX, Whose};
+use super::bounds::Excess;
 use super::metadata::MetadataError;
 use super::sections::SectionError;
 
@@ -20,6 +22,12 @@ pub enum Refusal {
     /// The file, or the directory, could not be read.
     #[error("{0}")]
     Read(#[from] std::io::Error),
+    /// A directory, a pipe, a device or a socket.
+    #[error("it is not a regular file")]
+    NoFile,
+    /// The source was found in a directory, and could not be read there.
+    #[error("{0}")]
+    Unread(std::sync::Arc<Refusal>),
     /// A directory has no module in it, which is a mistyped path more often than a wish.
     #[error("there is no *.wasm file in it")]
     NoModules,
@@ -43,6 +51,9 @@ pub enum Refusal {
     /// It would run code at instantiation, before any deadline.
     #[error("a start function is not allowed")]
     Start,
+    /// Larger than what may be compiled.
+    #[error("{0}")]
+    Excess(#[from] Excess),
     /// Not valid, or using a proposal that is switched off.
     #[error("does not compile: {0}")]
     Compile(String),
@@ -88,7 +99,7 @@ pub enum Refusal {
 /// `Display` is the reason as the client reads it after `SERVER_ERROR type:function: `: one line, bounded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The guest said so, with `fail`.
+    /// The guest said so, with `fail`, or the host refused what it asked for.
     #[error("{0}")]
     Failed(String),
     /// Too few arguments.
@@ -107,12 +118,12 @@ pub enum CallError {
     #[error("{0}")]
     Trap(Trap),
     /// Refused without trying: the function was stopped too often of late.
-    #[error("paused for {for_ms} ms after {stops} traps or deadline stops")]
+    #[error("paused for {for_ms} ms after {}", stops(*whose))]
     Paused {
         /// Milliseconds until it is tried again.
         for_ms: u64,
-        /// How many there were.
-        stops: u32,
+        /// Whose calls are paused.
+        whose: Whose,
     },
     /// No instance could be made, or the function left with a reload.
     #[error("{0}")]
@@ -126,6 +137,14 @@ pub enum CallError {
     /// Somebody else was faster: run it again.
     #[error("conflict with another call")]
     Conflict,
+}
+
+/// What brings a pause, in words.
+pub(super) fn stops(whose: Whose) -> String {
+    match whose {
+        Whose::OneObject => format!("{STOPS_MAX} traps or deadline stops on this object"),
+        Whose::All => format!("traps or deadline stops on {ROW_MAX} objects in a row"),
+    }
 }
 
 /// How a guest was stopped for breaking a rule.

@@ -15,7 +15,7 @@ use super::imports;
 use super::lane::Gauge;
 use super::limits::Budget;
 use super::loader::SETUP;
-use super::object_type::{Callable, ObjectType, STOPS};
+use super::object_type::{Callable, ObjectType};
 use super::registry::{FunctionRef, Registry, TypesReader};
 use super::state::{CallState, Log, Logger};
 use super::tally::{Ending, Tally};
@@ -26,6 +26,8 @@ mod image;
 mod value;
 mod warm;
 
+/// Instances one thread keeps. Beyond, the one that was not used for longest makes room.
+pub const INSTANCES_MAX: usize = 64;
 /// Milliseconds an interpreter may take for its scripts: nobody waits for it but the start, or a reload.
 pub const SETUP_MS_MAX: u64 = 10_000;
 
@@ -49,13 +51,14 @@ struct Slot<W: World> {
     gauges: Vec<Gauge>,
     prepared: Option<InstancePre<CallState<W>>>,
     warm: Option<Warm<W>>,
+    /// When it was last called, by the ticks.
+    used_ms: u64,
 }
 
 impl<W: World> std::fmt::Debug for Instances<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let warm = self.slots.iter().filter(|slot| slot.warm.is_some()).count();
         f.debug_struct("Instances")
-            .field("warm", &warm)
+            .field("warm", &self.count())
             .finish_non_exhaustive()
     }
 }
@@ -96,27 +99,34 @@ impl<W: World> Instances<W> {
         reply: &mut Vec<u8>,
     ) -> Result<(), Box<CallError>> {
         let object = self.types.types().of(function);
-        let slot = Slot::of(&mut self.slots, function.slot, object);
+        let mut slot = Slot::of(&mut self.slots, function.slot, object);
         let number = function.function as usize;
-        let ready = object
-            .called(function)
-            .and_then(|callable| refuse(object, callable, args, &self.engine).map(|()| callable))
-            .and_then(|callable| {
-                slot.warm_up(object, &self.engine, &self.linker, &self.log, world)?;
-                Ok(callable)
-            });
-        let callable = match ready {
-            Ok(callable) => callable,
+        let admitted = object.called(function).and_then(|callable| {
+            let watched = admit(object, callable, args, &self.engine, world)?;
+            Ok((callable, watched))
+        });
+        let (callable, watched) = match admitted {
+            Ok(admitted) => admitted,
             Err(error) => {
                 slot.tally.note(Ending::Error);
                 return Err(error);
             }
         };
+        if !slot.is_warm() {
+            make_room(&mut self.slots, function.slot);
+            slot = Slot::of(&mut self.slots, function.slot, object);
+            let warmed = slot.warm_up(object, &self.engine, &self.linker, &self.log, world);
+            if warmed.is_err() {
+                slot.tally.note(Ending::Error);
+                return warmed;
+            }
+        }
         let warm = slot.warm.as_mut().expect("it was just warmed up");
 
         let timing = slot.tally.timing();
         let start = timing.map(|_| Instant::now());
         let start_ms = self.engine.tick_for(object.limits().deadline_ms);
+        slot.used_ms = start_ms;
         let taken = args.len().min(callable.most.saturating_add(1));
         let call = Call {
             function: usize::from(callable.run_by),
@@ -124,16 +134,18 @@ impl<W: World> Instances<W> {
             writes: callable.function.writes,
             deadline_ms: object.limits().deadline_ms,
             budget,
+            ticked_ms: start_ms,
         };
         let result = warm.run(&call, world, reply);
 
         let ticks_ms = self.engine.ticks_ms() - start_ms;
         let ending = Ending::of(&result);
         slot.tally.note(ending);
-        if start.is_some() || ticks_ms >= LASTING_TICKS_MS || result.is_err() {
+        if start.is_some() || watched || ticks_ms >= LASTING_TICKS_MS || result.is_err() {
             let after = After {
                 object,
                 callable,
+                on: result.as_ref().map_or_else(|_| object_hash(world), |()| 0),
                 number,
                 log: &*self.log,
                 engine: &self.engine,
@@ -157,8 +169,17 @@ impl<W: World> Instances<W> {
         world: &mut Option<Box<W>>,
     ) -> Result<(), Box<CallError>> {
         let object = self.types.types().of(function);
+        if Slot::of(&mut self.slots, function.slot, object).is_warm() {
+            return Ok(());
+        }
+        make_room(&mut self.slots, function.slot);
         let slot = Slot::of(&mut self.slots, function.slot, object);
         slot.warm_up(object, &self.engine, &self.linker, &self.log, world)
+    }
+
+    /// Instances this thread has.
+    pub fn count(&self) -> usize {
+        count(&self.slots)
     }
 
     /// Linear memory of all instances of this thread, in bytes.
@@ -171,26 +192,54 @@ impl<W: World> Instances<W> {
     }
 }
 
-/// Reasons to refuse a call before anything runs.
+fn count<W: World>(slots: &[Slot<W>]) -> usize {
+    slots.iter().filter(|slot| slot.warm.is_some()).count()
+}
+
+/// Before a type's slot gets an instance: makes room for it, if there is none.
+#[cold]
+fn make_room<W: World>(slots: &mut [Slot<W>], number: u16) {
+    if count(slots) < INSTANCES_MAX {
+        return;
+    }
+    let others = slots.iter_mut().enumerate();
+    let others = others.filter(|(at, slot)| *at != number as usize && slot.warm.is_some());
+    if let Some((_, stalest)) = others.min_by_key(|(_, slot)| slot.used_ms) {
+        stalest.cool_down();
+    }
+}
+
+/// Reasons to refuse a call before anything runs. True when calls of the function are watched.
 #[inline(always)]
-fn refuse(
+fn admit<W: World>(
     object: &ObjectType,
     callable: &Callable,
     args: &[&[u8]],
     engine: &Engine,
-) -> Result<(), Box<CallError>> {
+    world: &Option<Box<W>>,
+) -> Result<bool, Box<CallError>> {
     // The object's key is one more.
     if args.len() <= callable.required {
         let usage = callable.function.usage(&object.name);
         return Err(Box::new(CallError::Usage(usage)));
     }
-    match callable.pace.paused_for_ms(|| engine.tick_for(0)) {
-        None => Ok(()),
-        Some(for_ms) => Err(Box::new(CallError::Paused {
-            for_ms,
-            stops: STOPS,
-        })),
+    let watched = callable.pace.is_watched();
+    if watched {
+        let now_ms = engine.clock().now_ms();
+        if let Some(paused) = callable.pace.paused(object_hash(world), now_ms) {
+            return Err(Box::new(CallError::Paused {
+                for_ms: paused.until_ms - now_ms,
+                whose: paused.whose,
+            }));
+        }
     }
+    Ok(watched)
+}
+
+/// Whose calls pay for a stop.
+#[cold]
+fn object_hash<W: World>(world: &Option<Box<W>>) -> u64 {
+    world.as_ref().map_or(0, |world| world.object_hash())
 }
 
 impl<W: World> Slot<W> {
@@ -221,6 +270,7 @@ impl<W: World> Slot<W> {
             gauges: Vec::new(),
             prepared: None,
             warm: None,
+            used_ms: 0,
         }
     }
 
@@ -235,8 +285,14 @@ impl<W: World> Slot<W> {
         self.cool_down();
     }
 
-    /// Makes an instance when there is none, and gives an interpreter its scripts.
+    /// It can be called: there is an instance, and no call in it that never ended, as the world panicked.
     #[inline(always)]
+    fn is_warm(&self) -> bool {
+        self.warm.as_ref().is_some_and(|warm| !warm.in_call())
+    }
+
+    /// Makes an instance, and gives an interpreter its scripts.
+    #[cold]
     fn warm_up(
         &mut self,
         object: &ObjectType,
@@ -245,25 +301,22 @@ impl<W: World> Slot<W> {
         log: &Arc<dyn Log>,
         world: &mut Option<Box<W>>,
     ) -> Result<(), Box<CallError>> {
-        // A world that panicked left its instance in the middle of a call.
-        if self.warm.as_ref().is_some_and(|warm| !warm.in_call()) {
-            return Ok(());
-        }
-        self.make(object, linker, log).map_err(no_instance)?;
+        self.make(object, engine, linker, log)
+            .map_err(no_instance)?;
         match &object.setup {
             Some(arguments) if !arguments.is_empty() => {
-                engine.tick_for(SETUP_MS_MAX);
-                self.set_up(object, arguments, world)
+                let ticked_ms = engine.tick_for(SETUP_MS_MAX);
+                self.set_up(object, arguments, ticked_ms, world)
             }
             _ => Ok(()),
         }
     }
 
-    #[cold]
     fn set_up(
         &mut self,
         object: &ObjectType,
         arguments: &[Vec<u8>],
+        ticked_ms: u64,
         world: &mut Option<Box<W>>,
     ) -> Result<(), Box<CallError>> {
         let warm = self.warm.as_mut().expect("it was just made");
@@ -285,6 +338,7 @@ impl<W: World> Slot<W> {
             writes: false,
             deadline_ms: SETUP_MS_MAX,
             budget: Budget::Full,
+            ticked_ms,
         };
         let result = warm.run(&call, world, &mut Vec::new());
         match result {
@@ -295,10 +349,10 @@ impl<W: World> Slot<W> {
         result
     }
 
-    #[cold]
     fn make(
         &mut self,
         object: &ObjectType,
+        engine: &Engine,
         linker: &Linker<CallState<W>>,
         log: &Arc<dyn Log>,
     ) -> wasmtime::Result<()> {
@@ -311,7 +365,7 @@ impl<W: World> Slot<W> {
             log: Arc::clone(log),
             type_name: Arc::clone(&object.name),
         };
-        let warm = Warm::new(prepared, object, logger)?;
+        let warm = Warm::new(prepared, object, logger, engine)?;
         self.tally.note_instance(warm.memory_bytes());
         self.warm = Some(warm);
         Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cacheismo_abi as abi;
 use wasmtime::{ExternType, FuncType, Linker, Module, Mutability, Store, ValType};
 
+use super::bounds;
 use super::engine::Engine;
 use super::error::{LoadError, Refusal};
 use super::limits::Limits;
@@ -26,6 +27,8 @@ pub struct Source {
     pub wasm: std::borrow::Cow<'static, [u8]>,
     /// Longest binary accepted, in bytes.
     pub bytes_max: usize,
+    /// Why there is no binary: the source is refused for this.
+    pub unread: Option<Arc<Refusal>>,
     /// `Some` for an interpreter: no virtual key names it, and every new instance first calls its function
     /// [`SETUP`] with these arguments.
     pub setup: Option<Arc<[Vec<u8>]>>,
@@ -55,6 +58,7 @@ impl Source {
             name: name.to_owned(),
             wasm: wasm.into(),
             bytes_max: MODULE_BYTES_MAX,
+            unread: None,
             setup: None,
             scripted: Arc::default(),
         }
@@ -69,19 +73,20 @@ impl Source {
         }
     }
 
-    /// Every `*.wasm` file of a directory, by name.
+    /// Every entry of a directory that is called `*.wasm`, by name. One that cannot be read is refused when it is loaded, and
+    /// keeps no other out.
     ///
     /// # Errors
-    /// When the directory or a file cannot be read, or there is no such file.
+    /// When the directory cannot be read, or there is no such entry.
     pub fn directory(path: &Path) -> Result<Vec<Source>, LoadError> {
-        let refused = |at: &Path, refusal: Refusal| LoadError {
-            source_name: at.display().to_string(),
+        let refused = |refusal: Refusal| LoadError {
+            source_name: path.display().to_string(),
             refusal,
         };
-        let entries = std::fs::read_dir(path).map_err(|e| refused(path, e.into()))?;
+        let entries = std::fs::read_dir(path).map_err(|error| refused(error.into()))?;
         let mut files = Vec::new();
         for entry in entries {
-            let file = entry.map_err(|e| refused(path, e.into()))?.path();
+            let file = entry.map_err(|error| refused(error.into()))?.path();
             if file
                 .extension()
                 .is_some_and(|extension| extension == "wasm")
@@ -90,32 +95,61 @@ impl Source {
             }
         }
         if files.is_empty() {
-            return Err(refused(path, Refusal::NoModules));
+            return Err(refused(Refusal::NoModules));
         }
         files.sort();
-        files
-            .iter()
-            .map(|file| Source::file(file).map_err(|e| refused(file, e.into())))
-            .collect()
+        let read = |file: &std::path::PathBuf| {
+            Source::file(file).unwrap_or_else(|refusal| Source {
+                name: file.display().to_string(),
+                unread: Some(Arc::new(refusal)),
+                ..Source::embedded("", b"")
+            })
+        };
+        Ok(files.iter().map(read).collect())
     }
 
-    /// One file. Of a file that is too long only so much is read that it can be refused.
+    /// One file. A file that is too long isn't read.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn file(path: &Path) -> std::io::Result<Source> {
-        use std::io::Read as _;
-        let mut wasm = Vec::new();
-        std::fs::File::open(path)?
-            .take(MODULE_BYTES_MAX as u64 + 1)
-            .read_to_end(&mut wasm)?;
+    /// When it cannot be read, or is none.
+    pub fn file(path: &Path) -> Result<Source, Refusal> {
         Ok(Source {
-            name: path.display().to_string(),
-            wasm: wasm.into(),
-            bytes_max: MODULE_BYTES_MAX,
-            setup: None,
-            scripted: Arc::default(),
+            wasm: read_file(path, MODULE_BYTES_MAX)?.into(),
+            ..Source::embedded(&path.display().to_string(), b"")
         })
+    }
+}
+
+/// Reads a file of at most `bytes_max`, and nothing that is no file: a pipe would be waited for, and a device may have
+/// no end.
+fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
+    use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(Refusal::NoFile);
+    }
+    // It may be another by now: opening it doesn't wait in any case, and it is looked at again.
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(Refusal::NoFile);
+    }
+    let too_long = |len: u64| Refusal::TooLong {
+        len: usize::try_from(len).unwrap_or(usize::MAX),
+        max: bytes_max,
+    };
+    if metadata.len() > bytes_max as u64 {
+        return Err(too_long(metadata.len()));
+    }
+    let mut bytes = Vec::new();
+    // It may grow meanwhile.
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() > bytes_max {
+        true => Err(too_long(bytes.len() as u64)),
+        false => Ok(bytes),
     }
 }
 
@@ -137,6 +171,9 @@ pub(super) struct Places {
 
 /// Reads the metadata of a source without compiling it.
 pub(super) fn metadata(source: &Source) -> Result<Metadata, Refusal> {
+    if let Some(refusal) = &source.unread {
+        return Err(Refusal::Unread(Arc::clone(refusal)));
+    }
     if source.wasm.len() > source.bytes_max {
         return Err(Refusal::TooLong {
             len: source.wasm.len(),
@@ -158,6 +195,7 @@ pub(super) fn load(
     metadata: Metadata,
     limits: &Limits,
 ) -> Result<Loaded, Refusal> {
+    bounds::check(&source.wasm)?;
     let module = Module::from_binary(&engine.wasm, &source.wasm)
         .map_err(|error| Refusal::Compile(format!("{error:#}")))?;
     check_imports(&module, &metadata)?;

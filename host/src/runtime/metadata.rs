@@ -24,6 +24,10 @@ pub const FUNCTIONS_MAX: usize = 1024;
 pub const BUFFER_BYTES_MIN: u32 = 1024;
 /// Largest scratch buffer, in bytes.
 pub const BUFFER_BYTES_MAX: u32 = 1024 * 1024;
+/// Most other types a module may name.
+pub const TYPES_NAMED_MAX: usize = 64;
+/// Stands for all types in the lists of other types.
+pub const EVERY_TYPE: &str = "*";
 /// Type names of the server itself: `help:objects` is answered by the host.
 pub const RESERVED_TYPES: &[&str] = &["help"];
 
@@ -48,6 +52,12 @@ pub struct Metadata {
     /// Names of [`capability`] it asks for.
     #[serde(default)]
     pub capabilities: Vec<String>,
+    /// Other types whose objects it reads, or [`EVERY_TYPE`].
+    #[serde(default)]
+    pub opens: Vec<String>,
+    /// Other types whose objects it reads and changes, or [`EVERY_TYPE`].
+    #[serde(default)]
+    pub writes: Vec<String>,
     /// What can be called.
     pub functions: Vec<Function>,
 }
@@ -109,6 +119,8 @@ impl Metadata {
             ));
         }
         check_capabilities(&self.capabilities)?;
+        check_others("opens", &self.opens)?;
+        check_others("writes", &self.writes)?;
         if self.functions.is_empty() {
             return Err("no functions".to_owned());
         }
@@ -135,6 +147,19 @@ fn check_type_name(name: &str) -> Result<(), String> {
         return Err(format!("type name {name:?} belongs to the server"));
     }
     Ok(())
+}
+
+/// A list of other types.
+fn check_others(what: &str, types: &[String]) -> Result<(), String> {
+    if types.len() > TYPES_NAMED_MAX {
+        return Err(format!("{what}: more than {TYPES_NAMED_MAX} types"));
+    }
+    unique("type", types.iter().map(String::as_str))
+        .and_then(|()| {
+            let mut named = types.iter().filter(|name| *name != EVERY_TYPE);
+            named.try_for_each(|name| check_type_name(name))
+        })
+        .map_err(|rule| format!("{what}: {rule}"))
 }
 
 fn check_version(version: &str) -> Result<(), String> {

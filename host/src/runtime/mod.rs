@@ -8,11 +8,13 @@
 //! - [`Limits`]: what a call may take; [`lane`] and [`backoff`] decide about slow and broken functions;
 //! - [`help`]: text from metadata.
 //!
-//! Everything a guest or its module chooses is distrusted in four places: `sections` and [`metadata`]
-//! (the file), `loader` (imports, exports), `guest_memory` (pointers), `state` (amounts).
+//! Everything a guest or its module chooses is distrusted in five places: `sections` and [`metadata`]
+//! (the file), [`bounds`] (its size), `loader` (imports, exports), `guest_memory` (pointers), `state` (amounts).
 
 pub mod backoff;
+pub mod bounds;
 mod code_cache;
+mod deadline;
 mod engine;
 mod error;
 mod guest_memory;
@@ -25,6 +27,7 @@ mod loader;
 mod lua;
 pub mod metadata;
 mod object_type;
+mod reach;
 mod registry;
 mod sections;
 mod state;
@@ -32,9 +35,10 @@ mod tally;
 mod ticker;
 mod world;
 
+pub use deadline::Deadline;
 pub use engine::{Engine, EngineOptions};
 pub use error::{CallError, LoadError, Refusal, TEXT_BYTES_MAX, Trap, one_line};
-pub use instances::{Instances, SETUP_MS_MAX};
+pub use instances::{INSTANCES_MAX, Instances, SETUP_MS_MAX};
 pub use limits::{Budget, LINEAR_MEMORY_BYTES_CAP, Limits, LimitsTable, TABLE_ELEMENTS_CAP};
 pub use loader::{MODULE_BYTES_MAX, SETUP, Scripted, Source};
 pub use object_type::ObjectType;

@@ -1,17 +1,19 @@
 //! One object type, and the pace of each of its functions.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use cacheismo_abi as abi;
+use parking_lot::Mutex;
 use wasmtime::Module;
 
-use super::backoff::{Backoff, STOPS_MAX};
+use super::backoff::{Backoff, Paused, WINDOW_MS};
 use super::error::CallError;
 use super::instances::Image;
 use super::limits::Limits;
 use super::loader::{Loaded, Places, Source};
 use super::metadata::{Function, Metadata};
+use super::reach::Reach;
 use super::registry::{FunctionRef, Names};
 use super::tally::{Tallies, TypeStats};
 
@@ -32,6 +34,8 @@ pub struct ObjectType {
     /// Numbers of all functions there have been: one that comes back gets its old number.
     pub(super) numbers: Names,
     pub(super) tallies: Arc<Tallies>,
+    /// Other types' objects it may touch.
+    pub(super) reach: Arc<Reach>,
     /// See [`Source::setup`].
     pub(super) setup: Option<Arc<[Vec<u8>]>>,
     /// The memory an instance had after its setup; made by the first one.
@@ -70,40 +74,63 @@ impl Callable {
     }
 }
 
-/// Where a function runs, and whether it is paused. Shared by all threads, written rarely.
+/// Where a function runs, and whose calls of it are paused. Shared by all threads, written rarely.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     pub(super) on_lane: AtomicBool,
-    /// Tick at which a pause ends; 0 when there is none, the usual case.
+    /// Until then its calls are watched, as some were stopped; 0 when none were of late, the usual case.
+    watched_until_ms: AtomicU64,
+    /// End of the last pause, whosever it is.
     paused_until_ms: AtomicU64,
+    /// A call has succeeded since the last stop.
+    succeeded: AtomicBool,
     backoff: Mutex<Backoff>,
 }
 
 impl Pace {
-    /// How long it is still paused, in milliseconds.
-    pub(super) fn paused_for_ms(&self, now_ms: impl FnOnce() -> u64) -> Option<u64> {
-        match self.paused_until_ms.load(Relaxed) {
-            0 => None,
-            until => until.checked_sub(now_ms()).filter(|left| *left > 0),
-        }
+    /// Calls were stopped of late. The only question of a call of a function that behaves.
+    #[inline(always)]
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched_until_ms.load(Relaxed) != 0
     }
 
-    /// Notes a trap or deadline stop; true when it brought a pause.
-    pub(super) fn note_stop(&self, now_ms: u64) -> bool {
-        let mut backoff = self
-            .backoff
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let until = backoff.note_stop(now_ms);
-        if let Some(until) = until {
-            self.paused_until_ms.store(until, Relaxed);
+    /// Whether calls on the object are paused now.
+    #[cold]
+    pub(super) fn paused(&self, object: u64, now_ms: u64) -> Option<Paused> {
+        let watched_until_ms = self.watched_until_ms.load(Relaxed);
+        if now_ms >= watched_until_ms {
+            // Unless another thread has just noted a stop.
+            let _ = self
+                .watched_until_ms
+                .compare_exchange(watched_until_ms, 0, Relaxed, Relaxed);
+            return None;
         }
-        until.is_some()
+        if now_ms >= self.paused_until_ms.load(Relaxed) {
+            return None;
+        }
+        self.backoff.lock().paused(object, now_ms)
+    }
+
+    /// Notes a trap or deadline stop of a call on the object; returns the pause it brought.
+    #[cold]
+    pub(super) fn note_stop(&self, object: u64, now_ms: u64) -> Option<Paused> {
+        let mut backoff = self.backoff.lock();
+        let succeeded = self.succeeded.swap(false, Relaxed);
+        let paused = backoff.note_stop(object, succeeded, now_ms);
+        let until_ms = paused.map_or(0, |paused| paused.until_ms);
+        self.paused_until_ms.fetch_max(until_ms, Relaxed);
+        self.watched_until_ms
+            .fetch_max((now_ms + WINDOW_MS).max(until_ms), Relaxed);
+        paused
+    }
+
+    /// Notes that a call succeeded.
+    pub(super) fn note_success(&self) {
+        if self.is_watched() && !self.succeeded.load(Relaxed) {
+            self.succeeded.store(true, Relaxed);
+        }
     }
 }
-
-/// Stops that bring a pause, for its message.
-pub(super) const STOPS: u32 = STOPS_MAX;
 
 impl ObjectType {
     /// What the module says of itself.
@@ -213,8 +240,13 @@ impl ObjectType {
         let alone = module.imports().all(|import| {
             import.module() == abi::IMPORT_MODULE && import.name() != abi::imports::OBJECT_OPEN
         });
+        let reach = match source.setup {
+            None => Reach::of_module(&metadata),
+            Some(_) => Reach::of_interpreter(&metadata),
+        };
         ObjectType {
             alone,
+            reach: Arc::new(reach),
             source_name: source.name.clone(),
             setup: source.setup.clone(),
             image: OnceLock::new(),

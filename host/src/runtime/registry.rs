@@ -22,6 +22,13 @@ pub struct FunctionRef {
     pub(super) function: u16,
 }
 
+impl FunctionRef {
+    /// Number of its type.
+    pub fn type_number(self) -> u16 {
+        self.slot
+    }
+}
+
 pub(super) type Names = HashMap<Box<[u8]>, u16, rapidhash::fast::RandomState>;
 
 type Calls = HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState>;

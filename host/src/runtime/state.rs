@@ -1,10 +1,15 @@
 //! What a store holds while a guest runs: the world, the reply, and what the call has used up.
 
+use std::sync::Arc;
+
 use cacheismo_abi::level;
 use wasmtime::{Memory, ResourceLimiter};
 
+use super::deadline::CallTime;
 use super::limits::Limits;
-use super::world::{Stop, World};
+use super::reach::{Access, Reach};
+use super::ticker::Clock;
+use super::world::{Handle, Stop, World};
 
 /// Data of a store. The world is moved in for the time of a call.
 pub(super) struct CallState<W> {
@@ -41,8 +46,11 @@ pub(super) struct Guest {
     pub(super) stop: Option<Stop>,
     /// What `result_read` reads.
     pub(super) parked: Vec<u8>,
-    /// Ticks a call has, for `peer_get` to start them anew.
-    pub(super) deadline_ticks: u64,
+    pub(super) time: CallTime,
+    /// Other types' objects it may touch.
+    reach: Arc<Reach>,
+    /// Objects the call has opened that it may only read.
+    read_only: Vec<Handle>,
     pub(super) log: Logger,
 }
 
@@ -94,7 +102,12 @@ impl Logger {
 }
 
 impl<W: World> CallState<W> {
-    pub(super) fn new(limits: &Limits, log: Logger) -> CallState<W> {
+    pub(super) fn new(
+        limits: &Limits,
+        log: Logger,
+        reach: Arc<Reach>,
+        clock: Clock,
+    ) -> CallState<W> {
         CallState {
             world: None,
             invoke: None,
@@ -110,7 +123,9 @@ impl<W: World> CallState<W> {
                 failure: None,
                 stop: None,
                 parked: Vec::new(),
-                deadline_ticks: 0,
+                time: CallTime::new(clock),
+                reach,
+                read_only: Vec::new(),
                 log,
             },
         }
@@ -138,6 +153,55 @@ impl Guest {
             self.limits.host_calls,
             "host calls",
         )
+    }
+
+    /// Counts an object that is to be opened, and refuses those of types the module may not touch.
+    pub(super) fn spend_open(&mut self, type_name: &[u8], key: &[u8]) -> Result<Access, Stop> {
+        let Guest { used, limits, .. } = self;
+        if used.objects == 0 {
+            // Handles of the call before mean nothing any more.
+            self.read_only.clear();
+        }
+        spend(&mut used.objects, 1, limits.objects, "opened objects")?;
+        self.spend_bytes(type_name.len() + key.len())?;
+        match self.reach.access(type_name) {
+            Access::None => Err(self.foreign("open", type_name)),
+            access => Ok(access),
+        }
+    }
+
+    /// The object may be read, not changed.
+    pub(super) fn note_read_only(&mut self, h: Handle) {
+        if !self.read_only.contains(&h) {
+            self.read_only.push(h);
+        }
+    }
+
+    #[cold]
+    fn foreign(&self, verb: &str, type_name: &[u8]) -> Stop {
+        let own = self.reach.own();
+        let type_name = String::from_utf8_lossy(type_name);
+        Stop::Refused(format!(
+            "the type {own:?} may not {verb} objects of type {type_name:?}: its metadata does not say so"
+        ))
+    }
+
+    /// Counts a write to an object, and refuses it in a read-only function, or if it is another type's that the module may
+    /// only read.
+    #[inline]
+    pub(super) fn spend_write_to(&mut self, h: Handle, bytes: usize) -> Result<(), Stop> {
+        if h != Handle::OWN && self.read_only.contains(&h) {
+            return Err(self.only_read());
+        }
+        self.spend_write(bytes)
+    }
+
+    #[cold]
+    fn only_read(&self) -> Stop {
+        Stop::Refused(format!(
+            "the type {:?} may only read this object of another type: its metadata does not say more",
+            self.reach.own()
+        ))
     }
 
     /// Counts a write, and refuses it in a read-only function.

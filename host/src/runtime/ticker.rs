@@ -1,4 +1,4 @@
-//! Time as guests see it: a thread that counts ticks while calls may be running, and sleeps otherwise.
+//! Time as guests see it: a thread that reads the clock once a tick while calls may be running, and sleeps otherwise.
 //!
 //! A call says how long it may take ([`Ticker::tick_for`]), which costs it two loads. The thread sleeps when all
 //! calls that said so are over their time, and some more, so that it need not be woken for each call of a few.
@@ -26,15 +26,20 @@ pub(super) const LINGER_MS: u64 = 1000;
 /// Calls a function once a tick, on a thread of its own: a timer of the workers' runtime would stand still while a
 /// guest holds the worker.
 ///
-/// It does not catch up after it was starved itself, so on a loaded machine a deadline is longer. Shorter it is by a
-/// fortieth at most.
+/// Time is read, not counted: when the thread is woken late, its next tick says how late it is.
 pub(super) struct Ticker {
-    shared: Arc<Shared>,
+    clock: Clock,
     thread: Option<JoinHandle<()>>,
 }
 
+/// The time the ticker tells. Clones tell the same.
+#[derive(Clone)]
+pub(super) struct Clock(Arc<Shared>);
+
 struct Shared {
-    ticks_ms: AtomicU64,
+    origin: Instant,
+    /// Milliseconds since `origin` when the last tick was.
+    ticked_ms: AtomicU64,
     /// Until then no call misses the thread if it sleeps. Changes under the lock.
     awake_until_ms: AtomicU64,
     linger_ms: u64,
@@ -44,7 +49,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Sleep {
-    since: Option<Instant>,
+    asleep: bool,
     stop: bool,
 }
 
@@ -58,7 +63,8 @@ impl Ticker {
         tick: impl Fn() + Send + 'static,
     ) -> std::io::Result<Ticker> {
         let shared = Arc::new(Shared {
-            ticks_ms: AtomicU64::new(0),
+            origin: Instant::now(),
+            ticked_ms: AtomicU64::new(0),
             awake_until_ms: AtomicU64::new(linger_ms),
             linger_ms,
             sleep: Mutex::default(),
@@ -70,41 +76,58 @@ impl Ticker {
             .stack_size(128 * 1024)
             .spawn(move || seen.run(tick))?;
         Ok(Ticker {
-            shared,
+            clock: Clock(shared),
             thread: Some(thread),
         })
     }
 
-    /// Milliseconds counted, those slept through included.
-    #[inline]
-    pub(super) fn ticks_ms(&self) -> u64 {
-        self.shared.ticks_ms.load(Relaxed)
+    /// The clock alone, which does not keep the thread.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
-    /// Has the thread tick for so many milliseconds from now on; gives the milliseconds counted.
+    /// Has the thread tick for so many milliseconds from now on; gives the time of the last tick.
     #[inline]
     pub(super) fn tick_for(&self, ms: u64) -> u64 {
-        let now_ms = self.ticks_ms();
-        if now_ms.saturating_add(ms) <= self.shared.awake_until_ms.load(Relaxed) {
+        let shared = &self.clock.0;
+        let now_ms = self.clock.ticked_ms();
+        if now_ms.saturating_add(ms) < shared.awake_until_ms.load(Relaxed) {
             return now_ms;
         }
-        self.shared.stay_awake(ms)
+        shared.stay_awake(ms)
+    }
+}
+
+impl Clock {
+    /// Milliseconds at the last tick: one load. It stands still while the thread sleeps.
+    #[inline]
+    pub(super) fn ticked_ms(&self) -> u64 {
+        self.0.ticked_ms.load(Relaxed)
+    }
+
+    /// Milliseconds now: reads the system's clock.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.0.now_ms()
     }
 }
 
 impl Shared {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn run(&self, tick: impl Fn()) {
         // Where it is refused, ticks only cost more.
         let _ = set_current_timer_slack(NonZeroU64::new(SLACK.as_nanos() as u64));
         let mut sleep = self.sleep.lock();
         while !sleep.stop {
-            if self.ticks_ms.load(Relaxed) < self.awake_until_ms.load(Relaxed) {
+            if self.ticked_ms.load(Relaxed) < self.awake_until_ms.load(Relaxed) {
                 self.woken
                     .wait_for(&mut sleep, Duration::from_millis(TICK_MS) - EARLY);
+                self.ticked_ms.fetch_max(self.now_ms(), Relaxed);
                 tick();
-                self.ticks_ms.fetch_add(TICK_MS, Relaxed);
             } else {
-                sleep.since.get_or_insert_with(Instant::now);
+                sleep.asleep = true;
                 self.woken.wait(&mut sleep);
             }
         }
@@ -114,12 +137,11 @@ impl Shared {
     #[cold]
     fn stay_awake(&self, ms: u64) -> u64 {
         let mut sleep = self.sleep.lock();
-        if let Some(since) = sleep.since.take() {
-            let slept_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.ticks_ms.fetch_add(slept_ms, Relaxed);
+        if std::mem::take(&mut sleep.asleep) {
+            self.ticked_ms.fetch_max(self.now_ms(), Relaxed);
             self.woken.notify_one();
         }
-        let now_ms = self.ticks_ms.load(Relaxed);
+        let now_ms = self.ticked_ms.load(Relaxed);
         let until_ms = now_ms.saturating_add(ms).saturating_add(self.linger_ms);
         self.awake_until_ms.fetch_max(until_ms, Relaxed);
         now_ms
@@ -128,8 +150,8 @@ impl Shared {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.shared.sleep.lock().stop = true;
-        self.shared.woken.notify_one();
+        self.clock.0.sleep.lock().stop = true;
+        self.clock.0.woken.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -143,7 +165,7 @@ mod tests {
     const LINGER_MS: u64 = 5;
 
     fn is_asleep(ticker: &Ticker) -> bool {
-        ticker.shared.sleep.lock().since.is_some()
+        ticker.clock.0.sleep.lock().asleep
     }
 
     fn wait_for_sleep(ticker: &Ticker) {
@@ -163,10 +185,10 @@ mod tests {
         for ms in [1, 30, 3] {
             let before = counted.load(Relaxed);
             let start_ms = ticker.tick_for(ms);
-            assert!(!is_asleep(&ticker) || ticker.ticks_ms() >= start_ms + ms);
+            assert!(!is_asleep(&ticker) || ticker.clock.ticked_ms() >= start_ms + ms);
             wait_for_sleep(&ticker);
-            let ticks = counted.load(Relaxed) - before;
-            assert!(ticks * TICK_MS >= ms, "{ticks} ticks in {ms} ms");
+            assert!(counted.load(Relaxed) > before);
+            assert!(ticker.clock.ticked_ms() >= start_ms + ms);
             let asleep = counted.load(Relaxed);
             thread::yield_now();
             assert_eq!(counted.load(Relaxed), asleep);
@@ -174,16 +196,41 @@ mod tests {
     }
 
     #[test]
+    fn a_late_tick_tells_how_late_it_is() {
+        let (say, said) = std::sync::mpsc::channel();
+        let late = Duration::from_millis(50);
+        let tick = move || {
+            // A thread that gets no processor for a while.
+            let begun = Instant::now();
+            while begun.elapsed() < late {
+                std::hint::spin_loop();
+            }
+            let _ = say.send(());
+        };
+        let ticker = Ticker::start(LINGER_MS, tick).unwrap();
+        ticker.tick_for(1000);
+        said.recv().unwrap();
+        let before_ms = ticker.clock.ticked_ms();
+        for _ in 0..3 {
+            said.recv().unwrap();
+        }
+        // The last tick told its time before it was held up.
+        let told_ms = ticker.clock.ticked_ms() - before_ms;
+        assert!(told_ms >= 100, "{told_ms} ms in three ticks of 50");
+    }
+
+    #[test]
     fn time_slept_through_counts() {
         let ticker = Ticker::start(LINGER_MS, || {}).unwrap();
         wait_for_sleep(&ticker);
-        let before_ms = ticker.ticks_ms();
+        let before_ms = ticker.clock.ticked_ms();
         let asleep = Instant::now();
         while asleep.elapsed() < Duration::from_millis(20) {
             thread::yield_now();
         }
-        assert_eq!(ticker.ticks_ms(), before_ms);
-        assert!(ticker.tick_for(1) >= before_ms + 20);
+        assert_eq!(ticker.clock.ticked_ms(), before_ms);
+        assert!(ticker.clock.now_ms() >= before_ms + 20);
+        assert!(ticker.tick_for(60_000) >= before_ms + 20);
         assert!(!is_asleep(&ticker));
     }
 
@@ -191,7 +238,7 @@ mod tests {
     fn calls_that_may_take_for_ever_keep_it_awake() {
         let ticker = Ticker::start(LINGER_MS, || {}).unwrap();
         ticker.tick_for(u64::MAX);
-        while ticker.ticks_ms() < 4 * LINGER_MS {
+        while ticker.clock.ticked_ms() < 4 * LINGER_MS {
             thread::yield_now();
         }
         assert!(!is_asleep(&ticker));

@@ -1,5 +1,7 @@
 //! What an object call may do to the world, and how it can be stopped. The cache implements it.
 
+use super::deadline::Deadline;
+
 /// An object opened by a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle(pub u32);
@@ -18,12 +20,21 @@ pub enum Stop {
     NeedsLane,
     /// A limit was reached; the text goes to the client.
     Limit(String),
+    /// The call's time is over, see [`Deadline::check`].
+    Deadline,
+    /// The call asks for what it may not have; the text goes to the client.
+    Refused(String),
     /// The guest broke a rule (write in a read-only function, unknown handle ...); the text goes to the client.
     Misuse(&'static str),
 }
 
 /// State as seen by one call. Reads see the call's own writes; writes are kept only by a commit after it.
 pub trait World: Send + 'static {
+    /// A hash of the name of the call's own object: calls on one object that keep being stopped are paused, and those on
+    /// others are not. 0 makes them all one.
+    fn object_hash(&self) -> u64 {
+        0
+    }
     /// Opens another object.
     fn open(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop>;
     /// Does it exist?
@@ -68,6 +79,9 @@ pub trait World: Send + 'static {
     ) -> Result<Scan, Stop>;
     /// Deletes every field.
     fn field_clear(&mut self, h: Handle) -> Result<(), Stop>;
+    /// When the call has to end. Given before each operation that may take long (`item_get`, `item_keys`, `peer_get`), which
+    /// ask [`Deadline::check`] between two pieces of their work.
+    fn set_deadline(&mut self, _deadline: &Deadline) {}
     /// Milliseconds since 1970, the same during the whole call.
     fn now_ms(&self) -> i64;
     /// Offset of local time from UTC at that second.

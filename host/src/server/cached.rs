@@ -60,6 +60,14 @@ impl Service for Worker {
         Worker::fetch_ahead(self);
     }
 
+    fn kind(job: &Box<LaneJob>) -> u64 {
+        job.kind()
+    }
+
+    fn refuse(job: Box<LaneJob>, why: &str) -> LaneResult {
+        job.refuse(why)
+    }
+
     fn run(job: Box<LaneJob>) -> LaneResult {
         job.run()
     }

@@ -66,6 +66,14 @@ pub trait Service: 'static {
     /// Fetches what all input looked at since the last time will need.
     fn fetch_ahead(&mut self) {}
 
+    /// A number for what kind of call a job is: lanes are shared fairly among kinds, as among clients.
+    fn kind(_job: &Self::Job) -> u64 {
+        0
+    }
+
+    /// What comes of a job for which no lane has room; `why` is for the client.
+    fn refuse(job: Self::Job, why: &str) -> Self::Outcome;
+
     /// Runs a job, on a lane thread.
     fn run(job: Self::Job) -> Self::Outcome;
 

@@ -141,6 +141,10 @@ impl Service for EchoService {
         true
     }
 
+    fn refuse(_: String, why: &str) -> String {
+        why.to_owned()
+    }
+
     fn run(job: String) -> String {
         assert!(job != "panic", "this panic belongs to the test");
         format!("lane {job}")

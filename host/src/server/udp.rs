@@ -7,6 +7,7 @@ use bytes::BufMut;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
+use super::lanes::Fair;
 use super::service::Service;
 use super::shard::Shard;
 use crate::cache::Next;
@@ -37,7 +38,7 @@ pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::Udp
             continue;
         }
         let out = match frame.total {
-            1 => answer(&shard, commands).await,
+            1 => answer(&shard, commands, peer).await,
             _ => udp::MULTI_PACKET.as_bytes().to_vec(),
         };
         send(&shard, &socket, peer, frame.request_id, &out).await;
@@ -45,7 +46,7 @@ pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::Udp
 }
 
 /// Executes the commands of one datagram; what is incomplete at its end never becomes complete.
-async fn answer<S: Service>(shard: &Shard<S>, request: &[u8]) -> Vec<u8> {
+async fn answer<S: Service>(shard: &Shard<S>, request: &[u8], peer: SocketAddr) -> Vec<u8> {
     let mut connection = S::Connection::default();
     let mut answer = Vec::new();
     let mut at = 0;
@@ -67,14 +68,16 @@ async fn answer<S: Service>(shard: &Shard<S>, request: &[u8]) -> Vec<u8> {
                 answer.extend_from_slice(&after);
             }
             Next::Run(job) => {
-                let (sender, outcome) = oneshot::channel();
-                shard
-                    .process
-                    .lanes
-                    .submit(move || drop(sender.send(S::run(job))));
+                let (sender, receiver) = oneshot::channel();
+                let fair = Fair::of_address(peer, S::kind(&job));
+                let run = move |job| drop(sender.send(S::run(job)));
                 // Calls of one datagram run one after the other: its sender waits for all of them.
-                // Without an outcome its job panicked.
-                let Ok(outcome) = outcome.await else {
+                let outcome = match shard.process.lanes.submit_for(fair, job, run) {
+                    Ok(()) => receiver.await,
+                    Err((full, job)) => Ok(S::refuse(job, &full.to_string())),
+                };
+                // A job that panicked has no outcome.
+                let Ok(outcome) = outcome else {
                     return answer;
                 };
                 S::resume(&mut connection, outcome);

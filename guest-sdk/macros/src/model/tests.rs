@@ -66,6 +66,17 @@ fn names_and_buffers_are_checked() {
     assert_eq!(options("name = \"a\"").map(|o| o.value), Ok(false));
     let with_value = options("name = \"a\", value = true").map(|o| o.value);
     assert_eq!(with_value, Ok(true));
+    let reach =
+        options("name = \"a\", opens = [\"set\", \"map\",], writes = [\"*\"]").expect("right");
+    assert_eq!(
+        (reach.opens.join(" "), reach.writes.join(" ")),
+        ("set map".into(), "*".into())
+    );
+    refused(options("name = \"a\", opens = [\"Set\"]"), "a type name is");
+    refused(
+        options("name = \"a\", writes = \"set\""),
+        "expected square brackets",
+    );
     for name in ["", "A", "1a", "_a", "a-b", "a:b", "é", &"a".repeat(33)] {
         refused(options(&format!("name = {name:?}")), "a type name is");
     }

@@ -56,6 +56,20 @@ impl LaneResult {
 }
 
 impl LaneJob {
+    /// The number of its object type.
+    pub fn kind(&self) -> u64 {
+        self.function.type_number().into()
+    }
+
+    /// It is not run.
+    pub fn refuse(self, why: &str) -> LaneResult {
+        LaneResult {
+            ticket: self.ticket,
+            tagged: self.tagged,
+            result: Err(format!("{}: {why}", self.name)),
+        }
+    }
+
     /// Runs the call to its end; may block for its deadline and for locks and peers.
     pub fn run(self) -> LaneResult {
         let (mut instances, transaction) = self.lanes.take(&self.shared);

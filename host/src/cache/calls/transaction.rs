@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::object::Object;
 use crate::cache::locks::LockSet;
 use crate::cache::shared::Shared;
-use crate::runtime::{Handle, Stop};
+use crate::runtime::{Deadline, Handle, Stop};
 use crate::store::{Change, Commit, CommitError, Expiry, Key, Now};
 
 /// Objects one call may open.
@@ -32,6 +32,8 @@ pub struct Transaction {
     now: Now,
     /// This thread may wait for locks and peers.
     lane: bool,
+    /// When what takes long has to end.
+    deadline: Deadline,
     /// Nothing of this call has been committed yet, so it may start again.
     restartable: bool,
     locks: LockSet,
@@ -57,6 +59,7 @@ impl Transaction {
                 millis: 0,
             },
             lane: false,
+            deadline: Deadline::never(),
             restartable: true,
             locks: LockSet::default(),
             lockless: false,

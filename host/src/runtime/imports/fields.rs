@@ -50,7 +50,8 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
         "field_put",
         |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
             with_memory(&mut host, |memory, world, guest| {
-                let (field, value) = paid_write(memory, guest, Span::new(k, kl), Span::new(v, vl))?;
+                let (field, value) =
+                    paid_write(memory, guest, h, Span::new(k, kl), Span::new(v, vl))?;
                 Ok(i32::from(world.field_put(handle(h), field, value)?))
             })
         },
@@ -60,7 +61,8 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
         "field_update",
         |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
             with_memory(&mut host, |memory, world, guest| {
-                let (field, value) = paid_write(memory, guest, Span::new(k, kl), Span::new(v, vl))?;
+                let (field, value) =
+                    paid_write(memory, guest, h, Span::new(k, kl), Span::new(v, vl))?;
                 if !world.exists(handle(h))? {
                     return Ok(ABSENT);
                 }
@@ -74,7 +76,7 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
         |mut host: Host<'_, W>, h: i32, k: i32, kl: i32| {
             with_memory(&mut host, |memory, world, guest| {
                 let field = Span::new(k, kl).of(memory)?;
-                guest.spend_write(field.len())?;
+                guest.spend_write_to(handle(h), field.len())?;
                 guest.spend_bytes(field.len())?;
                 Ok(i32::from(world.field_delete(handle(h), field)?))
             })
@@ -106,7 +108,7 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
     )?;
     linker.func_wrap(M, "field_clear", |mut host: Host<'_, W>, h: i32| {
         without_memory(&mut host, |world, guest| {
-            guest.spend_write(0)?;
+            guest.spend_write_to(handle(h), 0)?;
             world.field_clear(handle(h))
         })
     })?;
@@ -118,11 +120,12 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
 fn paid_write<'m>(
     memory: &'m [u8],
     guest: &mut Guest,
+    h: i32,
     field: Span,
     value: Span,
 ) -> std::result::Result<(&'m [u8], &'m [u8]), Stop> {
     let (field, value) = (field.of(memory)?, value.of(memory)?);
-    guest.spend_write(field.len() + value.len())?;
+    guest.spend_write_to(handle(h), field.len() + value.len())?;
     guest.spend_bytes(field.len() + value.len())?;
     Ok((field, value))
 }

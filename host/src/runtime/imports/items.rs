@@ -1,13 +1,12 @@
 //! Plain items and peers; the loader lets no module without the capability import these.
 
 use cacheismo_abi::{ABSENT, ITEMS_MODULE, TTL_NEVER};
-use wasmtime::{AsContextMut as _, Linker};
+use wasmtime::Linker;
 
 use super::{Host, Result, length, with_memory, without_memory};
 use crate::runtime::engine::Engine;
 use crate::runtime::guest_memory::Span;
 use crate::runtime::state::{CallState, Guest, spend};
-use crate::runtime::ticker::TICK_MS;
 use crate::runtime::world::{Stop, World};
 
 /// The capability `items`.
@@ -17,6 +16,7 @@ pub(super) fn items<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
         with_memory(&mut host, |memory, world, guest| {
             let key = Span::new(k, kl).of(memory)?;
             guest.parked.clear();
+            world.set_deadline(guest.time.deadline());
             if !world.item_get(key, &mut guest.parked)? {
                 return Ok(ABSENT);
             }
@@ -62,6 +62,7 @@ pub(super) fn items<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
         with_memory(&mut host, |memory, world, guest| {
             let prefix = Span::new(p, pl).of(memory)?;
             guest.parked.clear();
+            world.set_deadline(guest.time.deadline());
             world.item_keys(prefix, &mut guest.parked)?;
             parked(guest)
         })
@@ -85,13 +86,14 @@ pub(super) fn peers<W: World>(linker: &mut Linker<CallState<W>>, engine: Engine)
                 )?;
                 let requests = Span::new(r, rl).of(memory)?;
                 guest.parked.clear();
+                world.set_deadline(guest.time.deadline());
                 world.peer_get(requests, &mut guest.parked)?;
-                parked(guest)
+                guest.spend_bytes(guest.parked.len())?;
+                Ok(length(guest.parked.len()))
             })?;
             // The wait was the network's, not the guest's, and has a timeout of its own.
-            let ticks = host.data().guest.deadline_ticks;
-            engine.tick_for(ticks.saturating_mul(TICK_MS));
-            host.as_context_mut().set_epoch_deadline(ticks);
+            let time = &mut host.data_mut().guest.time;
+            time.begin_again(engine.tick_for(time.budget_ms()));
             Ok(answered)
         },
     )?;
@@ -112,8 +114,10 @@ pub(super) fn peers<W: World>(linker: &mut Linker<CallState<W>>, engine: Engine)
     Ok(())
 }
 
-/// Counts what was parked, and says how long it is.
+/// Counts what was parked, and says how long it is. A guest that does nothing more passes no place where it is
+/// interrupted, so the time is looked at here.
 fn parked(guest: &mut Guest) -> std::result::Result<i32, Stop> {
+    guest.time.deadline().check()?;
     guest.spend_bytes(guest.parked.len())?;
     Ok(length(guest.parked.len()))
 }

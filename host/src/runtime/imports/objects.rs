@@ -5,7 +5,8 @@ use wasmtime::Linker;
 
 use super::{Host, Result, handle, length_or_absent, with_memory, without_memory};
 use crate::runtime::guest_memory::Span;
-use crate::runtime::state::{CallState, Guest, spend};
+use crate::runtime::reach::Access;
+use crate::runtime::state::CallState;
 use crate::runtime::world::{Stop, World};
 
 pub(super) fn objects<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
@@ -17,10 +18,12 @@ pub(super) fn objects<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()>
             with_memory(&mut host, |memory, world, guest| {
                 let type_name = Span::new(t, tl).of(memory)?;
                 let key = Span::new(k, kl).of(memory)?;
-                let Guest { used, limits, .. } = guest;
-                spend(&mut used.objects, 1, limits.objects, "opened objects")?;
-                guest.spend_bytes(type_name.len() + key.len())?;
-                Ok(world.open(type_name, key)?.0 as i32)
+                let access = guest.spend_open(type_name, key)?;
+                let opened = world.open(type_name, key)?;
+                if access < Access::Write {
+                    guest.note_read_only(opened);
+                }
+                Ok(opened.0 as i32)
             })
         },
     )?;
@@ -31,13 +34,13 @@ pub(super) fn objects<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()>
     })?;
     linker.func_wrap(M, "object_create", |mut host: Host<'_, W>, h: i32| {
         without_memory(&mut host, |world, guest| {
-            guest.spend_write(0)?;
+            guest.spend_write_to(handle(h), 0)?;
             Ok(i32::from(world.create(handle(h))?))
         })
     })?;
     linker.func_wrap(M, "object_delete", |mut host: Host<'_, W>, h: i32| {
         without_memory(&mut host, |world, guest| {
-            guest.spend_write(0)?;
+            guest.spend_write_to(handle(h), 0)?;
             Ok(i32::from(world.delete(handle(h))?))
         })
     })?;
@@ -49,7 +52,7 @@ pub(super) fn objects<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()>
         "object_ttl_set",
         |mut host: Host<'_, W>, h: i32, ms: i64| {
             without_memory(&mut host, |world, guest| {
-                guest.spend_write(0)?;
+                guest.spend_write_to(handle(h), 0)?;
                 if ms < TTL_NEVER {
                     return Err(Stop::Misuse("negative time to live"));
                 }
@@ -82,7 +85,7 @@ pub(super) fn values<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
         |mut host: Host<'_, W>, h: i32, v: i32, vl: i32| {
             with_memory(&mut host, |memory, world, guest| {
                 let value = Span::new(v, vl).of(memory)?;
-                guest.spend_write(value.len())?;
+                guest.spend_write_to(handle(h), value.len())?;
                 guest.spend_bytes(value.len())?;
                 world.value_set(handle(h), value)
             })

@@ -1,4 +1,4 @@
-//! What is noted after a call that was timed, lasted or failed.
+//! What is noted after a call that was timed, watched, lasted or failed.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use cacheismo_abi::level;
 
 use super::Slot;
 use crate::runtime::engine::Engine;
-use crate::runtime::error::CallError;
+use crate::runtime::error::{CallError, stops};
 use crate::runtime::lane::{Advice, Gauge};
-use crate::runtime::object_type::{Callable, ObjectType, STOPS};
+use crate::runtime::object_type::{Callable, ObjectType};
 use crate::runtime::state::Log;
 use crate::runtime::ticker::TICK_MS;
 use crate::runtime::world::World;
@@ -21,13 +21,15 @@ pub(super) const LASTING_TICKS_MS: u64 = 2 * TICK_MS;
 pub(super) struct After<'a> {
     pub(super) object: &'a ObjectType,
     pub(super) callable: &'a Callable,
+    /// Hash of the name of the object called, if the call failed.
+    pub(super) on: u64,
     pub(super) number: usize,
     pub(super) log: &'a dyn Log,
     pub(super) engine: &'a Engine,
 }
 
 impl After<'_> {
-    /// After a call that was timed, lasted or failed. `timed` are nanoseconds, and for how many calls they stand.
+    /// After a call that was timed, watched, lasted or failed. `timed` are nanoseconds, and for how many calls they stand.
     #[inline(never)]
     pub(super) fn note<W: World>(
         &self,
@@ -44,7 +46,9 @@ impl After<'_> {
         } else if let Some((ns, calls)) = timed {
             self.note_time(slot, ns, calls);
         }
-        let Some(error) = error else { return };
+        let Some(error) = error else {
+            return self.callable.pace.note_success();
+        };
         self.note_error(error);
         if matches!(error, CallError::NeedsLane) {
             // It would come to the same point each time, and each time cost the instance.
@@ -89,10 +93,14 @@ impl After<'_> {
                 format!("{trap}, in {}", trap.frames.join(" < "))
             });
         }
-        let stopped = matches!(error, CallError::Trap(_) | CallError::Deadline { .. });
-        if stopped && self.callable.pace.note_stop(self.engine.ticks_ms()) {
+        if !matches!(error, CallError::Trap(_) | CallError::Deadline { .. }) {
+            return;
+        }
+        let now_ms = self.engine.clock().now_ms();
+        if let Some(paused) = self.callable.pace.note_stop(self.on, now_ms) {
+            let for_ms = paused.until_ms - now_ms;
             self.say(level::WARN, || {
-                format!("is paused after {STOPS} traps or deadline stops")
+                format!("is paused for {for_ms} ms after {}", stops(paused.whose))
             });
         }
     }

@@ -1,17 +1,19 @@
 //! One instance and a call on it.
 
+use std::sync::Arc;
+
 use cacheismo_abi::{FAILED, FUNCTION_PREFIX, RESERVE_EXPORT};
-use wasmtime::{InstancePre, Memory, Store, TypedFunc, WasmBacktrace};
+use wasmtime::{InstancePre, Memory, Store, TypedFunc, UpdateDeadline, WasmBacktrace};
 
 use super::image::Image;
 use super::value;
+use crate::runtime::engine::Engine;
 use crate::runtime::error::{CallError, Trap, one_line};
 use crate::runtime::guest_memory::Span;
 use crate::runtime::limits::{Budget, Limits};
 use crate::runtime::loader::Places;
 use crate::runtime::object_type::ObjectType;
 use crate::runtime::state::{CallState, Logger, Used, exceeded};
-use crate::runtime::ticker::TICK_MS;
 use crate::runtime::world::{Stop, World};
 
 /// Memory grows by pages of this size.
@@ -37,6 +39,8 @@ pub(super) struct Call<'a> {
     pub(super) writes: bool,
     pub(super) deadline_ms: u64,
     pub(super) budget: Budget,
+    /// The last tick before it.
+    pub(super) ticked_ms: u64,
 }
 
 impl Call<'_> {
@@ -66,10 +70,18 @@ impl<W: World> Warm<W> {
         prepared: &InstancePre<CallState<W>>,
         object: &ObjectType,
         logger: Logger,
+        engine: &Engine,
     ) -> wasmtime::Result<Warm<W>> {
-        let state = CallState::new(object.limits(), logger);
-        let mut store = Store::new(prepared.module().engine(), state);
+        let reach = Arc::clone(&object.reach);
+        let state = CallState::new(object.limits(), logger, reach, engine.clock().clone());
+        let mut store = Store::new(&engine.wasm, state);
         store.limiter(|state| &mut state.memory_guard);
+        store.epoch_deadline_callback(|mut store| {
+            Ok(match store.data_mut().guest.time.is_late() {
+                true => UpdateDeadline::Interrupt,
+                false => UpdateDeadline::Continue(1),
+            })
+        });
         let instance = prepared.instantiate(&mut store)?;
         let memory = instance
             .get_memory(&mut store, "memory")
@@ -156,9 +168,8 @@ impl<W: World> Warm<W> {
         world: &mut Option<Box<W>>,
         reply: &mut Vec<u8>,
     ) -> Result<(), Box<CallError>> {
-        // The tick that is under way is not a whole one.
-        let ticks = call.budget_ms().div_ceil(TICK_MS) + 1;
-        self.store.set_epoch_deadline(ticks);
+        // The next tick interrupts the guest, which then asks for the time.
+        self.store.set_epoch_deadline(1);
         self.calls += 1;
         self.in_call = true;
 
@@ -171,7 +182,7 @@ impl<W: World> Warm<W> {
         guest.failure = None;
         guest.stop = None;
         guest.returned = false;
-        guest.deadline_ticks = ticks;
+        guest.time.begin(call.ticked_ms, call.budget_ms());
         guest.reply_start = reply.len();
         std::mem::swap(&mut guest.reply, reply);
 
@@ -258,12 +269,12 @@ impl<W: World> Warm<W> {
                     .map_or_else(|| "failed".to_owned(), one_line);
                 return CallError::Failed(text);
             }
-            Fault::Stop(stop) => return stopped(stop, Vec::new()),
+            Fault::Stop(stop) => return stopped(stop, Vec::new(), call),
             Fault::Wasm(error) => error,
         };
         let frames = frames(&error);
         if let Some(stop) = state.guest.stop.take() {
-            return stopped(stop, frames);
+            return stopped(stop, frames, call);
         }
         let trap = error.downcast_ref::<wasmtime::Trap>().copied();
         if trap == Some(wasmtime::Trap::Interrupt) {
@@ -288,8 +299,10 @@ fn there<W>(world: &mut Option<Box<W>>) -> &mut W {
 }
 
 /// A host function's, or the host's own, reason to end a call.
-fn stopped(stop: Stop, frames: Vec<String>) -> CallError {
+fn stopped(stop: Stop, frames: Vec<String>, call: &Call<'_>) -> CallError {
     match stop {
+        Stop::Deadline => call.late(),
+        Stop::Refused(text) => CallError::Failed(one_line(text.as_bytes())),
         Stop::Conflict => CallError::Conflict,
         Stop::NeedsLane => CallError::NeedsLane,
         Stop::Limit(text) => CallError::Limit(one_line(text.as_bytes())),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 fn sample() -> Value {
     json!({
         "abi": 1, "type": "set", "version": "0.1.0", "doc": "A set.", "example": "get set:put:f:a",
-        "buffer": 16384, "capabilities": ["items"], "later": {"unknown": true},
+        "buffer": 16384, "capabilities": ["items"], "opens": ["map"], "writes": [], "later": {"unknown": true},
         "functions": [
             {"name": "put", "doc": "Adds.", "writes": true,
              "args": [{"name": "member", "kind": "bytes", "optional": false, "rest": false}]},
@@ -35,6 +35,10 @@ fn a_good_section_is_read_whole() {
     let metadata = parse(&sample()).unwrap();
     assert_eq!(metadata.type_name, "set");
     assert!(metadata.has_capability("items") && !metadata.has_capability("peers"));
+    assert_eq!(
+        (&metadata.opens[..], metadata.writes.len()),
+        (&["map".to_owned()][..], 0)
+    );
     let [put, list, union] = &metadata.functions[..] else {
         panic!()
     };
@@ -75,6 +79,19 @@ fn every_rule_has_its_refusal() {
         "unknown capability \"root\"",
     );
     refused("/capabilities", json!(["items", "items"]), "twice");
+    for list in ["opens", "writes"] {
+        let member = format!("/{list}");
+        let rule = |text: &str| format!("{list}: {text}");
+        refused(&member, json!(["Set"]), &rule("type name \"Set\""));
+        refused(
+            &member,
+            json!(["a", "a"]),
+            &rule("type \"a\" is there twice"),
+        );
+        let many: Vec<String> = (0..65).map(|n| format!("t{n}")).collect();
+        refused(&member, json!(many), &rule("more than 64 types"));
+        refused(&member, json!("set"), "not readable");
+    }
     refused("/functions", json!([]), "no functions");
     refused(
         "/functions/1/name",

@@ -12,7 +12,7 @@ use super::{PlainWorld, registry, source};
 
 mod guest;
 
-pub(super) use guest::text;
+pub(super) use guest::{text, text_with};
 
 /// Where the guest expects its arguments: scratch buffer, and what its `reserve` returns.
 const BUFFER: usize = 1024;
@@ -175,8 +175,17 @@ pub(super) struct Driver {
 impl Driver {
     /// With some limits changed.
     pub(super) fn new(limits: &[&str]) -> Driver {
+        Driver::of(limits, &text("driver", "1"))
+    }
+
+    /// With one more member of the metadata, and no right to other types' objects but by it.
+    pub(super) fn with_metadata(member: &str) -> Driver {
+        Driver::of(&[], &text_with("driver", "1", member))
+    }
+
+    fn of(limits: &[&str], text: &str) -> Driver {
         let limits = [&["slow_log_ms=0"], limits].concat();
-        let registry = registry(&limits, &[source("driver.wasm", &text("driver", "1"))]);
+        let registry = registry(&limits, &[source("driver.wasm", text)]);
         let lines = Arc::new(Lines::default());
         let instances = Instances::new(&registry, Arc::clone(&lines) as Arc<dyn Log>);
         Driver {

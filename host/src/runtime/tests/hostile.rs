@@ -2,6 +2,7 @@
 //! is kept, and the next call works.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use cacheismo_abi::TTL_NEVER;
 
@@ -25,6 +26,15 @@ fn fails(driver: &mut Driver, step: Step) -> CallError {
         .run(&[write(), import!(field_delete, 0, "field")])
         .expect("the next call works");
     driver.world = before;
+    error
+}
+
+/// The step alone fails, without a trace.
+#[track_caller]
+fn fails_once(driver: &mut Driver, step: &Step) -> CallError {
+    let before = driver.world.clone();
+    let error = driver.run(&[write(), step.clone()]).unwrap_err();
+    assert_eq!(driver.world, before);
     error
 }
 
@@ -142,6 +152,36 @@ fn on_a_worker_it_is_stopped_sooner_to_run_again() {
         driver.run(&[Step::LoopForever]),
         Err(CallError::Deadline { ms: 1 })
     );
+}
+
+#[test]
+fn a_scan_that_the_host_does_is_stopped_at_the_deadline_too() {
+    let mut driver = Driver::new(&["deadline_ms=20"]);
+    let scan = import!(item_keys, "a");
+    driver.world.scan_ms = 100_000;
+    assert_eq!(
+        fails_once(&mut driver, &scan),
+        CallError::Deadline { ms: 20 }
+    );
+    driver.budget = Budget::Inline { ms: 1 };
+    assert_eq!(
+        driver.run(std::slice::from_ref(&scan)),
+        Err(CallError::Slow)
+    );
+    driver.world.scan_ms = 1;
+    driver.budget = Budget::Full;
+    driver.run(&[scan]).expect("a short one succeeds");
+}
+
+#[test]
+fn a_wait_for_peers_is_not_the_call_s_own_time() {
+    let mut driver = Driver::new(&["deadline_ms=20"]);
+    driver.world.scan_ms = 60;
+    driver.run(&[import!(peer_get, "a")]).expect("answered");
+    let begun = Instant::now();
+    let ended = driver.run(&[import!(peer_get, "a"), Step::LoopForever]);
+    assert_eq!(ended, Err(CallError::Deadline { ms: 20 }));
+    assert!(begun.elapsed() >= Duration::from_millis(60 + 20));
 }
 
 #[test]

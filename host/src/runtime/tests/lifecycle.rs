@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::api::backoff::{ROW_MAX, Whose};
 use super::api::{
-    Budget, CallError, Instances, LimitsTable, NoLog, Registry, TIMED_EVERY, TIMED_FIRST,
+    Budget, CallError, INSTANCES_MAX, Instances, LimitsTable, NoLog, Registry, TIMED_EVERY,
+    TIMED_FIRST,
 };
 use super::driver::{Driver, import, text};
 use super::{PlainWorld, Step, engine, module, source};
@@ -72,6 +74,41 @@ fn an_instance_is_dropped_after_its_number_of_calls() {
         driver.run(&[import!(field_put, 0, "f", "v")]).unwrap();
     }
     assert_eq!(driver.object().stats().instances_made, 5);
+}
+
+#[test]
+fn a_thread_keeps_so_many_instances_and_drops_the_stalest() {
+    let types = INSTANCES_MAX + 3;
+    let sources: Vec<_> = (0..types)
+        .map(|n| {
+            let name = format!("t{n}");
+            let function = r#"{"name":"f","writes":false}"#;
+            let body = r#"(func (export "fn:f") (param i32) (result i64) (i64.const 0))"#;
+            source(&name, &module(&name, function, body))
+        })
+        .collect();
+    let registry = super::registry(&[], &sources);
+    let mut instances = Instances::new(&registry, Arc::new(NoLog));
+    let mut call = |n: usize| {
+        let function = registry.types().find(format!("t{n}:f").as_bytes()).unwrap();
+        let world = &mut Some(Box::new(PlainWorld::new()));
+        let result = instances.call(function, &[b"key"], world, Budget::Full, &mut Vec::new());
+        result.unwrap();
+        instances.count()
+    };
+    for n in 0..types {
+        assert_eq!(call(n), (n + 1).min(INSTANCES_MAX));
+    }
+    for n in (0..types).rev() {
+        assert_eq!(call(n), INSTANCES_MAX);
+    }
+    let made = |n: usize| {
+        let types = registry.types();
+        let object = types.named(format!("t{n}").as_bytes()).unwrap();
+        object.stats().instances_made
+    };
+    assert_eq!(made(types - 1), 1, "it was used last");
+    assert_eq!((0..types).map(made).sum::<u64>(), types as u64 + 3);
 }
 
 #[test]
@@ -143,14 +180,18 @@ fn a_function_that_keeps_trapping_is_paused_for_a_while() {
         Err(paused) => Some(paused),
         Ok(_) => panic!("it succeeded"),
     });
-    let CallError::Paused { for_ms, stops: 8 } = pause else {
+    let CallError::Paused {
+        for_ms,
+        whose: Whose::OneObject,
+    } = pause
+    else {
         panic!("{pause:?}")
     };
     assert!((1..=500).contains(&for_ms), "{for_ms}");
     assert!(
         pause
             .to_string()
-            .ends_with(" ms after 8 traps or deadline stops"),
+            .ends_with(" ms after 8 traps or deadline stops on this object"),
         "{pause}"
     );
     assert_eq!(driver.object().stats().traps, 8);
@@ -162,6 +203,54 @@ fn a_function_that_keeps_trapping_is_paused_for_a_while() {
         Err(CallError::Trap(_))
     ));
     assert!(matches!(driver.run(&[]), Err(CallError::Paused { .. })));
+}
+
+#[test]
+fn one_object_pays_for_its_own_stops() {
+    let mut driver = Driver::new(&[]);
+    driver.world.object_hash = 1;
+    eventually(|| {
+        matches!(
+            driver.run(&[Step::Unreachable]),
+            Err(CallError::Paused { .. })
+        )
+        .then_some(())
+    });
+    driver.world.object_hash = 2;
+    driver.run(&[]).expect("calls on others go on");
+    driver.run(&[]).expect("all of them");
+    assert_eq!(driver.object().stats().traps, 8);
+}
+
+#[test]
+fn a_function_that_fails_on_all_objects_is_paused_as_a_whole() {
+    let mut driver = Driver::new(&[]);
+    let mut trap = |object: u64, step: &[Step]| {
+        driver.world.object_hash = object;
+        driver.run(step)
+    };
+    // As long as one in sixteen succeeds it is not broken.
+    for object in 1..4 * ROW_MAX as u64 {
+        let step = [Step::Unreachable];
+        let succeeds = object.is_multiple_of(ROW_MAX as u64);
+        let ended = trap(object, if succeeds { &[] } else { &step });
+        assert_eq!(ended.is_ok(), succeeds, "{ended:?}");
+        assert!(!matches!(ended, Err(CallError::Paused { .. })), "{ended:?}");
+    }
+    for object in 101..101 + ROW_MAX as u64 {
+        let ended = trap(object, &[Step::Unreachable]);
+        assert!(
+            matches!(ended, Err(CallError::Trap(_) | CallError::Paused { .. })),
+            "{ended:?}"
+        );
+    }
+    let ended = trap(1000, &[]);
+    let Err(CallError::Paused {
+        whose: Whose::All, ..
+    }) = ended
+    else {
+        panic!("{ended:?}")
+    };
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn what_is_switched_off_does_not_compile() {
     refused_with(
         r#"(memory (export "memory") 2)"#,
         r#"(memory (export "memory") 2) (memory 1)"#,
-        "does not compile",
+        "2 memories are more than 1",
     );
     refused_with(
         r#"(memory (export "memory") 2)"#,
@@ -309,6 +309,56 @@ fn a_directory_gives_its_modules_by_name() {
         error.to_string().contains("nowhere: No such file"),
         "{error}"
     );
+}
+
+#[test]
+fn an_entry_that_is_no_file_keeps_no_other_out() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let directory = TestDirectory::new("entries");
+    let path = &directory.0;
+    let wasm = source("good", &module("good", FUNCTION, BODY)).wasm;
+    std::fs::write(path.join("good.wasm"), &wasm).unwrap();
+    std::fs::create_dir(path.join("a.wasm")).unwrap();
+    let fifo = std::process::Command::new("mkfifo")
+        .arg(path.join("b.wasm"))
+        .status();
+    assert!(fifo.unwrap().success());
+    symlink("/dev/zero", path.join("c.wasm")).unwrap();
+    symlink("b.wasm", path.join("d.wasm")).unwrap();
+    symlink("nowhere", path.join("e.wasm")).unwrap();
+    symlink("f.wasm", path.join("f.wasm")).unwrap();
+    let long = std::fs::File::create(path.join("g.wasm")).unwrap();
+    long.set_len(1 << 40).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(path.join("h.wasm")).unwrap();
+    std::fs::write(path.join("i.wasm"), &wasm).unwrap();
+    std::fs::set_permissions(path.join("i.wasm"), PermissionsExt::from_mode(0o0)).unwrap();
+    let registry = registry();
+    let refused = registry.load(&Source::directory(path).unwrap());
+    let texts: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    let no_file = "it is not a regular file";
+    let mut reasons = vec![
+        ("a", no_file),
+        ("b", no_file),
+        ("c", no_file),
+        ("d", no_file),
+        ("e", "No such file or directory"),
+        ("f", "symbolic link"),
+        ("g", "module of 1099511627776 bytes is longer than 4194304"),
+        ("h", no_file),
+    ];
+    // A privileged user reads it all the same, and finds the type of its neighbour.
+    reasons.push(match std::fs::read(path.join("i.wasm")) {
+        Ok(_) => ("i", "type \"good\" is already loaded"),
+        Err(_) => ("i", "Permission denied"),
+    });
+    for (text, (name, reason)) in texts.iter().zip(&reasons) {
+        assert!(
+            text.contains(&format!("/{name}.wasm: ")) && text.contains(reason),
+            "{text}"
+        );
+    }
+    assert_eq!(texts.len(), reasons.len(), "{texts:?}");
+    assert!(registry.types().find(b"good:f").is_some());
 }
 
 #[test]

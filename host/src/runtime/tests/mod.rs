@@ -2,13 +2,16 @@
 
 use crate::runtime as api;
 
+mod compile_cost;
 mod driver;
+mod generated;
 mod hostile;
 mod imports;
 mod interpreter;
 mod lifecycle;
 mod loading;
 mod plain_world;
+mod reach;
 mod shipped;
 mod value_cell;
 
@@ -48,6 +51,7 @@ fn source(name: &str, wat: &str) -> api::Source {
         name: name.to_owned(),
         wasm: wasm.into(),
         bytes_max: api::MODULE_BYTES_MAX,
+        unread: None,
         setup: None,
         scripted: std::sync::Arc::default(),
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::{Duration, Instant};
 
 use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_KEYS, SCAN_REVERSE, TTL_ABSENT, TTL_NEVER};
 
-use super::api::{Handle, Scan, Stop, World};
+use super::api::{Deadline, Handle, Scan, Stop, World};
 
 /// One object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,12 @@ pub(crate) struct PlainWorld {
     pub(crate) stop: Option<Stop>,
     /// The next `exists` panics.
     pub(crate) panics: bool,
+    /// Of the call's own object.
+    pub(crate) object_hash: u64,
+    /// Pieces of work that `item_keys` finds before the keys, each a millisecond long.
+    pub(crate) scan_ms: u64,
+    /// When the call has to end.
+    pub(crate) deadline: SeenDeadline,
 }
 
 impl PlainWorld {
@@ -74,7 +81,33 @@ fn copy(from: &[u8], out: &mut [u8]) {
     out[..len].copy_from_slice(&from[..len]);
 }
 
+/// A deadline, which makes no difference between two worlds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeenDeadline(Deadline);
+
+impl PartialEq for SeenDeadline {
+    fn eq(&self, _: &SeenDeadline) -> bool {
+        true
+    }
+}
+
+impl Eq for SeenDeadline {}
+
+/// Work for so long.
+fn work(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
 impl World for PlainWorld {
+    fn object_hash(&self) -> u64 {
+        self.object_hash
+    }
+    fn set_deadline(&mut self, deadline: &Deadline) {
+        self.deadline = SeenDeadline(deadline.clone());
+    }
     fn open(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop> {
         let name = format!(
             "{}${}",
@@ -243,6 +276,10 @@ impl World for PlainWorld {
         Ok(())
     }
     fn item_keys(&mut self, prefix: &[u8], out: &mut Vec<u8>) -> Result<(), Stop> {
+        for _ in 0..self.scan_ms {
+            work(Duration::from_millis(1));
+            self.deadline.0.check()?;
+        }
         for key in self.items.keys().filter(|key| key.starts_with(prefix)) {
             out.extend((key.len() as u32).to_le_bytes());
             out.extend(key);
@@ -250,6 +287,7 @@ impl World for PlainWorld {
         Ok(())
     }
     fn peer_get(&mut self, requests: &[u8], out: &mut Vec<u8>) -> Result<(), Stop> {
+        work(Duration::from_millis(self.scan_ms));
         out.extend(b"answer to ");
         out.extend(requests);
         Ok(())

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Session;
 use super::input::Source;
+use crate::server::lanes::Fair;
 use crate::server::service::Service;
 use crate::server::socket::Socket;
 use crate::stats::ConnectionState;
@@ -79,16 +80,21 @@ impl<Outcome> Calls<Outcome> {
 impl<S: Service, T: Socket> Session<S, T> {
     /// Has a call run on a lane thread.
     pub(super) fn submit(&mut self, job: S::Job) {
-        let sender = self.calls.sender();
+        let report = Report {
+            sender: self.calls.sender(),
+            outcome: None,
+        };
         let process = &self.shard.process;
         process.stats.serving.lane_jobs.add(1);
-        process.lanes.submit(move || {
-            let mut report = Report {
-                sender,
-                outcome: None,
-            };
-            report.outcome = Some(S::run(job));
-        });
+        let fair = Fair::of(&self.link.entry, S::kind(&job));
+        let submitted = process
+            .lanes
+            .submit_for(fair, (job, report), |(job, mut report)| {
+                report.outcome = Some(S::run(job));
+            });
+        if let Err((full, (job, mut report))) = submitted {
+            report.outcome = Some(S::refuse(job, &full.to_string()));
+        }
     }
 
     /// Waits for an outcome and takes it.

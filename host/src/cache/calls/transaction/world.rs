@@ -5,7 +5,7 @@ use cacheismo_abi::{TTL_ABSENT, TTL_NEVER};
 use super::{ItemWrite, Transaction};
 use crate::cache::calls::object::Object;
 use crate::cache::peers;
-use crate::runtime::{Handle, Scan, Stop, World};
+use crate::runtime::{Deadline, Handle, Scan, Stop, World};
 use crate::store::{CommitError, Cursor, Expiry, GetOptions};
 
 /// Copies `value` from `offset` on into `out`; the result is the full length.
@@ -18,6 +18,10 @@ fn copy_out(value: &[u8], offset: usize, out: &mut [u8]) -> usize {
 }
 
 impl World for Transaction {
+    fn object_hash(&self) -> u64 {
+        self.objects.first().map_or(0, |own| own.hash)
+    }
+
     fn open(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop> {
         if !self.shared.is_type(type_name) {
             return Err(Stop::Misuse("no such object type"));
@@ -112,6 +116,10 @@ impl World for Transaction {
     fn field_clear(&mut self, h: Handle) -> Result<(), Stop> {
         self.opened(h)?.clear();
         Ok(())
+    }
+
+    fn set_deadline(&mut self, deadline: &Deadline) {
+        self.deadline.clone_from(deadline);
     }
 
     fn now_ms(&self) -> i64 {
@@ -217,6 +225,7 @@ impl World for Transaction {
         };
         let mut cursor = Some(Cursor::default());
         while let Some(at) = cursor {
+            self.deadline.check()?;
             cursor = self.shared.store.scan(self.now, at, &mut |key, info, _| {
                 if !info.object && key.starts_with(prefix) && !self.items.contains_key(key) {
                     push(key);

@@ -24,9 +24,14 @@ const MISDEEDS: &[(u8, &str)] = &[
     (208, "(call_indirect $table (type $nothing) (i32.const 0))"),
 ];
 
-/// The guest's text.
-#[expect(clippy::too_many_lines, reason = "one text from beginning to end")]
+/// The guest's text; it may touch objects of all types.
 pub(in crate::runtime::tests) fn text(type_name: &str, version: &str) -> String {
+    text_with(type_name, version, r#""writes":["*"]"#)
+}
+
+/// The guest's text, with one more member of the metadata.
+#[expect(clippy::too_many_lines, reason = "one text from beginning to end")]
+pub(in crate::runtime::tests) fn text_with(type_name: &str, version: &str, member: &str) -> String {
     let mut declarations = String::new();
     let mut cases = String::new();
     for (op, (module, name, signature)) in imports().enumerate() {
@@ -73,7 +78,7 @@ pub(in crate::runtime::tests) fn text(type_name: &str, version: &str) -> String 
     let rest = r#"[{"name":"steps","kind":"bytes","rest":true}]"#;
     module_with(
         &format!(
-            r#"{{"abi":1,"type":"{type_name}","version":"{version}","buffer":{BUFFER_BYTES},"capabilities":["items","peers"],
+            r#"{{"abi":1,"type":"{type_name}","version":"{version}","buffer":{BUFFER_BYTES},{member},"capabilities":["items","peers"],
             "functions":[{{"name":"run","writes":true,"args":{rest}}},{{"name":"look","writes":false,"args":{rest}}}]}}"#
         ),
         &format!(
