@@ -17,7 +17,9 @@ fn objects_answer_where_addresses_are_scarce() {
             .arg(format!("--as={bytes}"))
             .arg(plain.get_program())
             .args(plain.get_args())
-            .args(["--objects", tools::fixtures().to_str().expect("UTF-8")]);
+            .args(["--objects", tools::fixtures().to_str().expect("UTF-8")])
+            // Memory that grows by moving takes a development build longer than the usual 100 ms.
+            .args(["--deadline-ms", "10000"]);
         let server = Server::spawn(&mut command);
         assert!(
             server.log().contains("there is no pool"),
