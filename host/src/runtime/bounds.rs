@@ -2,7 +2,7 @@
 //! compiles cannot be stopped, and takes as long, and as much memory, as the module wants.
 //!
 //! What compiling costs is no matter of bytes: 120 KB of code that keep 10,000 values on the stack take 9 s, 7 KB of loops in
-//! each other half a gigabyte. So each function's cost is estimated by [`effort`], from measurements of functions
+//! each other half a gigabyte. So each function's cost is estimated by `effort`, from measurements of functions
 //! made to be dear (`tests/compile_cost.rs`, which also holds the estimate against them).
 
 use wasmparser::{

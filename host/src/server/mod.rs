@@ -1,12 +1,12 @@
 //! Sockets, threads, signals, options. The only room that uses tokio, and one that knows no command.
 //!
-//! - [`run`]: a whole server, from its options to its end; what it is made of is here, too:
+//! - [`run()`]: a whole server, from its options to its end; what it is made of is here, too:
 //! - [`options`]: the command line and the configuration file become a [`options::Config`].
 //! - [`Listeners`]: sockets are bound, before there are threads.
 //! - [`serve`]: an acceptor deals connections out to worker threads, each with a runtime of its own; there a
 //!   session feeds what it reads to the [`Service`] and writes what comes back.
 //! - [`process`]: limits, user, background. [`Signals`]: what the system tells it.
-//! - [`registry`] and [`load_scripts`]: modules and Lua scripts, as the options name them.
+//! - [`registry()`] and [`load_scripts`]: modules and Lua scripts, as the options name them.
 //! - [`ServerHost`]: what the cache asks of the process.
 //! - [`metric_groups`]: every metric there is.
 //! - [`Control`] and [`Surroundings`]: what the rooms behind may do to the server, and what they share with it.
