@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The crate knows neither sockets nor who is available: a caller skips servers of [`Ring::servers`]. Who keeps points
-//! elsewhere than in a [`Ring`] uses [`hash`], [`points`] and [`walk`].
+//! elsewhere than in a [`Ring`] uses [`hash()`], [`points`] and [`walk`].
 #![no_std]
 #![forbid(unsafe_code)]
 
