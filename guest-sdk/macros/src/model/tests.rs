@@ -83,7 +83,7 @@ fn names_and_buffers_are_checked() {
     refused(options(""), "needs a name");
     refused(
         options("name = \"a\", colour = 1"),
-        "expected `name`, `example`, `buffer` or `value`",
+        "expected `name`, `example`, `buffer`, `value`, `opens` or `writes`",
     );
     for buffer in ["1023", "1048577"] {
         refused(
