@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use bytes::Buf;
 
-use super::calls::{Calls, LaneJob, LaneResult, Target};
+use super::calls::{Asked, Call, Called, Calls, LaneJob, LaneResult, Target};
 use super::footprint::Footprint;
 use super::ops::Ops;
 use super::reply::CallResult;
@@ -85,6 +85,43 @@ pub(super) struct Executor<'w> {
 }
 
 impl Executor<'_> {
+    /// Makes a call. `write` answers it, or `detach` makes what will answer it when it has run elsewhere.
+    ///
+    /// # Errors
+    /// What halts the command: the call runs elsewhere.
+    #[inline]
+    pub(super) fn call<R>(
+        &mut self,
+        call: &Call<'_>,
+        asked: &Asked<'_>,
+        write: impl FnOnce(&Ops, &CallResult<'_>) -> R,
+        detach: impl FnOnce() -> Box<dyn Answer>,
+    ) -> Result<R, Box<Halt>> {
+        self.ops.call_begins();
+        match self.calls.call(self.ops.now, call, asked) {
+            Called::Done(result) => Ok(write(self.ops, &result)),
+            Called::Waits(job) => {
+                let footprint = self.calls.footprint(call);
+                Err(Box::new(Halt::Call(job, detach(), footprint)))
+            }
+        }
+    }
+
+    /// As [`Executor::call`] where the answer is all of the command's.
+    #[inline]
+    pub(super) fn only_call(
+        &mut self,
+        call: &Call<'_>,
+        asked: &Asked<'_>,
+        write: impl FnOnce(&Ops, &CallResult<'_>),
+        detach: impl FnOnce() -> Box<dyn Answer>,
+    ) -> Flow {
+        match self.call(call, asked, write, detach) {
+            Ok(()) => GO_ON,
+            Err(halt) => Flow::Break(halt),
+        }
+    }
+
     /// Whether a command on that target must wait for those before it.
     #[inline]
     pub(super) fn must_wait(&mut self, target: &Target<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{OBJECT_NAME, ONLY_SET_CALLS, RAW_REFUSED, sasl, sentence, value};
 use crate::cache::admin;
-use crate::cache::calls::{Asked, Call, Called, Target};
+use crate::cache::calls::{Asked, Call, Target};
 use crate::cache::flow::{Answer, Executor, Flow, GO_ON, Halt, StoreAnswer};
 use crate::cache::footprint::Footprint;
 use crate::cache::ops::{Lookup, Ops, is_conditional};
@@ -167,22 +167,20 @@ fn get_by_call(
     asked: &Asked<'_>,
     out: &mut Vec<u8>,
 ) -> Flow {
-    x.ops.call_begins();
-    match x.calls.call(x.ops.now, call, asked) {
-        Called::Done(result) => form.called(x.ops, &result, out),
-        Called::Waits(job) => {
-            let answer = CalledByGet {
+    x.only_call(
+        call,
+        asked,
+        |ops, result| form.called(ops, result, out),
+        || {
+            Box::new(CalledByGet {
                 echo: form.echo,
                 quiet: form.quiet,
                 key: form.key.into(),
                 with_key: form.with_key,
                 touches: form.touches,
-            };
-            let footprint = x.calls.footprint(call);
-            return Halt::Call(job, Box::new(answer), footprint).now();
-        }
-    }
-    GO_ON
+            })
+        },
+    )
 }
 
 /// The answer of a call by a retrieval that runs elsewhere.
@@ -309,21 +307,19 @@ fn store_by_call(
             },
         },
     };
-    let len = store.value.len();
-    x.ops.call_begins();
-    match x.calls.call(x.ops.now, call, &asked) {
-        Called::Done(result) => write_called(x.ops, form, (store.key, len), &result, out),
-        Called::Waits(job) => {
-            let answer = CalledBySet {
+    let (key, len) = (store.key, store.value.len());
+    x.only_call(
+        call,
+        &asked,
+        |ops, result| write_called(ops, form, (key, len), result, out),
+        || {
+            Box::new(CalledBySet {
                 form: *form,
-                key: store.key.into(),
+                key: key.into(),
                 len,
-            };
-            let footprint = x.calls.footprint(call);
-            return Halt::Call(job, Box::new(answer), footprint).now();
-        }
-    }
-    GO_ON
+            })
+        },
+    )
 }
 
 /// The answer of a call by a storing request that runs elsewhere.

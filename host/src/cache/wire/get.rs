@@ -6,7 +6,7 @@
 use arrayvec::ArrayVec;
 
 use super::{OUT_BYTES_MAX, value};
-use crate::cache::calls::{Asked, Call, Called, LaneResult, Target};
+use crate::cache::calls::{Asked, Call, LaneResult, Target};
 use crate::cache::flow::{Answer, Executor, Flow, GO_ON, Halt, Unfinished};
 use crate::cache::ops::{Lookup, Ops};
 use crate::cache::reply::{CallResult, Reply};
@@ -184,19 +184,18 @@ fn by_call(
         cas: get.cas,
         touches: touch.is_some(),
     };
-    x.ops.call_begins();
-    match x.calls.call(x.ops.now, call, &asked) {
-        Called::Done(result) => Ok(form.write(x.ops, &result, out)),
-        Called::Waits(job) => {
-            let answer = Box::new(DetachedForm {
+    x.call(
+        call,
+        &asked,
+        |ops, result| form.write(ops, result, out),
+        || {
+            Box::new(DetachedForm {
                 key: key.into(),
                 cas: form.cas,
                 touches: form.touches,
-            });
-            let footprint = x.calls.footprint(call);
-            Err(Box::new(Halt::Call(job, answer, footprint)))
-        }
-    }
+            })
+        },
+    )
 }
 
 /// What the block of a call needs of its request.

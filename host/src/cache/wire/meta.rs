@@ -2,8 +2,8 @@
 
 use super::text::arith_line;
 use super::{OBJECT_NAME, ONLY_SET_CALLS, RAW_REFUSED, value};
-use crate::cache::calls::{Asked, Call, Called, Target};
-use crate::cache::flow::{Answer, Executor, Flow, GO_ON, Halt, StoreAnswer};
+use crate::cache::calls::{Asked, Call, Target};
+use crate::cache::flow::{Answer, Executor, Flow, GO_ON, StoreAnswer};
 use crate::cache::ops::{Lookup, Ops, is_conditional};
 use crate::cache::reply::{CallResult, Reply};
 use crate::cache::scripts::{Keys, Numbers, Request};
@@ -93,15 +93,12 @@ fn get_by_call(
         touch: meta.flags.ttl().map(|exptime| x.ops.expiry(exptime)),
         request: Request::of_key("get", key),
     };
-    x.ops.call_begins();
-    match x.calls.call(x.ops.now, call, &asked) {
-        Called::Done(result) => write_got(x.ops, meta, &result, out),
-        Called::Waits(job) => {
-            let answer = Box::new(CalledByGet(meta.detach()));
-            return Halt::Call(job, answer, x.calls.footprint(call)).now();
-        }
-    }
-    GO_ON
+    x.only_call(
+        call,
+        &asked,
+        |ops, result| write_got(ops, meta, result, out),
+        || Box::new(CalledByGet(meta.detach())),
+    )
 }
 
 /// The answer of a call by `mg` that runs elsewhere.
@@ -209,16 +206,12 @@ fn set_by_call(
             },
         },
     };
-    x.ops.call_begins();
-    match x.calls.call(x.ops.now, call, &asked) {
-        Called::Done(result) => write_called(x.ops, meta, value.len(), &result, out),
-        Called::Waits(job) => {
-            let answer = CalledBySet(meta.detach(), value.len());
-            let footprint = x.calls.footprint(call);
-            return Halt::Call(job, Box::new(answer), footprint).now();
-        }
-    }
-    GO_ON
+    x.only_call(
+        call,
+        &asked,
+        |ops, result| write_called(ops, meta, value.len(), result, out),
+        || Box::new(CalledBySet(meta.detach(), value.len())),
+    )
 }
 
 /// The answer of a call by `ms` with so many bytes of data that runs elsewhere.

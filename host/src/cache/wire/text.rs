@@ -1,8 +1,8 @@
 //! Classic text commands but for `get` and its kin.
 
 use super::{OBJECT_NAME, ONLY_SET_CALLS};
-use crate::cache::calls::{Asked, Call, Called, Target};
-use crate::cache::flow::{Answer, Executor, Flow, GO_ON, Halt, StoreAnswer};
+use crate::cache::calls::{Asked, Call, Target};
+use crate::cache::flow::{Answer, Executor, Flow, GO_ON, StoreAnswer};
 use crate::cache::ops::{Ops, is_conditional};
 use crate::cache::reply::CallResult;
 use crate::cache::scripts::{Keys, Numbers, Request};
@@ -71,21 +71,19 @@ fn store_by_call(
             },
         },
     };
-    let (noreply, len) = (store.noreply, store.value.len());
-    x.ops.call_begins();
-    match x.calls.call(x.ops.now, call, &asked) {
-        Called::Done(result) => write_called(x.ops, store.key, len, noreply, &result, out),
-        Called::Waits(job) => {
-            let answer = CalledBySet {
-                key: store.key.into(),
+    let (key, noreply, len) = (store.key, store.noreply, store.value.len());
+    x.only_call(
+        call,
+        &asked,
+        |ops, result| write_called(ops, key, len, noreply, result, out),
+        || {
+            Box::new(CalledBySet {
+                key: key.into(),
                 len,
                 noreply,
-            };
-            let footprint = x.calls.footprint(call);
-            return Halt::Call(job, Box::new(answer), footprint).now();
-        }
-    }
-    GO_ON
+            })
+        },
+    )
 }
 
 /// The answer of a call by `set` that runs elsewhere.
