@@ -1,14 +1,14 @@
 //! What a call costs beyond the guest's own work.
 //!
-//! `cargo bench --bench call`. The guests are a few instructions each and the world is one map, so
+//! `cargo bench --bench call`. The guests are a few instructions each and the host is one map, so
 //! what is measured is the way in and out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cacheismo::runtime::{
-    Budget, Engine, EngineOptions, FunctionRef, Handle, Instances, LimitsTable, NoLog, Registry,
-    Scan, Source, Stop, World,
+    Budget, Engine, EngineOptions, FunctionRef, Handle, Instances, LimitsTable, NoLog, ObjectHost,
+    Registry, Scan, Source, Stop,
 };
 use divan::{Bencher, black_box};
 
@@ -53,7 +53,7 @@ struct OneObject(BTreeMap<Vec<u8>, Vec<u8>>);
 struct Bench {
     instances: Instances<OneObject>,
     function: FunctionRef,
-    world: Option<Box<OneObject>>,
+    host: Option<Box<OneObject>>,
     reply: Vec<u8>,
 }
 
@@ -88,16 +88,16 @@ impl Bench {
         Bench {
             instances: Instances::new(&registry, Arc::new(NoLog)),
             function,
-            world: Some(Box::new(OneObject(fields))),
+            host: Some(Box::new(OneObject(fields))),
             reply: Vec::with_capacity(1024),
         }
     }
 
     fn call(&mut self, args: &[&[u8]]) {
         self.reply.clear();
-        let (world, reply) = (&mut self.world, &mut self.reply);
+        let (host, reply) = (&mut self.host, &mut self.reply);
         self.instances
-            .call(self.function, args, world, Budget::Full, reply)
+            .call(self.function, args, host, Budget::Full, reply)
             .expect("the call succeeds");
     }
 
@@ -197,7 +197,7 @@ fn find(bencher: Bencher, call: &str) {
     bencher.bench_local(|| bench.instances.types().find(black_box(call.as_bytes())));
 }
 
-impl World for OneObject {
+impl ObjectHost for OneObject {
     fn field<R>(
         &mut self,
         _: Handle,
@@ -222,7 +222,7 @@ impl World for OneObject {
 
     // The guest calls none of these.
     fn open(&mut self, _: &[u8], _: &[u8]) -> Result<Handle, Stop> {
-        Err(Stop::Misuse("not in this world"))
+        Err(Stop::Misuse("not in this host"))
     }
     fn exists(&mut self, _: Handle) -> Result<bool, Stop> {
         Ok(true)

@@ -1,12 +1,12 @@
 //! When a call has to end: by the clock, wherever it runs.
 //!
-//! The guest is interrupted once a tick and asks then ([`CallTime::is_late`]); the world's long operations are given a
+//! The guest is interrupted once a tick and asks then ([`CallTime::is_late`]); the host's long operations are given a
 //! [`Deadline`] and ask between two pieces of their work.
 
+use super::object_host::Stop;
 use super::ticker::{Clock, TICK_MS};
-use super::world::Stop;
 
-/// When a call has to end, for an operation of the world that may take long.
+/// When a call has to end, for an operation of the host that may take long.
 #[derive(Clone, Default)]
 pub struct Deadline {
     /// `None` never ends.
@@ -90,7 +90,7 @@ impl CallTime {
         self.begin(ticked_ms, self.budget_ms);
     }
 
-    /// For the world.
+    /// For the host.
     pub(super) fn deadline(&self) -> &Deadline {
         &self.deadline
     }

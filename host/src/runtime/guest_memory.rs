@@ -1,6 +1,6 @@
 //! Pointers chosen by a guest, checked. Every one passes through here before a byte is touched.
 
-use super::world::Stop;
+use super::object_host::Stop;
 
 const OUTSIDE: Stop = Stop::Misuse("pointer outside the linear memory");
 

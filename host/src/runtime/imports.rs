@@ -1,14 +1,14 @@
-//! The host functions of `guest-sdk/abi`: each checks what the guest chose, counts it, and asks the world.
+//! The host functions of `guest-sdk/abi`: each checks what the guest chose, counts it, and asks the object host.
 //!
 //! What a function does and returns is said in the ABI; here is only how. An `Err` ends the call:
 //! the reason is left in the state, and the instance is dropped.
 
 use cacheismo_abi::ABSENT;
-use wasmtime::{Caller, Linker};
+use wasmtime::Linker;
 
 use super::engine::Engine;
+use super::object_host::{Handle, ObjectHost, Stop};
 use super::state::{CallState, Guest};
-use super::world::{Handle, Stop, World};
 
 mod fields;
 mod items;
@@ -21,7 +21,7 @@ mod surroundings;
 pub(super) struct Ended;
 
 /// A linker with every host function.
-pub(super) fn linker<W: World>(engine: &Engine) -> Linker<CallState<W>> {
+pub(super) fn linker<H: ObjectHost>(engine: &Engine) -> Linker<CallState<H>> {
     let mut linker = Linker::new(&engine.wasm);
     objects::objects(&mut linker)
         .and_then(|()| objects::values(&mut linker))
@@ -35,12 +35,12 @@ pub(super) fn linker<W: World>(engine: &Engine) -> Linker<CallState<W>> {
 }
 
 type Result<T> = wasmtime::Result<T>;
-type Host<'a, W> = Caller<'a, CallState<W>>;
+type Caller<'a, H> = wasmtime::Caller<'a, CallState<H>>;
 
 /// Runs the body of a host function that uses the guest's memory.
-fn with_memory<W: World, R>(
-    caller: &mut Host<'_, W>,
-    body: impl FnOnce(&mut [u8], &mut W, &mut Guest) -> std::result::Result<R, Stop>,
+fn with_memory<H: ObjectHost, R>(
+    caller: &mut Caller<'_, H>,
+    body: impl FnOnce(&mut [u8], &mut H, &mut Guest) -> std::result::Result<R, Stop>,
 ) -> Result<R> {
     let memory = caller
         .data()
@@ -48,27 +48,27 @@ fn with_memory<W: World, R>(
         .memory
         .expect("set before the first call");
     let (memory, state) = memory.data_and_store_mut(caller);
-    finish(state, |world, guest| body(memory, world, guest))
+    finish(state, |host, guest| body(memory, host, guest))
 }
 
 /// Runs the body of a host function that does not.
-fn without_memory<W: World, R>(
-    caller: &mut Host<'_, W>,
-    body: impl FnOnce(&mut W, &mut Guest) -> std::result::Result<R, Stop>,
+fn without_memory<H: ObjectHost, R>(
+    caller: &mut Caller<'_, H>,
+    body: impl FnOnce(&mut H, &mut Guest) -> std::result::Result<R, Stop>,
 ) -> Result<R> {
     finish(caller.data_mut(), body)
 }
 
-fn finish<W: World, R>(
-    state: &mut CallState<W>,
-    body: impl FnOnce(&mut W, &mut Guest) -> std::result::Result<R, Stop>,
+fn finish<H: ObjectHost, R>(
+    state: &mut CallState<H>,
+    body: impl FnOnce(&mut H, &mut Guest) -> std::result::Result<R, Stop>,
 ) -> Result<R> {
-    let world = state
-        .world
+    let host = state
+        .host
         .as_mut()
         .expect("a guest runs only during a call");
     let guest = &mut state.guest;
-    match guest.spend_call().and_then(|()| body(world, guest)) {
+    match guest.spend_call().and_then(|()| body(host, guest)) {
         Ok(result) => Ok(result),
         Err(stop) => {
             guest.stop = Some(stop);

@@ -1,6 +1,6 @@
 //! Warm instances of one thread, and calls on them.
 //!
-//! A call moves the world into the instance's store, writes the arguments into the guest's scratch
+//! A call moves the host into the instance's store, writes the arguments into the guest's scratch
 //! buffer, runs the function, and copies its reply out: no allocation, no lock, nothing shared but
 //! the snapshot of types. A worker and a lane thread each have their own `Instances`.
 
@@ -15,11 +15,11 @@ use super::imports;
 use super::lane::Gauge;
 use super::limits::Budget;
 use super::loader::SETUP;
+use super::object_host::ObjectHost;
 use super::object_type::{Callable, ObjectType};
 use super::registry::{FunctionRef, Registry, TypesReader};
 use super::state::{CallState, Log, Logger};
 use super::tally::{Ending, Tally};
-use super::world::World;
 
 mod after;
 mod image;
@@ -36,26 +36,26 @@ pub(super) use image::Image;
 use warm::{Call, Warm};
 
 /// Warm instances of one thread.
-pub struct Instances<W: World> {
+pub struct Instances<H: ObjectHost> {
     engine: Engine,
     types: TypesReader,
-    linker: Linker<CallState<W>>,
+    linker: Linker<CallState<H>>,
     log: Arc<dyn Log>,
-    slots: Vec<Slot<W>>,
+    slots: Vec<Slot<H>>,
 }
 
 /// One type's instance on this thread, and what belongs to it.
-struct Slot<W: World> {
+struct Slot<H: ObjectHost> {
     generation: u64,
     tally: Arc<Tally>,
     gauges: Vec<Gauge>,
-    prepared: Option<InstancePre<CallState<W>>>,
-    warm: Option<Warm<W>>,
+    prepared: Option<InstancePre<CallState<H>>>,
+    warm: Option<Warm<H>>,
     /// When it was last called, by the ticks.
     used_ms: u64,
 }
 
-impl<W: World> std::fmt::Debug for Instances<W> {
+impl<H: ObjectHost> std::fmt::Debug for Instances<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Instances")
             .field("warm", &self.count())
@@ -63,9 +63,9 @@ impl<W: World> std::fmt::Debug for Instances<W> {
     }
 }
 
-impl<W: World> Instances<W> {
+impl<H: ObjectHost> Instances<H> {
     /// No instances yet; each is made when its type is first called.
-    pub fn new(registry: &Registry, log: Arc<dyn Log>) -> Instances<W> {
+    pub fn new(registry: &Registry, log: Arc<dyn Log>) -> Instances<H> {
         Instances {
             engine: registry.engine().clone(),
             types: registry.reader(),
@@ -83,18 +83,18 @@ impl<W: World> Instances<W> {
     /// Calls a function. `args` are the object's key and the arguments; those beyond what the function
     /// takes are left out. The reply is appended to `reply`, which is as it was when the call fails.
     ///
-    /// The world is taken for the time of the call, and is back in any case. Its writes are to be committed only after `Ok`.
+    /// The host is taken for the time of the call, and is back in any case. Its writes are to be committed only after `Ok`.
     ///
     /// # Errors
     /// See [`CallError`]; after `Slow`, `NeedsLane` and `Conflict` the call is to be made again.
     ///
     /// # Panics
-    /// When there is no world, or when a host function of it panics. The instance isn't used again then, nor is the world.
+    /// When there is no host, or when a host function of it panics. The instance isn't used again then, nor is the host.
     pub fn call(
         &mut self,
         function: FunctionRef,
         args: &[&[u8]],
-        world: &mut Option<Box<W>>,
+        host: &mut Option<Box<H>>,
         budget: Budget,
         reply: &mut Vec<u8>,
     ) -> Result<(), Box<CallError>> {
@@ -102,7 +102,7 @@ impl<W: World> Instances<W> {
         let mut slot = Slot::of(&mut self.slots, function.slot, object);
         let number = function.function as usize;
         let admitted = object.called(function).and_then(|callable| {
-            let watched = admit(object, callable, args, &self.engine, world)?;
+            let watched = admit(object, callable, args, &self.engine, host)?;
             Ok((callable, watched))
         });
         let (callable, watched) = match admitted {
@@ -115,7 +115,7 @@ impl<W: World> Instances<W> {
         if !slot.is_warm() {
             make_room(&mut self.slots, function.slot);
             slot = Slot::of(&mut self.slots, function.slot, object);
-            let warmed = slot.warm_up(object, &self.engine, &self.linker, &self.log, world);
+            let warmed = slot.warm_up(object, &self.engine, &self.linker, &self.log, host);
             if warmed.is_err() {
                 slot.tally.note(Ending::Error);
                 return warmed;
@@ -136,7 +136,7 @@ impl<W: World> Instances<W> {
             budget,
             ticked_ms: start_ms,
         };
-        let result = warm.run(&call, world, reply);
+        let result = warm.run(&call, host, reply);
 
         let ticks_ms = self.engine.ticks_ms() - start_ms;
         let ending = Ending::of(&result);
@@ -145,7 +145,7 @@ impl<W: World> Instances<W> {
             let after = After {
                 object,
                 callable,
-                on: result.as_ref().map_or_else(|_| object_hash(world), |()| 0),
+                on: result.as_ref().map_or_else(|_| object_hash(host), |()| 0),
                 number,
                 log: &*self.log,
                 engine: &self.engine,
@@ -166,7 +166,7 @@ impl<W: World> Instances<W> {
     pub fn prepare(
         &mut self,
         function: FunctionRef,
-        world: &mut Option<Box<W>>,
+        host: &mut Option<Box<H>>,
     ) -> Result<(), Box<CallError>> {
         let object = self.types.types().of(function);
         if Slot::of(&mut self.slots, function.slot, object).is_warm() {
@@ -174,7 +174,7 @@ impl<W: World> Instances<W> {
         }
         make_room(&mut self.slots, function.slot);
         let slot = Slot::of(&mut self.slots, function.slot, object);
-        slot.warm_up(object, &self.engine, &self.linker, &self.log, world)
+        slot.warm_up(object, &self.engine, &self.linker, &self.log, host)
     }
 
     /// Instances this thread has.
@@ -192,13 +192,13 @@ impl<W: World> Instances<W> {
     }
 }
 
-fn count<W: World>(slots: &[Slot<W>]) -> usize {
+fn count<H: ObjectHost>(slots: &[Slot<H>]) -> usize {
     slots.iter().filter(|slot| slot.warm.is_some()).count()
 }
 
 /// Before a type's slot gets an instance: makes room for it, if there is none.
 #[cold]
-fn make_room<W: World>(slots: &mut [Slot<W>], number: u16) {
+fn make_room<H: ObjectHost>(slots: &mut [Slot<H>], number: u16) {
     if count(slots) < INSTANCES_MAX {
         return;
     }
@@ -211,12 +211,12 @@ fn make_room<W: World>(slots: &mut [Slot<W>], number: u16) {
 
 /// Reasons to refuse a call before anything runs. True when calls of the function are watched.
 #[inline(always)]
-fn admit<W: World>(
+fn admit<H: ObjectHost>(
     object: &ObjectType,
     callable: &Callable,
     args: &[&[u8]],
     engine: &Engine,
-    world: &Option<Box<W>>,
+    host: &Option<Box<H>>,
 ) -> Result<bool, Box<CallError>> {
     // The object's key is one more.
     if args.len() <= callable.required {
@@ -226,7 +226,7 @@ fn admit<W: World>(
     let watched = callable.pace.is_watched();
     if watched {
         let now_ms = engine.clock().now_ms();
-        if let Some(paused) = callable.pace.paused(object_hash(world), now_ms) {
+        if let Some(paused) = callable.pace.paused(object_hash(host), now_ms) {
             return Err(Box::new(CallError::Paused {
                 for_ms: paused.until_ms - now_ms,
                 whose: paused.whose,
@@ -238,14 +238,14 @@ fn admit<W: World>(
 
 /// Whose calls pay for a stop.
 #[cold]
-fn object_hash<W: World>(world: &Option<Box<W>>) -> u64 {
-    world.as_ref().map_or(0, |world| world.object_hash())
+fn object_hash<H: ObjectHost>(host: &Option<Box<H>>) -> u64 {
+    host.as_ref().map_or(0, |host| host.object_hash())
 }
 
-impl<W: World> Slot<W> {
+impl<H: ObjectHost> Slot<H> {
     /// The slot of a type, up to date with its generation.
     #[inline(always)]
-    fn of<'a>(slots: &'a mut Vec<Slot<W>>, number: u16, object: &ObjectType) -> &'a mut Slot<W> {
+    fn of<'a>(slots: &'a mut Vec<Slot<H>>, number: u16, object: &ObjectType) -> &'a mut Slot<H> {
         let number = number as usize;
         if number >= slots.len() {
             Slot::add(slots, number);
@@ -258,12 +258,12 @@ impl<W: World> Slot<W> {
     }
 
     #[cold]
-    fn add(slots: &mut Vec<Slot<W>>, number: usize) {
+    fn add(slots: &mut Vec<Slot<H>>, number: usize) {
         slots.resize_with(number + 1, Slot::vacant);
     }
 
     /// A slot for a type this thread has not called yet.
-    fn vacant() -> Slot<W> {
+    fn vacant() -> Slot<H> {
         Slot {
             generation: 0,
             tally: Arc::default(),
@@ -285,7 +285,7 @@ impl<W: World> Slot<W> {
         self.cool_down();
     }
 
-    /// It can be called: there is an instance, and no call in it that never ended, as the world panicked.
+    /// It can be called: there is an instance, and no call in it that never ended, as the host panicked.
     #[inline(always)]
     fn is_warm(&self) -> bool {
         self.warm.as_ref().is_some_and(|warm| !warm.in_call())
@@ -297,16 +297,16 @@ impl<W: World> Slot<W> {
         &mut self,
         object: &ObjectType,
         engine: &Engine,
-        linker: &Linker<CallState<W>>,
+        linker: &Linker<CallState<H>>,
         log: &Arc<dyn Log>,
-        world: &mut Option<Box<W>>,
+        host: &mut Option<Box<H>>,
     ) -> Result<(), Box<CallError>> {
         self.make(object, engine, linker, log)
             .map_err(no_instance)?;
         match &object.setup {
             Some(arguments) if !arguments.is_empty() => {
                 let ticked_ms = engine.tick_for(SETUP_MS_MAX);
-                self.set_up(object, arguments, ticked_ms, world)
+                self.set_up(object, arguments, ticked_ms, host)
             }
             _ => Ok(()),
         }
@@ -317,7 +317,7 @@ impl<W: World> Slot<W> {
         object: &ObjectType,
         arguments: &[Vec<u8>],
         ticked_ms: u64,
-        world: &mut Option<Box<W>>,
+        host: &mut Option<Box<H>>,
     ) -> Result<(), Box<CallError>> {
         let warm = self.warm.as_mut().expect("it was just made");
         if let Some(image) = object.image.get() {
@@ -340,7 +340,7 @@ impl<W: World> Slot<W> {
             budget: Budget::Full,
             ticked_ms,
         };
-        let result = warm.run(&call, world, &mut Vec::new());
+        let result = warm.run(&call, host, &mut Vec::new());
         match result {
             // Another thread may have been first; the images are alike.
             Ok(()) => drop(object.image.set(Image::new(&before, warm.memory()))),
@@ -353,7 +353,7 @@ impl<W: World> Slot<W> {
         &mut self,
         object: &ObjectType,
         engine: &Engine,
-        linker: &Linker<CallState<W>>,
+        linker: &Linker<CallState<H>>,
         log: &Arc<dyn Log>,
     ) -> wasmtime::Result<()> {
         self.cool_down();
@@ -394,7 +394,7 @@ fn no_instance(error: wasmtime::Error) -> Box<CallError> {
     Box::new(CallError::Unavailable(format!("no instance: {error:#}")))
 }
 
-impl<W: World> Drop for Slot<W> {
+impl<H: ObjectHost> Drop for Slot<H> {
     fn drop(&mut self) {
         self.tally.set_memory(0);
     }

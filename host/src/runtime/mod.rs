@@ -3,7 +3,7 @@
 //! - [`Engine`]: one wasmtime engine, its pool, its cache of compiled code, and the ticker of deadlines;
 //! - [`Source`] and [`Registry`]: modules checked and compiled, types found by name, reloads;
 //! - [`Instances`]: one thread's warm instances, and [calls](Instances::call) on them;
-//! - [`World`]: what a call may do to the world. The cache implements it;
+//! - [`ObjectHost`]: what a call may do beyond its own memory. The cache implements it;
 //! - `lua`: the imports of a module that is itself an interpreter;
 //! - [`Limits`]: what a call may take; [`lane`] and [`backoff`] decide about slow and broken functions;
 //! - [`help`]: text from metadata.
@@ -26,6 +26,7 @@ mod limits;
 mod loader;
 mod lua;
 pub mod metadata;
+mod object_host;
 mod object_type;
 mod reach;
 mod registry;
@@ -33,7 +34,6 @@ mod sections;
 mod state;
 mod tally;
 mod ticker;
-mod world;
 
 pub use deadline::Deadline;
 pub use engine::{Engine, EngineOptions};
@@ -41,12 +41,12 @@ pub use error::{CallError, LoadError, Refusal, TEXT_BYTES_MAX, Trap, one_line};
 pub use instances::{INSTANCES_MAX, Instances, SETUP_MS_MAX};
 pub use limits::{Budget, LINEAR_MEMORY_BYTES_CAP, Limits, LimitsTable, TABLE_ELEMENTS_CAP};
 pub use loader::{MODULE_BYTES_MAX, SETUP, Scripted, Source};
+pub use object_host::*;
 pub use object_type::ObjectType;
 pub use registry::{FunctionRef, Registry, TYPES_MAX, Types, TypesReader};
 pub use sections::SectionError;
 pub use state::{Log, NoLog};
 pub use tally::{TIMED_EVERY, TIMED_FIRST, TypeStats};
-pub use world::*;
 
 #[cfg(test)]
 mod tests;

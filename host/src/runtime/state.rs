@@ -1,4 +1,4 @@
-//! What a store holds while a guest runs: the world, the reply, and what the call has used up.
+//! What a store holds while a guest runs: the host, the reply, and what the call has used up.
 
 use std::sync::Arc;
 
@@ -7,26 +7,26 @@ use wasmtime::{Memory, ResourceLimiter};
 
 use super::deadline::CallTime;
 use super::limits::Limits;
+use super::object_host::{Handle, ObjectHost, Stop};
 use super::reach::{Access, Reach};
 use super::ticker::Clock;
-use super::world::{Handle, Stop, World};
 
-/// Data of a store. The world is moved in for the time of a call.
-pub(super) struct CallState<W> {
-    pub(super) world: Option<Box<W>>,
+/// Data of a store. The host is moved in for the time of a call.
+pub(super) struct CallState<H> {
+    pub(super) host: Option<Box<H>>,
     pub(super) guest: Guest,
     pub(super) memory_guard: MemoryGuard,
     /// Of an interpreter that catches errors through the host.
     pub(super) invoke: Option<super::lua::Invoke>,
 }
 
-impl<W: World> super::lua::LuaData for CallState<W> {
+impl<H: ObjectHost> super::lua::LuaData for CallState<H> {
     fn invoke(&mut self) -> &mut Option<super::lua::Invoke> {
         &mut self.invoke
     }
 }
 
-/// The part of the state that does not depend on the world.
+/// The part of the state that does not depend on the host.
 pub(super) struct Guest {
     /// Its memory; set right after instantiation.
     pub(super) memory: Option<Memory>,
@@ -101,15 +101,15 @@ impl Logger {
     }
 }
 
-impl<W: World> CallState<W> {
+impl<H: ObjectHost> CallState<H> {
     pub(super) fn new(
         limits: &Limits,
         log: Logger,
         reach: Arc<Reach>,
         clock: Clock,
-    ) -> CallState<W> {
+    ) -> CallState<H> {
         CallState {
-            world: None,
+            host: None,
             invoke: None,
             memory_guard: MemoryGuard::new(limits),
             guest: Guest {

@@ -32,7 +32,6 @@ mod scripts;
 mod service;
 mod session;
 mod settings;
-mod shard;
 mod signals;
 mod socket;
 mod start;
@@ -40,6 +39,7 @@ mod tls;
 mod turns;
 mod udp;
 mod worker;
+mod worker_state;
 
 #[cfg(test)]
 mod tests;

@@ -16,9 +16,9 @@ use super::listener::{Listeners, StartError};
 use super::options::ServerConfig;
 use super::reload;
 use super::service::Application;
-use super::shard::Process;
 use super::tls::Tls;
 use super::worker::{self, Message};
+use super::worker_state::Process;
 use crate::stats::{ServerStats, WatchHub, log};
 
 /// Connections that haven't finished by then are cut; the process is gone within 5 s.

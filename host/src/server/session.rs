@@ -19,8 +19,8 @@ use super::acceptor::Admission;
 use super::buffers::{Place, Rest};
 use super::link::{Link, Wish};
 use super::service::Service;
-use super::shard::{CloseReason, Shard};
 use super::socket::Socket;
+use super::worker_state::{CloseReason, WorkerState};
 use crate::cache::{Next, Step};
 use calls::Calls;
 use input::{Source, poll_read};
@@ -33,7 +33,7 @@ const FRONT_BYTES: usize = 4 << 10;
 
 /// A connection over any stream.
 pub(super) struct Session<S: Service, T> {
-    shard: Rc<Shard<S>>,
+    worker: Rc<WorkerState<S>>,
     stream: T,
     link: Rc<Link>,
     state: S::Connection,
@@ -63,13 +63,21 @@ enum Gate {
 }
 
 impl<S: Service, T: Socket> Session<S, T> {
-    pub(super) fn new(shard: Rc<Shard<S>>, stream: T, link: Link, admission: Admission) -> Self {
+    pub(super) fn new(
+        worker: Rc<WorkerState<S>>,
+        stream: T,
+        link: Link,
+        admission: Admission,
+    ) -> Self {
         let link = Rc::new(link);
-        shard.register(&link);
+        worker.register(&link);
         let mut state = S::Connection::default();
-        shard.service.borrow_mut().opened(&mut state, link.entry.id);
+        worker
+            .service
+            .borrow_mut()
+            .opened(&mut state, link.entry.id);
         Session {
-            shard,
+            worker,
             stream,
             link,
             state,
@@ -104,8 +112,8 @@ impl<S: Service, T: Socket> Session<S, T> {
                 self.answer_all().await?;
                 return self.close().await;
             }
-            self.shard.counters.read(received);
-            self.link.entry.set_active(self.shard.now_s());
+            self.worker.counters.read(received);
+            self.link.entry.set_active(self.worker.now_s());
             if self.is_short(source, needed)? {
                 if source == Source::Rest {
                     tokio::task::yield_now().await;
@@ -121,7 +129,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             if received >= FRONT_BYTES && !was_filling {
                 self.fronts = filling;
             }
-            if received >= self.shard.turn_bytes / 2 {
+            if received >= self.worker.turn_bytes / 2 {
                 // A value that has begun goes on at once: each turn it takes is one of all connections.
                 went_on = filling && !went_on;
                 if !went_on {
@@ -173,15 +181,15 @@ impl<S: Service, T: Socket> Session<S, T> {
 
     /// Executes what is in the worker's read buffer and keeps what is left of it.
     fn execute_shared(&mut self) -> Next<S::Job> {
-        let input = self.shard.input.take();
+        let input = self.worker.input.take();
         let next = self.execute_and_keep(&input);
-        self.shard.input.replace(input);
+        self.worker.input.replace(input);
         next
     }
 
     fn execute_gathered(&mut self, place: Place) -> Next<S::Job> {
-        let shard = Rc::clone(&self.shard);
-        let gathered = shard.gathered.borrow();
+        let worker = Rc::clone(&self.worker);
+        let gathered = worker.gathered.borrow();
         self.execute_and_keep(gathered.get(place))
     }
 
@@ -191,7 +199,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             Next::Read { needed } => needed,
             _ => 0,
         };
-        let mut spares = self.shard.spares.borrow_mut();
+        let mut spares = self.worker.spares.borrow_mut();
         self.rest.keep(&input[consumed..], needed, &mut spares);
         next
     }
@@ -202,13 +210,13 @@ impl<S: Service, T: Socket> Session<S, T> {
         let Step { consumed, next } = self.execute(rest.bytes());
         self.rest = rest;
         self.rest
-            .consume(consumed, &mut self.shard.spares.borrow_mut());
+            .consume(consumed, &mut self.worker.spares.borrow_mut());
         next
     }
 
     fn execute(&mut self, input: &[u8]) -> Step<S::Job> {
-        let shard = Rc::clone(&self.shard);
-        let mut out = shard.output();
+        let worker = Rc::clone(&self.worker);
+        let mut out = worker.output();
         let mut opened = 0;
         if self.gate != Gate::Open {
             let (consumed, next) = self.pass_gate(input, &mut out);
@@ -217,7 +225,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             }
             opened = consumed;
         }
-        let mut service = shard.service.borrow_mut();
+        let mut service = worker.service.borrow_mut();
         let mut step = service.execute(&mut self.state, &input[opened..], &mut out);
         step.consumed += opened;
         step
@@ -225,18 +233,18 @@ impl<S: Service, T: Socket> Session<S, T> {
 
     /// Lets the worker's other connections have their turn.
     async fn give_way(&self) {
-        self.shard.counters.yielded();
+        self.worker.counters.yielded();
         tokio::task::yield_now().await;
     }
 
     /// Ends the connection so that the answers arrive: the system resets a connection that is closed with input
     /// unread, and a reset overtakes data.
     async fn close(&mut self) -> io::Result<()> {
-        let Session { shard, stream, .. } = self;
+        let Session { worker, stream, .. } = self;
         poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context)).await?;
         poll_fn(|context| {
             for _ in 0..DRAIN_READS_MAX {
-                let mut input = shard.fresh_input();
+                let mut input = worker.fresh_input();
                 if !matches!(
                     poll_read(stream, context, &mut *input),
                     Poll::Ready(Ok(1..))
@@ -258,8 +266,8 @@ impl<S: Service, T> Drop for Session<S, T> {
             Wish::Stay if self.broken => CloseReason::Error,
             Wish::Stay => CloseReason::Normal,
         };
-        self.shard.process.closed(&self.link.entry, reason);
-        self.shard.unregister(&self.link);
+        self.worker.process.closed(&self.link.entry, reason);
+        self.worker.unregister(&self.link);
     }
 }
 

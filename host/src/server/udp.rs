@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::lanes::Fair;
 use super::service::Service;
-use super::shard::Shard;
+use super::worker_state::WorkerState;
 use crate::cache::Next;
 use crate::protocol::udp;
 
@@ -19,7 +19,7 @@ const RECEIVE_BYTES: usize = 64 << 10;
 const ANSWER_BYTES_MAX: usize = udp::DATA_BYTES_MAX * u16::MAX as usize;
 
 /// Answers datagrams for ever.
-pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::UdpSocket) {
+pub(super) async fn serve<S: Service>(worker: Rc<WorkerState<S>>, socket: std::net::UdpSocket) {
     let Ok(socket) = UdpSocket::from_std(socket) else {
         return;
     };
@@ -29,30 +29,30 @@ pub(super) async fn serve<S: Service>(shard: Rc<Shard<S>>, socket: std::net::Udp
         let Ok((len, peer)) = socket.recv_from(&mut datagram).await else {
             continue;
         };
-        shard.counters.read(len);
+        worker.counters.read(len);
         let Some((frame, commands)) = udp::parse(&datagram[..len]) else {
             continue;
         };
         // What a connection would be closed for is not answered here either.
-        if !shard.process.config.protocol.speaks(commands.first()) {
+        if !worker.process.config.protocol.speaks(commands.first()) {
             continue;
         }
         let out = match frame.total {
-            1 => answer(&shard, commands, peer).await,
+            1 => answer(&worker, commands, peer).await,
             _ => udp::MULTI_PACKET.as_bytes().to_vec(),
         };
-        send(&shard, &socket, peer, frame.request_id, &out).await;
+        send(&worker, &socket, peer, frame.request_id, &out).await;
     }
 }
 
 /// Executes the commands of one datagram; what is incomplete at its end never becomes complete.
-async fn answer<S: Service>(shard: &Shard<S>, request: &[u8], peer: SocketAddr) -> Vec<u8> {
+async fn answer<S: Service>(worker: &WorkerState<S>, request: &[u8], peer: SocketAddr) -> Vec<u8> {
     let mut connection = S::Connection::default();
     let mut answer = Vec::new();
     let mut at = 0;
     loop {
         let mut out = Vec::new();
-        let step = shard
+        let step = worker
             .service
             .borrow_mut()
             .execute(&mut connection, &request[at..], &mut out);
@@ -72,7 +72,7 @@ async fn answer<S: Service>(shard: &Shard<S>, request: &[u8], peer: SocketAddr) 
                 let fair = Fair::of_address(peer, S::kind(&job));
                 let run = move |job| drop(sender.send(S::run(job)));
                 // Calls of one datagram run one after the other: its sender waits for all of them.
-                let outcome = match shard.process.lanes.submit_for(fair, job, run) {
+                let outcome = match worker.process.lanes.submit_for(fair, job, run) {
                     Ok(()) => receiver.await,
                     Err((full, job)) => Ok(S::refuse(job, &full.to_string())),
                 };
@@ -91,7 +91,7 @@ async fn answer<S: Service>(shard: &Shard<S>, request: &[u8], peer: SocketAddr) 
 }
 
 async fn send<S: Service>(
-    shard: &Shard<S>,
+    worker: &WorkerState<S>,
     socket: &UdpSocket,
     peer: SocketAddr,
     request_id: u16,
@@ -103,7 +103,7 @@ async fn send<S: Service>(
         datagram.extend_from_slice(&header);
         datagram.extend_from_slice(data);
         if socket.send_to(&datagram, peer).await.is_ok() {
-            shard.counters.wrote(datagram.len());
+            worker.counters.wrote(datagram.len());
         }
     }
 }

@@ -12,7 +12,7 @@ use super::acceptor::Admission;
 use super::link::Link;
 use super::service::{Application, Service};
 use super::session::Session;
-use super::shard::{CloseReason, Process, Shard};
+use super::worker_state::{CloseReason, Process, WorkerState};
 use super::{tls, udp};
 use crate::stats::log;
 
@@ -54,23 +54,23 @@ pub(super) fn run<A: Application>(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())?;
-    let shard = Rc::new(Shard::new(application.service(), process));
-    runtime.block_on(serve(shard, messages));
+    let worker = Rc::new(WorkerState::new(application.service(), process));
+    runtime.block_on(serve(worker, messages));
     Ok(())
 }
 
-async fn serve<S: Service>(shard: Rc<Shard<S>>, mut messages: UnboundedReceiver<Message>) {
-    spawn_local(sweep(Rc::clone(&shard)));
-    spawn_local(turns(Rc::clone(&shard)));
+async fn serve<S: Service>(worker: Rc<WorkerState<S>>, mut messages: UnboundedReceiver<Message>) {
+    spawn_local(sweep(Rc::clone(&worker)));
+    spawn_local(turns(Rc::clone(&worker)));
     while let Some(message) = messages.recv().await {
         match message {
-            Message::Connection(arrival) => accept(&shard, *arrival),
+            Message::Connection(arrival) => accept(&worker, *arrival),
             Message::Udp(socket) => {
-                spawn_local(udp::serve(Rc::clone(&shard), socket));
+                spawn_local(udp::serve(Rc::clone(&worker), socket));
             }
             Message::Stop => {
-                shard.stop();
-                shard.empty.notified().await;
+                worker.stop();
+                worker.empty.notified().await;
                 return;
             }
         }
@@ -78,20 +78,20 @@ async fn serve<S: Service>(shard: Rc<Shard<S>>, mut messages: UnboundedReceiver<
 }
 
 /// Runs the connections.
-async fn turns<S: Service>(shard: Rc<Shard<S>>) {
-    let turns = &shard.turns;
+async fn turns<S: Service>(worker: Rc<WorkerState<S>>) {
+    let turns = &worker.turns;
     turns
         .run(|| {
-            shard.gathered.borrow_mut().complete();
-            shard.service.borrow_mut().fetch_ahead();
+            worker.gathered.borrow_mut().complete();
+            worker.service.borrow_mut().fetch_ahead();
         })
         .await;
 }
 
 /// Closes connections that are idle for too long, or don't log in.
-async fn sweep<S: Service>(shard: Rc<Shard<S>>) {
+async fn sweep<S: Service>(worker: Rc<WorkerState<S>>) {
     let whole_s = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-    let process = &shard.process;
+    let process = &worker.process;
     let idle_s = Some(whole_s(process.config.idle_timeout)).filter(|idle_s| *idle_s > 0);
     let login_s =
         Some(whole_s(process.config.login_time)).filter(|_| process.logins.are_asked_for());
@@ -103,44 +103,44 @@ async fn sweep<S: Service>(shard: Rc<Shard<S>>) {
         seconds.tick().await;
         idle_s
             .into_iter()
-            .for_each(|idle_s| shard.close_idle(idle_s));
+            .for_each(|idle_s| worker.close_idle(idle_s));
         login_s
             .into_iter()
-            .for_each(|login_s| shard.close_late(login_s));
+            .for_each(|login_s| worker.close_late(login_s));
     }
 }
 
-fn accept<S: Service>(shard: &Rc<Shard<S>>, arrival: Arrival) {
+fn accept<S: Service>(worker: &Rc<WorkerState<S>>, arrival: Arrival) {
     let Arrival {
         transport,
         peer,
         local,
         admission,
     } = arrival;
-    let process = &shard.process;
-    let entry = process.stats.connections.open(peer, local, shard.now_s());
+    let process = &worker.process;
+    let entry = process.stats.connections.open(peer, local, worker.now_s());
     log::client(
         2,
         format_args!("connection {} from {}", entry.id, entry.peer),
     );
     process.opened(&entry);
     let link = Link::new(entry);
-    let turns = &shard.turns;
-    let shard = Rc::clone(shard);
+    let turns = &worker.turns;
+    let worker = Rc::clone(worker);
     match transport {
         Transport::Tcp(stream) => {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                turns.add(Session::new(shard, stream, link, admission).run());
+                turns.add(Session::new(worker, stream, link, admission).run());
             }
         }
         Transport::Unix(stream) => {
             if let Ok(stream) = UnixStream::from_std(stream) {
-                turns.add(Session::new(shard, stream, link, admission).run());
+                turns.add(Session::new(worker, stream, link, admission).run());
             }
         }
         Transport::Tls(stream, mutual) => {
             if let Ok(stream) = TcpStream::from_std(stream) {
-                turns.add(handshake(shard, stream, mutual, link, admission));
+                turns.add(handshake(worker, stream, mutual, link, admission));
             }
         }
     }
@@ -148,31 +148,31 @@ fn accept<S: Service>(shard: &Rc<Shard<S>>, arrival: Arrival) {
 
 /// Boxed in parts, so that plain connections don't pay for what TLS needs.
 async fn handshake<S: Service>(
-    shard: Rc<Shard<S>>,
+    worker: Rc<WorkerState<S>>,
     stream: TcpStream,
     mutual: bool,
     link: Link,
     admission: Admission,
 ) {
-    let accepted = match &shard.process.tls {
+    let accepted = match &worker.process.tls {
         Some(tls) => tokio::time::timeout(HANDSHAKE, tls::Tls::accept(tls, stream, mutual)).await,
         None => return,
     };
     match accepted {
         Ok(Ok(stream)) => {
-            Session::new(shard, Box::new(stream), link, admission)
+            Session::new(worker, Box::new(stream), link, admission)
                 .run()
                 .await
         }
         Ok(Err(error)) => {
             let peer = &link.entry.peer;
             log::client(1, format_args!("TLS handshake with {peer} failed: {error}"));
-            shard.process.stats.serving.ssl_handshake_errors.add(1);
-            shard.process.closed(&link.entry, CloseReason::Error);
+            worker.process.stats.serving.ssl_handshake_errors.add(1);
+            worker.process.closed(&link.entry, CloseReason::Error);
         }
         Err(_) => {
-            shard.process.stats.serving.ssl_handshake_errors.add(1);
-            shard.process.closed(&link.entry, CloseReason::Error);
+            worker.process.stats.serving.ssl_handshake_errors.add(1);
+            worker.process.closed(&link.entry, CloseReason::Error);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::transaction::Transaction;
 use super::{Calls, there};
-use crate::runtime::{Handle, Scan, Stop, World};
+use crate::runtime::{Handle, ObjectHost, Scan, Stop};
 use crate::store::{Key, Now};
 use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD};
 

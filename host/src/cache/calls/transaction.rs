@@ -301,7 +301,7 @@ impl Transaction {
     }
 }
 
-mod world;
+mod host;
 
 #[cfg(test)]
 mod tests;

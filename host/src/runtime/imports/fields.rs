@@ -3,22 +3,22 @@
 use cacheismo_abi::{ABSENT, IMPORT_MODULE, SCAN_AFTER, SCAN_KEYS, SCAN_REVERSE};
 use wasmtime::Linker;
 
-use super::{Host, Result, handle, length, length_or_absent, with_memory, without_memory};
+use super::{Caller, Result, handle, length, length_or_absent, with_memory, without_memory};
 use crate::runtime::guest_memory::{Span, input_output};
+use crate::runtime::object_host::{ObjectHost, Scan, Stop};
 use crate::runtime::state::{CallState, Guest};
-use crate::runtime::world::{Scan, Stop, World};
 
 #[expect(clippy::too_many_lines, reason = "one import after the other")]
-pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> {
+pub(super) fn fields<H: ObjectHost>(linker: &mut Linker<CallState<H>>) -> Result<()> {
     const M: &str = IMPORT_MODULE;
     linker.func_wrap(
         M,
         "field_get",
-        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, out: i32, cap: i32| {
-            with_memory(&mut host, |memory, world, guest| {
+        |mut caller: Caller<'_, H>, h: i32, k: i32, kl: i32, out: i32, cap: i32| {
+            with_memory(&mut caller, |memory, host, guest| {
                 let (field, out) = input_output(memory, Span::new(k, kl), Span::new(out, cap))?;
                 let room = out.len();
-                let len = world.field(handle(h), field, |value| {
+                let len = host.field(handle(h), field, |value| {
                     let copied = value.len().min(room);
                     out[..copied].copy_from_slice(&value[..copied]);
                     value.len()
@@ -31,8 +31,8 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
     linker.func_wrap(
         M,
         "reply_field",
-        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, before: i32, bl: i32| {
-            with_memory(&mut host, |memory, world, guest| {
+        |mut caller: Caller<'_, H>, h: i32, k: i32, kl: i32, before: i32, bl: i32| {
+            with_memory(&mut caller, |memory, host, guest| {
                 let field = Span::new(k, kl).of(memory)?;
                 let before = Span::new(before, bl).of(memory)?;
                 let append = |value: &[u8]| -> std::result::Result<usize, Stop> {
@@ -40,7 +40,7 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
                     guest.extend_reply(&[before, value])?;
                     Ok(value.len())
                 };
-                let appended = world.field(handle(h), field, append)?.transpose()?;
+                let appended = host.field(handle(h), field, append)?.transpose()?;
                 Ok(length_or_absent(appended))
             })
         },
@@ -48,55 +48,55 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
     linker.func_wrap(
         M,
         "field_put",
-        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
-            with_memory(&mut host, |memory, world, guest| {
+        |mut caller: Caller<'_, H>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
+            with_memory(&mut caller, |memory, host, guest| {
                 let (field, value) =
                     paid_write(memory, guest, h, Span::new(k, kl), Span::new(v, vl))?;
-                Ok(i32::from(world.field_put(handle(h), field, value)?))
+                Ok(i32::from(host.field_put(handle(h), field, value)?))
             })
         },
     )?;
     linker.func_wrap(
         M,
         "field_update",
-        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
-            with_memory(&mut host, |memory, world, guest| {
+        |mut caller: Caller<'_, H>, h: i32, k: i32, kl: i32, v: i32, vl: i32| {
+            with_memory(&mut caller, |memory, host, guest| {
                 let (field, value) =
                     paid_write(memory, guest, h, Span::new(k, kl), Span::new(v, vl))?;
-                if !world.exists(handle(h))? {
+                if !host.exists(handle(h))? {
                     return Ok(ABSENT);
                 }
-                Ok(i32::from(world.field_put(handle(h), field, value)?))
+                Ok(i32::from(host.field_put(handle(h), field, value)?))
             })
         },
     )?;
     linker.func_wrap(
         M,
         "field_delete",
-        |mut host: Host<'_, W>, h: i32, k: i32, kl: i32| {
-            with_memory(&mut host, |memory, world, guest| {
+        |mut caller: Caller<'_, H>, h: i32, k: i32, kl: i32| {
+            with_memory(&mut caller, |memory, host, guest| {
                 let field = Span::new(k, kl).of(memory)?;
                 guest.spend_write_to(handle(h), field.len())?;
                 guest.spend_bytes(field.len())?;
-                Ok(i32::from(world.field_delete(handle(h), field)?))
+                Ok(i32::from(host.field_delete(handle(h), field)?))
             })
         },
     )?;
-    linker.func_wrap(M, "field_count", |mut host: Host<'_, W>, h: i32| {
-        without_memory(&mut host, |world, _| {
-            Ok(i64::try_from(world.field_count(handle(h))?).unwrap_or(i64::MAX))
+    linker.func_wrap(M, "field_count", |mut caller: Caller<'_, H>, h: i32| {
+        without_memory(&mut caller, |host, _| {
+            Ok(i64::try_from(host.field_count(handle(h))?).unwrap_or(i64::MAX))
         })
     })?;
     linker.func_wrap(
         M,
         "field_scan",
-        |mut host: Host<'_, W>, h: i32, from: i32, fl: i32, flags: i32, out: i32, cap: i32| {
-            with_memory(&mut host, |memory, world, guest| {
+        |mut caller: Caller<'_, H>, h: i32, from: i32, fl: i32, flags: i32, out: i32, cap: i32| {
+            with_memory(&mut caller, |memory, host, guest| {
                 if flags & !(SCAN_AFTER | SCAN_REVERSE | SCAN_KEYS) != 0 {
                     return Err(Stop::Misuse("unknown scan flag"));
                 }
                 let (from, out) = input_output(memory, Span::new(from, fl), Span::new(out, cap))?;
-                match world.field_scan(handle(h), from, flags, out)? {
+                match host.field_scan(handle(h), from, flags, out)? {
                     Scan::Filled(bytes) => {
                         guest.spend_bytes(from.len() + bytes)?;
                         Ok(length(bytes))
@@ -106,10 +106,10 @@ pub(super) fn fields<W: World>(linker: &mut Linker<CallState<W>>) -> Result<()> 
             })
         },
     )?;
-    linker.func_wrap(M, "field_clear", |mut host: Host<'_, W>, h: i32| {
-        without_memory(&mut host, |world, guest| {
+    linker.func_wrap(M, "field_clear", |mut caller: Caller<'_, H>, h: i32| {
+        without_memory(&mut caller, |host, guest| {
             guest.spend_write_to(handle(h), 0)?;
-            world.field_clear(handle(h))
+            host.field_clear(handle(h))
         })
     })?;
     Ok(())

@@ -9,10 +9,10 @@ use super::Slot;
 use crate::runtime::engine::Engine;
 use crate::runtime::error::{CallError, stops};
 use crate::runtime::lane::{Advice, Gauge};
+use crate::runtime::object_host::ObjectHost;
 use crate::runtime::object_type::{Callable, ObjectType};
 use crate::runtime::state::Log;
 use crate::runtime::ticker::TICK_MS;
-use crate::runtime::world::World;
 
 /// Calls over which the tick changed this often certainly lasted.
 pub(super) const LASTING_TICKS_MS: u64 = 2 * TICK_MS;
@@ -31,9 +31,9 @@ pub(super) struct After<'a> {
 impl After<'_> {
     /// After a call that was timed, watched, lasted or failed. `timed` are nanoseconds, and for how many calls they stand.
     #[inline(never)]
-    pub(super) fn note<W: World>(
+    pub(super) fn note<H: ObjectHost>(
         &self,
-        slot: &mut Slot<W>,
+        slot: &mut Slot<H>,
         ticks_ms: u64,
         timed: Option<(u64, u64)>,
         error: Option<&CallError>,
@@ -58,7 +58,7 @@ impl After<'_> {
         }
     }
 
-    fn note_time<W: World>(&self, slot: &mut Slot<W>, ns: u64, calls: u64) {
+    fn note_time<H: ObjectHost>(&self, slot: &mut Slot<H>, ns: u64, calls: u64) {
         slot.tally.note_time(ns, calls);
         let on_lane = &self.callable.pace.on_lane;
         let now = on_lane.load(Relaxed);

@@ -2,15 +2,15 @@
 
 use cacheismo_abi::{ABSENT, VALUE_BYTES, VALUE_CELL_BYTES, VALUE_ELSEWHERE};
 
+use crate::runtime::object_host::{Handle, ObjectHost, Stop};
 use crate::runtime::state::Guest;
-use crate::runtime::world::{Handle, Stop, World};
 
 /// Puts the value of the call's object into the cell.
 #[inline(always)]
-pub(super) fn give<W: World>(memory: &mut [u8], at: usize, world: &mut W) -> Result<(), Stop> {
+pub(super) fn give<H: ObjectHost>(memory: &mut [u8], at: usize, host: &mut H) -> Result<(), Stop> {
     let cell = &mut memory[at..][..VALUE_CELL_BYTES];
     let (head, value) = cell.split_at_mut(8);
-    let length = match world.value_get(Handle::OWN, 0, value)? {
+    let length = match host.value_get(Handle::OWN, 0, value)? {
         None => ABSENT,
         Some(bytes) if bytes > VALUE_BYTES => VALUE_ELSEWHERE,
         Some(bytes) => bytes as i32,
@@ -22,10 +22,10 @@ pub(super) fn give<W: World>(memory: &mut [u8], at: usize, world: &mut W) -> Res
 
 /// Sets the value of the call's object to what the cell holds, if that changed.
 #[inline(always)]
-pub(super) fn take<W: World>(
+pub(super) fn take<H: ObjectHost>(
     memory: &[u8],
     at: usize,
-    world: &mut W,
+    host: &mut H,
     guest: &mut Guest,
 ) -> Result<(), Stop> {
     let cell = &memory[at..][..VALUE_CELL_BYTES];
@@ -41,5 +41,5 @@ pub(super) fn take<W: World>(
         .ok_or(Stop::Misuse("the value cell has no value of that length"))?;
     guest.spend_write(value.len())?;
     guest.spend_bytes(value.len())?;
-    world.value_set(Handle::OWN, value)
+    host.value_set(Handle::OWN, value)
 }

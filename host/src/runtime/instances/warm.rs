@@ -12,16 +12,16 @@ use crate::runtime::error::{CallError, Trap, one_line};
 use crate::runtime::guest_memory::Span;
 use crate::runtime::limits::{Budget, Limits};
 use crate::runtime::loader::Places;
+use crate::runtime::object_host::{ObjectHost, Stop};
 use crate::runtime::object_type::ObjectType;
 use crate::runtime::state::{CallState, Logger, Used, exceeded};
-use crate::runtime::world::{Stop, World};
 
 /// Memory grows by pages of this size.
 const WASM_PAGE_BYTES: usize = 65_536;
 
 /// An instance, and what is looked up in it once.
-pub(super) struct Warm<W: World> {
-    store: Store<CallState<W>>,
+pub(super) struct Warm<H: ObjectHost> {
+    store: Store<CallState<H>>,
     memory: Memory,
     places: Places,
     buffer_bytes: usize,
@@ -65,13 +65,13 @@ impl Call<'_> {
     }
 }
 
-impl<W: World> Warm<W> {
+impl<H: ObjectHost> Warm<H> {
     pub(super) fn new(
-        prepared: &InstancePre<CallState<W>>,
+        prepared: &InstancePre<CallState<H>>,
         object: &ObjectType,
         logger: Logger,
         engine: &Engine,
-    ) -> wasmtime::Result<Warm<W>> {
+    ) -> wasmtime::Result<Warm<H>> {
         let reach = Arc::clone(&object.reach);
         let state = CallState::new(object.limits(), logger, reach, engine.clock().clone());
         let mut store = Store::new(&engine.wasm, state);
@@ -160,12 +160,12 @@ impl<W: World> Warm<W> {
     /// Runs a call. On errors `reply` has its former length.
     ///
     /// # Panics
-    /// When there is no world.
+    /// When there is no host.
     #[inline(always)]
     pub(super) fn run(
         &mut self,
         call: &Call<'_>,
-        world: &mut Option<Box<W>>,
+        host: &mut Option<Box<H>>,
         reply: &mut Vec<u8>,
     ) -> Result<(), Box<CallError>> {
         // The next tick interrupts the guest, which then asks for the time.
@@ -174,7 +174,7 @@ impl<W: World> Warm<W> {
         self.in_call = true;
 
         let state = self.store.data_mut();
-        std::mem::swap(&mut state.world, world);
+        std::mem::swap(&mut state.host, host);
         state.memory_guard.refused = false;
         let guest = &mut state.guest;
         guest.used = Used::default();
@@ -197,7 +197,7 @@ impl<W: World> Warm<W> {
         if result.is_err() {
             reply.truncate(state.guest.reply_start);
         }
-        std::mem::swap(&mut state.world, world);
+        std::mem::swap(&mut state.host, host);
         self.in_call = false;
         result
     }
@@ -219,7 +219,7 @@ impl<W: World> Warm<W> {
         let reply = Span::new((returned >> 32) as i32, returned as i32);
         guest.extend_reply(&[reply.of(memory)?])?;
         if let Some(cell) = self.places.value {
-            value::take(memory, cell, there(&mut state.world), guest)?;
+            value::take(memory, cell, there(&mut state.host), guest)?;
         }
         guest.returned = true;
         Ok(())
@@ -242,7 +242,7 @@ impl<W: World> Warm<W> {
         };
         let (memory, state) = self.memory.data_and_store_mut(&mut self.store);
         if let Some(cell) = self.places.value {
-            value::give(memory, cell, there(&mut state.world))?;
+            value::give(memory, cell, there(&mut state.host))?;
         }
         let place = Span::new(address, len as i32).of_mut(memory)?;
         let (head, mut rest) = place.split_at_mut(4 + 4 * args.len());
@@ -293,9 +293,9 @@ impl<W: World> Warm<W> {
     }
 }
 
-/// The world of a call.
-fn there<W>(world: &mut Option<Box<W>>) -> &mut W {
-    world.as_mut().expect("a call has a world")
+/// The host of a call.
+fn there<H>(host: &mut Option<Box<H>>) -> &mut H {
+    host.as_mut().expect("a call has a host")
 }
 
 /// A host function's, or the host's own, reason to end a call.

@@ -8,7 +8,7 @@ use cacheismo_abi::imports::{CORE, ITEMS};
 use cacheismo_abi::{IMPORT_MODULE, ITEMS_MODULE};
 
 use super::api::{Budget, CallError, FunctionRef, Instances, Log, ObjectType, Registry};
-use super::{PlainWorld, registry, source};
+use super::{PlainHost, registry, source};
 
 mod guest;
 
@@ -163,11 +163,11 @@ impl Lines {
     }
 }
 
-/// The guest with a world and all that is needed to call it.
+/// The guest with a host and all that is needed to call it.
 pub(super) struct Driver {
     pub(super) registry: Registry,
-    pub(super) instances: Instances<PlainWorld>,
-    pub(super) world: PlainWorld,
+    pub(super) instances: Instances<PlainHost>,
+    pub(super) host: PlainHost,
     pub(super) lines: Arc<Lines>,
     pub(super) budget: Budget,
 }
@@ -191,7 +191,7 @@ impl Driver {
         Driver {
             registry,
             instances,
-            world: PlainWorld::new(),
+            host: PlainHost::new(),
             lines,
             budget: Budget::Full,
         }
@@ -224,19 +224,19 @@ impl Driver {
         let args = arguments(steps);
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         let function = self.function(function);
-        let mut world = Some(Box::new(self.world.clone()));
+        let mut host = Some(Box::new(self.host.clone()));
         let result = self
             .instances
-            .call(function, &args, &mut world, self.budget, &mut reply);
-        let world = world.expect("it came back");
+            .call(function, &args, &mut host, self.budget, &mut reply);
+        let host = host.expect("it came back");
         assert!(reply.starts_with(&before));
         if let Err(error) = result {
             assert_eq!(reply, before, "a failed call leaves no reply");
             return Err(*error);
         }
-        self.world = PlainWorld {
+        self.host = PlainHost {
             handles: vec!["self".to_owned()],
-            ..*world
+            ..*host
         };
         let (streamed, reply) =
             reply[before.len()..].split_at(reply.len() - before.len() - 8 * STEPS_MAX - OUT_BYTES);

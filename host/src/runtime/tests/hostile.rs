@@ -8,7 +8,7 @@ use cacheismo_abi::TTL_NEVER;
 
 use super::api::{Budget, CallError, Trap};
 use super::driver::{Driver, OUT, Param, import};
-use super::{PlainWorld, Step};
+use super::{PlainHost, Step};
 
 fn write() -> Step {
     import!(field_put, 0, "field", "value")
@@ -17,24 +17,24 @@ fn write() -> Step {
 /// Does a write and then the step: it must fail, without a trace, and leave a working type.
 #[track_caller]
 fn fails(driver: &mut Driver, step: Step) -> CallError {
-    let before = driver.world.clone();
+    let before = driver.host.clone();
     let error = driver
         .run(&[write(), import!(reply, "part of a reply"), step])
         .unwrap_err();
-    assert_eq!(driver.world, before);
+    assert_eq!(driver.host, before);
     driver
         .run(&[write(), import!(field_delete, 0, "field")])
         .expect("the next call works");
-    driver.world = before;
+    driver.host = before;
     error
 }
 
 /// The step alone fails, without a trace.
 #[track_caller]
 fn fails_once(driver: &mut Driver, step: &Step) -> CallError {
-    let before = driver.world.clone();
+    let before = driver.host.clone();
     let error = driver.run(&[write(), step.clone()]).unwrap_err();
-    assert_eq!(driver.world, before);
+    assert_eq!(driver.host, before);
     error
 }
 
@@ -158,7 +158,7 @@ fn on_a_worker_it_is_stopped_sooner_to_run_again() {
 fn a_scan_that_the_host_does_is_stopped_at_the_deadline_too() {
     let mut driver = Driver::new(&["deadline_ms=20"]);
     let scan = import!(item_keys, "a");
-    driver.world.scan_ms = 100_000;
+    driver.host.scan_ms = 100_000;
     assert_eq!(
         fails_once(&mut driver, &scan),
         CallError::Deadline { ms: 20 }
@@ -168,7 +168,7 @@ fn a_scan_that_the_host_does_is_stopped_at_the_deadline_too() {
         driver.run(std::slice::from_ref(&scan)),
         Err(CallError::Slow)
     );
-    driver.world.scan_ms = 1;
+    driver.host.scan_ms = 1;
     driver.budget = Budget::Full;
     driver.run(&[scan]).expect("a short one succeeds");
 }
@@ -176,7 +176,7 @@ fn a_scan_that_the_host_does_is_stopped_at_the_deadline_too() {
 #[test]
 fn a_wait_for_peers_is_not_the_call_s_own_time() {
     let mut driver = Driver::new(&["deadline_ms=20"]);
-    driver.world.scan_ms = 60;
+    driver.host.scan_ms = 60;
     driver.run(&[import!(peer_get, "a")]).expect("answered");
     let begun = Instant::now();
     let ended = driver.run(&[import!(peer_get, "a"), Step::LoopForever]);
@@ -243,7 +243,7 @@ fn a_panic_tells_its_text_and_place() {
         driver.lines.take(),
         ["3 driver:run trap: panicked at src/lib.rs:7: no, in interpret"]
     );
-    assert_eq!(driver.world, PlainWorld::new());
+    assert_eq!(driver.host, PlainHost::new());
 }
 
 #[test]
@@ -368,12 +368,12 @@ fn long_arguments_use_the_room_the_guest_reserves() {
 fn a_panic_of_the_world_costs_one_instance() {
     let mut driver = Driver::new(&[]);
     driver.run(&[write()]).unwrap();
-    driver.world.panics = true;
+    driver.host.panics = true;
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         driver.run(&[import!(object_exists, 0)])
     }));
     assert!(panicked.is_err());
-    driver.world.panics = false;
+    driver.host.panics = false;
     driver.run(&[import!(object_exists, 0)]).unwrap();
     assert_eq!(driver.object().stats().instances_made, 2);
 }

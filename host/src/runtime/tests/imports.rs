@@ -4,7 +4,7 @@ use cacheismo_abi::{SCAN_AFTER, SCAN_KEYS, SCAN_REVERSE, TTL_NEVER};
 
 use super::api::{CallError, Stop, Trap};
 use super::driver::{Driver, Output, Param, import};
-use super::{PlainWorld, Step};
+use super::{PlainHost, Step};
 
 fn ran(driver: &mut Driver, steps: &[Step]) -> Output {
     driver.run(steps).expect("the call succeeds")
@@ -58,7 +58,7 @@ fn other_objects_are_opened_once() {
         import!(object_exists, 2),
     ];
     results(&mut driver, &steps, &[1, 2, 1, 1, 0, 1]);
-    assert!(driver.world.objects.contains_key("set$b"));
+    assert!(driver.host.objects.contains_key("set$b"));
     trapped(driver.run(&[import!(object_exists, 1)]), "unknown handle");
     trapped(driver.run(&[import!(object_exists, -1)]), "unknown handle");
 }
@@ -260,7 +260,7 @@ fn a_failure_carries_its_reason_on_one_line() {
         driver.run(&[Step::Fail]),
         Err(CallError::Failed("failed".to_owned()))
     );
-    assert_eq!(driver.world, PlainWorld::new());
+    assert_eq!(driver.host, PlainHost::new());
     // It returned by itself, so its instance is still good.
     assert_eq!(driver.object().stats().instances_made, 1);
     assert_eq!(driver.object().stats().errors, 2);
@@ -302,7 +302,7 @@ fn items_are_parked_and_read_out() {
         output.out(16),
         b"\x07\0\0\0\xff\xff\xff\xff\xff\xff\xff\xffdata"
     );
-    assert_eq!(driver.world.lru_bytes, 1000);
+    assert_eq!(driver.host.lru_bytes, 1000);
     trapped(
         driver.run(&[import!(item_put, "k", 0, -2i64, "")]),
         "negative expiry",
@@ -391,10 +391,10 @@ fn a_world_can_ask_for_another_try() {
             CallError::Limit("full  ".to_owned()),
         ),
     ] {
-        driver.world.stop = Some(stop);
+        driver.host.stop = Some(stop);
         assert_eq!(driver.run(&[import!(object_exists, 0)]), Err(error));
     }
-    driver.world.stop = None;
+    driver.host.stop = None;
     assert!(driver.run(&[import!(object_exists, 0)]).is_ok());
     let stats = driver.object().stats();
     assert_eq!((stats.calls, stats.retries, stats.limit_stops), (4, 2, 1));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use cacheismo_lua_contract::{Rules, load_arguments};
 
-use super::PlainWorld;
+use super::PlainHost;
 use super::api::{
     Budget, CallError, FunctionRef, Instances, NoLog, Registry, SETUP, Scripted, Source,
 };
@@ -39,7 +39,7 @@ fn function(registry: &Registry, name: &str) -> FunctionRef {
 
 fn call(
     registry: &Registry,
-    instances: &mut Instances<PlainWorld>,
+    instances: &mut Instances<PlainHost>,
     name: &str,
 ) -> Result<Vec<u8>, CallError> {
     let (type_name, short) = name.split_once(':').expect("type:function");
@@ -56,7 +56,7 @@ fn call(
     let result = instances.call(
         function(registry, name),
         &args,
-        &mut Some(Box::new(PlainWorld::new())),
+        &mut Some(Box::new(PlainHost::new())),
         Budget::Full,
         &mut reply,
     );
@@ -66,7 +66,7 @@ fn call(
 #[test]
 fn every_instance_starts_from_what_the_scripts_left() {
     let registry = registry(SCRIPT);
-    let mut instances: Vec<Instances<PlainWorld>> = (0..2)
+    let mut instances: Vec<Instances<PlainHost>> = (0..2)
         .map(|_| Instances::new(&registry, Arc::new(NoLog)))
         .collect();
     // Had the scripts run again, they would have drawn another number.
@@ -101,7 +101,7 @@ fn an_instance_is_made_faster_than_the_scripts_run() {
         let rounds = if round == 0 { 1 } else { 200 };
         for _ in 0..rounds {
             let mut instances = Instances::new(&registry, Arc::new(NoLog));
-            let made = instances.prepare(load, &mut Some(Box::new(PlainWorld::new())));
+            let made = instances.prepare(load, &mut Some(Box::new(PlainHost::new())));
             made.expect("made");
         }
         println!("round {round}: {:?} each", start.elapsed() / rounds);

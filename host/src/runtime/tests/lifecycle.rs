@@ -9,7 +9,7 @@ use super::api::{
     TIMED_FIRST,
 };
 use super::driver::{Driver, import, text};
-use super::{PlainWorld, Step, engine, module, source};
+use super::{PlainHost, Step, engine, module, source};
 
 /// Calls `probe` until it returns something. Only a broken test waits for the end.
 #[track_caller]
@@ -91,8 +91,8 @@ fn a_thread_keeps_so_many_instances_and_drops_the_stalest() {
     let mut instances = Instances::new(&registry, Arc::new(NoLog));
     let mut call = |n: usize| {
         let function = registry.types().find(format!("t{n}:f").as_bytes()).unwrap();
-        let world = &mut Some(Box::new(PlainWorld::new()));
-        let result = instances.call(function, &[b"key"], world, Budget::Full, &mut Vec::new());
+        let host = &mut Some(Box::new(PlainHost::new()));
+        let result = instances.call(function, &[b"key"], host, Budget::Full, &mut Vec::new());
         result.unwrap();
         instances.count()
     };
@@ -137,7 +137,7 @@ fn too_few_arguments_are_answered_with_the_usage() {
         let result = instances.call(
             put,
             args,
-            &mut Some(Box::new(PlainWorld::new())),
+            &mut Some(Box::new(PlainHost::new())),
             Budget::INLINE,
             &mut reply,
         );
@@ -208,7 +208,7 @@ fn a_function_that_keeps_trapping_is_paused_for_a_while() {
 #[test]
 fn one_object_pays_for_its_own_stops() {
     let mut driver = Driver::new(&[]);
-    driver.world.object_hash = 1;
+    driver.host.object_hash = 1;
     eventually(|| {
         matches!(
             driver.run(&[Step::Unreachable]),
@@ -216,7 +216,7 @@ fn one_object_pays_for_its_own_stops() {
         )
         .then_some(())
     });
-    driver.world.object_hash = 2;
+    driver.host.object_hash = 2;
     driver.run(&[]).expect("calls on others go on");
     driver.run(&[]).expect("all of them");
     assert_eq!(driver.object().stats().traps, 8);
@@ -226,7 +226,7 @@ fn one_object_pays_for_its_own_stops() {
 fn a_function_that_fails_on_all_objects_is_paused_as_a_whole() {
     let mut driver = Driver::new(&[]);
     let mut trap = |object: u64, step: &[Step]| {
-        driver.world.object_hash = object;
+        driver.host.object_hash = object;
         driver.run(step)
     };
     // As long as one in sixteen succeeds it is not broken.
@@ -318,8 +318,8 @@ fn a_function_keeps_its_reference_over_reloads() {
     let mut instances = Instances::new(&registry, Arc::new(NoLog));
     let mut call = |function| {
         let mut reply = Vec::new();
-        let world = &mut Some(Box::new(PlainWorld::new()));
-        let result = instances.call(function, &[b"key"], world, Budget::Full, &mut reply);
+        let host = &mut Some(Box::new(PlainHost::new()));
+        let result = instances.call(function, &[b"key"], host, Budget::Full, &mut reply);
         result
             .map(|()| String::from_utf8(reply).unwrap())
             .map_err(|error| *error)
@@ -366,9 +366,8 @@ fn threads_call_the_same_type_at_once_while_it_is_reloaded() {
                     let mut instances = Instances::new(registry, Arc::new(NoLog));
                     for _ in 0..500 {
                         let mut reply = Vec::new();
-                        let world = &mut Some(Box::new(PlainWorld::new()));
-                        let result =
-                            instances.call(run, &[b"key"], world, Budget::Full, &mut reply);
+                        let host = &mut Some(Box::new(PlainHost::new()));
+                        let result = instances.call(run, &[b"key"], host, Budget::Full, &mut reply);
                         result.unwrap();
                     }
                 })

@@ -1,4 +1,4 @@
-//! Calls end to end: guests in text form, loaded by the registry, called through `Instances`, on a world of maps.
+//! Calls end to end: guests in text form, loaded by the registry, called through `Instances`, on a host of maps.
 
 use crate::runtime as api;
 
@@ -10,13 +10,13 @@ mod imports;
 mod interpreter;
 mod lifecycle;
 mod loading;
-mod plain_world;
+mod plain_host;
 mod reach;
 mod shipped;
 mod value_cell;
 
 use driver::Step;
-use plain_world::PlainWorld;
+use plain_host::PlainHost;
 
 /// One engine for all tests: its pool takes milliseconds to lay out.
 fn engine() -> api::Engine {

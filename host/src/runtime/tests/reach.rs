@@ -4,7 +4,7 @@ use cacheismo_abi::TTL_NEVER;
 
 use super::api::CallError;
 use super::driver::{Driver, import};
-use super::{PlainWorld, Step};
+use super::{PlainHost, Step};
 
 fn opens(type_name: &str) -> Step {
     import!(object_open, type_name, "key")
@@ -26,12 +26,12 @@ fn changes() -> [Step; 8] {
 
 #[track_caller]
 fn refused(driver: &mut Driver, steps: &[Step], text: &str) {
-    let before = driver.world.clone();
+    let before = driver.host.clone();
     match driver.run(steps) {
         Err(CallError::Failed(reason)) if reason.contains(text) => {}
         other => panic!("{steps:?}: {other:?}"),
     }
-    assert_eq!(driver.world, before);
+    assert_eq!(driver.host, before);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_module_without_rights_opens_its_own_type_only() {
             &format!("the type \"driver\" may not open objects of type {other:?}"),
         );
     }
-    assert_eq!(driver.world.objects.len(), 1);
+    assert_eq!(driver.host.objects.len(), 1);
     // What is refused breaks no rule: nobody is paused for it.
     for _ in 0..100 {
         refused(&mut driver, &[opens("set")], "may not open");
@@ -112,5 +112,5 @@ fn what_it_lists_as_written_it_reads_and_changes() {
     let mut all = Driver::with_metadata(r#""writes":["*"]"#);
     all.run(&[opens("whatever"), import!(value_set, 1, "value")])
         .expect("it may");
-    assert_ne!(all.world, PlainWorld::new());
+    assert_ne!(all.host, PlainHost::new());
 }

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::api::{Budget, CallError, Instances, NoLog, Registry, Source, help};
-use super::{PlainWorld, registry};
+use super::{PlainHost, registry};
 
 struct Shipped {
     registry: Registry,
-    instances: Instances<PlainWorld>,
-    world: PlainWorld,
+    instances: Instances<PlainHost>,
+    host: PlainHost,
 }
 
 impl Shipped {
@@ -23,7 +23,7 @@ impl Shipped {
         Shipped {
             registry,
             instances,
-            world: PlainWorld::new(),
+            host: PlainHost::new(),
         }
     }
 
@@ -33,17 +33,17 @@ impl Shipped {
         let named = words[..2].join(&b':');
         let function = self.registry.types().find(&named).expect("such a function");
         let mut reply = Vec::new();
-        let mut world = Box::new(self.world.clone());
-        world.handles = vec![format!(
+        let mut host = Box::new(self.host.clone());
+        host.handles = vec![format!(
             "{}${}",
             key.split(':').next().unwrap(),
             key.split(':').nth(2).unwrap()
         )];
-        let mut world = Some(world);
+        let mut host = Some(host);
         self.instances
-            .call(function, &words[2..], &mut world, Budget::Full, &mut reply)
+            .call(function, &words[2..], &mut host, Budget::Full, &mut reply)
             .map_err(|error| *error)?;
-        self.world = *world.expect("it came back");
+        self.host = *host.expect("it came back");
         Ok(String::from_utf8(reply).unwrap())
     }
 }
@@ -93,7 +93,7 @@ fn a_conversation_goes_the_same_way_in_warm_and_fresh_instances() {
 fn a_set_of_many_members_is_listed_in_one_call() {
     let mut shipped = Shipped::new(&["reply_bytes=16000000"]);
     shipped.call("set:new:s").unwrap();
-    let fields = &mut shipped.world.objects.get_mut("set$s").unwrap().fields;
+    let fields = &mut shipped.host.objects.get_mut("set$s").unwrap().fields;
     let expected: String = (0..100_000).map(|n| format!("member{n:06}\r\n")).collect();
     fields.extend(
         expected

@@ -3,8 +3,8 @@
 use cacheismo_abi::{ABSENT, VALUE_BYTES, VALUE_ELSEWHERE};
 
 use super::api::{Budget, CallError, Instances, LimitsTable, NoLog, Registry};
-use super::plain_world::Object;
-use super::{PlainWorld, engine, module, registry, source};
+use super::plain_host::Object;
+use super::{PlainHost, engine, module, registry, source};
 
 const CELL: usize = 8192;
 
@@ -36,8 +36,8 @@ fn guest() -> String {
 
 struct Caller {
     registry: Registry,
-    instances: Instances<PlainWorld>,
-    world: PlainWorld,
+    instances: Instances<PlainHost>,
+    host: PlainHost,
 }
 
 impl Caller {
@@ -47,7 +47,7 @@ impl Caller {
         Caller {
             registry,
             instances,
-            world: PlainWorld::new(),
+            host: PlainHost::new(),
         }
     }
 
@@ -57,7 +57,7 @@ impl Caller {
             value: value.map(<[u8]>::to_vec),
             ..Object::default()
         };
-        caller.world.objects.insert("self".to_owned(), object);
+        caller.host.objects.insert("self".to_owned(), object);
         caller
     }
 
@@ -67,20 +67,20 @@ impl Caller {
         let function = types.find(format!("cell:{function}").as_bytes()).unwrap();
         let args = [Some(&b"key"[..]), cell];
         let args: Vec<&[u8]> = args.into_iter().flatten().collect();
-        let mut world = Some(Box::new(self.world.clone()));
+        let mut host = Some(Box::new(self.host.clone()));
         let mut reply = Vec::new();
         let result = self
             .instances
-            .call(function, &args, &mut world, Budget::Full, &mut reply);
+            .call(function, &args, &mut host, Budget::Full, &mut reply);
         match result {
-            Ok(()) => self.world = *world.unwrap(),
+            Ok(()) => self.host = *host.unwrap(),
             Err(error) => return Err(*error),
         }
         Ok(reply)
     }
 
     fn value(&self) -> Option<&[u8]> {
-        self.world.objects.get("self")?.value.as_deref()
+        self.host.objects.get("self")?.value.as_deref()
     }
 }
 

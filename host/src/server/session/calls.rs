@@ -84,7 +84,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             sender: self.calls.sender(),
             outcome: None,
         };
-        let process = &self.shard.process;
+        let process = &self.worker.process;
         process.stats.serving.lane_jobs.add(1);
         let fair = Fair::of(&self.link.entry, S::kind(&job));
         let submitted = process

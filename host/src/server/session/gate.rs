@@ -15,7 +15,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         input: &[u8],
         out: &mut Vec<u8>,
     ) -> (usize, Option<Next<S::Job>>) {
-        let process = &self.shard.process;
+        let process = &self.worker.process;
         let passwords = process.logins.text();
         if self.gate == Gate::Protocol {
             if !process.config.protocol.speaks(input.first()) {

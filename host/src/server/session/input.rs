@@ -12,8 +12,8 @@ use super::{FRONT_BYTES, Gate, Session};
 use crate::server::buffers::{Place, Rest};
 use crate::server::link::Wish;
 use crate::server::service::Service;
-use crate::server::shard::Shard;
 use crate::server::socket::Socket;
+use crate::server::worker_state::WorkerState;
 use crate::stats::ConnectionState;
 
 /// Longer input asks for the memory of its own commands together, and does not wait for others.
@@ -44,7 +44,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// of a big value are copied once, if the service has no place for them from the start.
     pub(super) async fn receive(&mut self, needed: usize) -> io::Result<(usize, Source)> {
         let Session {
-            shard,
+            worker,
             stream,
             link,
             state,
@@ -67,19 +67,19 @@ impl<S: Service, T: Socket> Session<S, T> {
             }
             let filling = rest.is_empty() && S::is_filling(state);
             let filled = match filling {
-                true => poll_fill(shard, stream, state, context),
+                true => poll_fill(worker, stream, state, context),
                 false => None,
             };
             let bytes_max = match *fronts && !filling {
                 true => FRONT_BYTES,
-                false => shard.turn_bytes,
+                false => worker.turn_bytes,
             };
             let polled = filled.unwrap_or_else(|| {
-                let source = source_for(shard, rest, needed);
+                let source = source_for(worker, rest, needed);
                 let polled = match source {
                     Source::Rest => poll_read(stream, context, rest.room(needed)),
                     _ => {
-                        let mut input = shard.fresh_input();
+                        let mut input = worker.fresh_input();
                         input.extend_from_slice(rest.bytes());
                         poll_read(stream, context, &mut (&mut *input).limit(bytes_max))
                     }
@@ -102,7 +102,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             link.entry.set_state(ConnectionState::Waiting);
         }
         if source == Source::Shared && received > 0 {
-            rest.consume(rest.len(), &mut shard.spares.borrow_mut());
+            rest.consume(rest.len(), &mut worker.spares.borrow_mut());
         }
         Ok((received, source))
     }
@@ -111,16 +111,16 @@ impl<S: Service, T: Socket> Session<S, T> {
     pub(super) fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
         match source {
             Source::Placed | Source::Gathered(_) | Source::Outcome => Ok(false),
-            Source::Rest if self.rest.len() > self.shard.input_bytes_max => {
+            Source::Rest if self.rest.len() > self.worker.input_bytes_max => {
                 Err(io::ErrorKind::InvalidData.into())
             }
             Source::Rest => Ok(self.rest.len() < needed),
             Source::Shared => {
-                let input = self.shard.input.borrow();
+                let input = self.worker.input.borrow();
                 let short = input.len() < needed;
                 if short {
                     self.rest
-                        .keep(&input, needed, &mut self.shard.spares.borrow_mut());
+                        .keep(&input, needed, &mut self.worker.spares.borrow_mut());
                 }
                 Ok(short)
             }
@@ -129,27 +129,27 @@ impl<S: Service, T: Socket> Session<S, T> {
 
     /// Lets others read before this executes, where there are others and that helps.
     pub(super) async fn gather(&self, source: Source) -> Source {
-        let shard = &self.shard;
-        if source != Source::Shared || !shard.turns.is_crowd() || self.gate != Gate::Open {
+        let worker = &self.worker;
+        if source != Source::Shared || !worker.turns.is_crowd() || self.gate != Gate::Open {
             return source;
         }
         let place = {
-            let input = shard.input.borrow();
+            let input = worker.input.borrow();
             if input.len() > GATHERED_BYTES_MAX
-                || !shard.service.borrow_mut().look_ahead(&self.state, &input)
+                || !worker.service.borrow_mut().look_ahead(&self.state, &input)
             {
                 return source;
             }
-            shard.gathered.borrow_mut().put(&input)
+            worker.gathered.borrow_mut().put(&input)
         };
-        shard.turns.after_others().await;
+        worker.turns.after_others().await;
         Source::Gathered(place)
     }
 }
 
 /// Reads to where the service has a place for it, and what comes after it to the worker's buffer. `None`: read as always.
 fn poll_fill<S: Service, T: Socket>(
-    shard: &Shard<S>,
+    worker: &WorkerState<S>,
     stream: &mut T,
     state: &mut S::Connection,
     context: &mut Context<'_>,
@@ -165,7 +165,7 @@ fn poll_fill<S: Service, T: Socket>(
             let source = match taken.after {
                 0 => Source::Placed,
                 more => {
-                    shard.fresh_input().extend_from_slice(&after[..more]);
+                    worker.fresh_input().extend_from_slice(&after[..more]);
                     Source::Shared
                 }
             };
@@ -177,10 +177,10 @@ fn poll_fill<S: Service, T: Socket>(
 }
 
 /// The buffer for the next read.
-fn source_for<S: Service>(shard: &Shard<S>, rest: &Rest, needed: usize) -> Source {
+fn source_for<S: Service>(worker: &WorkerState<S>, rest: &Rest, needed: usize) -> Source {
     match rest.len() {
         0 => Source::Shared,
-        len if len.max(needed) <= shard.turn_bytes / 2 => Source::Shared,
+        len if len.max(needed) <= worker.turn_bytes / 2 => Source::Shared,
         _ => Source::Rest,
     }
 }

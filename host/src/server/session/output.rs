@@ -24,44 +24,44 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// now. A client on another core is woken once then and finds work for long, not anew by each write. Other answers wait
     /// until the group of the connection has executed.
     pub(super) async fn flush_with_others(&mut self) -> io::Result<()> {
-        if self.shard.output().is_empty() {
+        if self.worker.output().is_empty() {
             return Ok(());
         }
-        let out = self.shard.take_output();
+        let out = self.worker.take_output();
         match DEFERRED_BYTES.contains(&out.len()) {
             true => tokio::task::yield_now().await,
-            false => self.shard.turns.after_group().await,
+            false => self.worker.turns.after_group().await,
         }
         self.write_buffer(out).await
     }
 
     /// Writes the worker's output buffer.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
-        if self.shard.output().is_empty() {
+        if self.worker.output().is_empty() {
             return Ok(());
         }
-        let out = self.shard.take_output();
+        let out = self.worker.take_output();
         self.write_buffer(out).await
     }
 
     async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
         let result = self.write(out.as_slice()).await;
-        self.shard.return_output(out);
+        self.worker.return_output(out);
         result
     }
 
     /// Writes the worker's output buffer with a value after its first `at` bytes.
     pub(super) async fn flush_around(&mut self, at: usize, value: Box<dyn Buf>) -> io::Result<()> {
-        let out = self.shard.take_output();
+        let out = self.worker.take_output();
         let (before, after) = out.split_at(at);
         let result = self.write(before.chain(value).chain(after)).await;
-        self.shard.return_output(out);
+        self.worker.return_output(out);
         result
     }
 
     pub(super) async fn write(&mut self, mut bytes: impl Buf) -> io::Result<()> {
         let Session {
-            shard,
+            worker,
             stream,
             link,
             ..
@@ -89,7 +89,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             Pin::new(&mut *stream).poll_flush(context)
         })
         .await;
-        shard.counters.wrote(written);
+        worker.counters.wrote(written);
         link.entry.set_state(ConnectionState::Waiting);
         result
     }

@@ -15,9 +15,9 @@ use crate::stats::{ConnectionState, WatchError, Watcher};
 impl<S: Service, T: Socket> Session<S, T> {
     /// Sends log lines until the client leaves. False when there is no such stream: the connection goes on.
     pub(super) async fn watch(&mut self, streams: &[u8]) -> io::Result<bool> {
-        let hub = Arc::clone(&self.shard.process.hub);
-        if !self.shard.process.config.watch {
-            self.shard
+        let hub = Arc::clone(&self.worker.process.hub);
+        if !self.worker.process.config.watch {
+            self.worker
                 .output()
                 .extend_from_slice(b"CLIENT_ERROR watch commands not allowed\r\n");
             return Ok(false);
@@ -29,11 +29,11 @@ impl<S: Service, T: Socket> Session<S, T> {
                     WatchError::UnknownStream => &b"ERROR\r\n"[..],
                     WatchError::TooMany => b"WATCHER_TOO_MANY log watcher limit reached\r\n",
                 };
-                self.shard.output().extend_from_slice(line);
+                self.worker.output().extend_from_slice(line);
                 return Ok(false);
             }
         };
-        self.shard.output().extend_from_slice(b"OK\r\n");
+        self.worker.output().extend_from_slice(b"OK\r\n");
         let result = self.watch_lines(&watcher).await;
         hub.unwatch(&watcher);
         result.map(|()| true)
@@ -45,7 +45,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         loop {
             self.link.entry.set_state(ConnectionState::Watching);
             let Session {
-                shard,
+                worker,
                 stream,
                 link,
                 ..
@@ -53,7 +53,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             let more = poll_fn(|context| {
                 // What a watching client sends is of no interest, but its leaving is.
                 loop {
-                    let mut input = shard.fresh_input();
+                    let mut input = worker.fresh_input();
                     match poll_read(stream, context, &mut *input) {
                         Poll::Ready(Ok(1..)) => {}
                         Poll::Ready(_) => return Poll::Ready(false),

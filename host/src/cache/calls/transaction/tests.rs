@@ -7,7 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cache::{Cache, Config, Standalone};
-use crate::runtime::{Budget, Engine, EngineOptions, LimitsTable, NoLog, Registry, Scan, World};
+use crate::runtime::{
+    Budget, Engine, EngineOptions, LimitsTable, NoLog, ObjectHost, Registry, Scan,
+};
 use crate::store::{Config as StoreConfig, Eviction};
 use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_REVERSE, TTL_ABSENT, TTL_NEVER};
 

@@ -1,4 +1,4 @@
-//! A world of plain maps. A call gets a copy; the caller keeps the copy when the call succeeded.
+//! A host of plain maps. A call gets a copy; the caller keeps the copy when the call succeeded.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_KEYS, SCAN_REVERSE, TTL_ABSENT, TTL_NEVER};
 
-use super::api::{Deadline, Handle, Scan, Stop, World};
+use super::api::{Deadline, Handle, ObjectHost, Scan, Stop};
 
 /// One object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Default for Object {
 
 /// The state, and a way to inject stops.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PlainWorld {
+pub(crate) struct PlainHost {
     pub(crate) objects: BTreeMap<String, Object>,
     pub(crate) items: BTreeMap<Vec<u8>, (u32, i64, Vec<u8>)>,
     pub(crate) handles: Vec<String>,
@@ -46,11 +46,11 @@ pub(crate) struct PlainWorld {
     pub(crate) deadline: SeenDeadline,
 }
 
-impl PlainWorld {
-    pub(crate) fn new() -> PlainWorld {
-        PlainWorld {
+impl PlainHost {
+    pub(crate) fn new() -> PlainHost {
+        PlainHost {
             handles: vec!["self".to_owned()],
-            ..PlainWorld::default()
+            ..PlainHost::default()
         }
     }
 
@@ -101,7 +101,7 @@ fn work(time: Duration) {
     }
 }
 
-impl World for PlainWorld {
+impl ObjectHost for PlainHost {
     fn object_hash(&self) -> u64 {
         self.object_hash
     }

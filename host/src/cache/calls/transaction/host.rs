@@ -5,7 +5,7 @@ use cacheismo_abi::{TTL_ABSENT, TTL_NEVER};
 use super::{ItemWrite, Transaction};
 use crate::cache::calls::object::Object;
 use crate::cache::peers;
-use crate::runtime::{Deadline, Handle, Scan, Stop, World};
+use crate::runtime::{Deadline, Handle, ObjectHost, Scan, Stop};
 use crate::store::{CommitError, Cursor, Expiry, GetOptions};
 
 /// Copies `value` from `offset` on into `out`; the result is the full length.
@@ -17,7 +17,7 @@ fn copy_out(value: &[u8], offset: usize, out: &mut [u8]) -> usize {
     value.len()
 }
 
-impl World for Transaction {
+impl ObjectHost for Transaction {
     fn object_hash(&self) -> u64 {
         self.objects.first().map_or(0, |own| own.hash)
     }

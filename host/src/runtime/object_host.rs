@@ -1,4 +1,4 @@
-//! What an object call may do to the world, and how it can be stopped. The cache implements it.
+//! The object host: what a call may do beyond its own memory, and how it can be stopped. The cache implements it.
 
 use super::deadline::Deadline;
 
@@ -29,7 +29,7 @@ pub enum Stop {
 }
 
 /// State as seen by one call. Reads see the call's own writes; writes are kept only by a commit after it.
-pub trait World: Send + 'static {
+pub trait ObjectHost: Send + 'static {
     /// A hash of the name of the call's own object: calls on one object that keep being stopped are paused, and those on
     /// others are not. 0 makes them all one.
     fn object_hash(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! What the connections of one worker thread share: the service, the read buffer, the output buffer.
+//! The state of one worker thread, shared by its connections: the service, the read buffer, the output buffer.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
@@ -76,7 +76,7 @@ impl Process {
 }
 
 /// One worker's own. Never borrowed across an await.
-pub(super) struct Shard<S: Service> {
+pub(super) struct WorkerState<S: Service> {
     pub(super) service: RefCell<S>,
     /// Where connections without a rest read to. Between a read and the execution of what it brought, no other
     /// task runs, so one buffer does for all.
@@ -97,13 +97,13 @@ pub(super) struct Shard<S: Service> {
     pub(super) empty: Notify,
 }
 
-impl<S: Service> Shard<S> {
-    pub(super) fn new(service: S, process: Arc<Process>) -> Shard<S> {
+impl<S: Service> WorkerState<S> {
+    pub(super) fn new(service: S, process: Arc<Process>) -> WorkerState<S> {
         let requests = process.config.requests_per_event as usize;
         let turn_bytes = requests
             .saturating_mul(TURN_BYTES_PER_REQUEST)
             .clamp(4 << 10, 1 << 20);
-        Shard {
+        WorkerState {
             service: RefCell::new(service),
             input: RefCell::default(),
             gathered: RefCell::default(),
