@@ -62,6 +62,7 @@ impl Bench {
         let options = EngineOptions {
             instances_max: 100,
             cache_directory: None,
+            ..EngineOptions::default()
         };
         let engine = Engine::new(&options).expect("this processor is supported");
         let mut table = LimitsTable::default();

@@ -7,11 +7,13 @@
 //! - [`runtime`]: wasm modules, instances, limits. The only user of wasmtime.
 //! - [`store`]: bytes in memory, exact size, true LRU. Time is an argument.
 //! - [`protocol`]: bytes to commands, replies to bytes.
+//! - [`account`]: the memory that clients cause beside the store's.
 //! - [`stats`]: the log, log lines for watchers, who is connected.
 //! - [`metrics`]: every metric, declared once, and how it is counted and shown.
 //!
 //! The store and the protocol are crates of their own, so that their tests build without the wasm compiler.
 
+pub mod account;
 pub mod cache;
 pub mod metrics;
 pub mod runtime;

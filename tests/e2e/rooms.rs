@@ -9,13 +9,18 @@ use cacheismo_tests::tools;
 const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
-        &["cache", "runtime", "store", "protocol", "stats", "metrics"],
+        &[
+            "account", "cache", "runtime", "store", "protocol", "stats", "metrics",
+        ],
     ),
     (
         "cache",
-        &["runtime", "store", "protocol", "stats", "metrics"],
+        &[
+            "account", "runtime", "store", "protocol", "stats", "metrics",
+        ],
     ),
-    ("runtime", &["metrics"]),
+    ("runtime", &["account", "metrics"]),
+    ("account", &["metrics"]),
     ("stats", &["metrics"]),
     ("metrics", &[]),
 ];

@@ -38,6 +38,8 @@ pub const NON_NUMERIC: &str = "CLIENT_ERROR cannot increment or decrement non-nu
 pub const TOO_LARGE: &str = "SERVER_ERROR object too large for cache\r\n";
 /// Nothing could be evicted for a value.
 pub const OUT_OF_MEMORY_STORING: &str = "SERVER_ERROR out of memory storing object\r\n";
+/// There is no memory for the rest of a command.
+pub const OUT_OF_MEMORY_READING: &str = "SERVER_ERROR out of memory reading request\r\n";
 /// Nothing could be evicted for a number.
 pub const OUT_OF_MEMORY: &str = "SERVER_ERROR out of memory\r\n";
 /// `flush_all` under `-F`.

@@ -10,6 +10,7 @@ use super::detail::Detail;
 use super::locks::ObjectLocks;
 use super::peers::Peers;
 use super::scripts::Scripts;
+use crate::account::Account;
 use crate::metrics::{CommandCounters, PerThread};
 use crate::protocol::{Limits, find_byte};
 use crate::runtime::{Budget, Log, Registry};
@@ -52,6 +53,11 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
+    /// What memory that clients cause is counted on.
+    pub(super) fn account(&self) -> &Arc<Account> {
+        self.registry.engine().account()
+    }
+
     /// Whether the key is the name under which an object keeps its state, which clients do not write.
     pub(super) fn is_object_name(&self, key: &[u8]) -> bool {
         let dollar = find_byte(key, b'$');

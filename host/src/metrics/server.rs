@@ -58,6 +58,8 @@ metrics! {
         time_in_listen_disabled_us: Counter(Microseconds),
         /// Connections closed because they were idle for too long.
         idle_kicks: Counter(Connections),
+        /// Times that a connection was made to give back memory, because others needed it: its command was refused, or it was closed.
+        client_memory_kicks: Counter(Times),
         /// Worker threads (-t).
         threads: Gauge(Threads),
         /// Calls that were run on a lane thread.

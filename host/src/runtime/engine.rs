@@ -13,6 +13,7 @@ use wasmtime::{
 use super::code_cache;
 use super::limits::{LINEAR_MEMORY_BYTES_CAP, TABLE_ELEMENTS_CAP};
 use super::ticker::{Clock, LINGER_MS, Ticker};
+use crate::account::Account;
 
 /// Native stack a guest may take, in bytes. Worker threads have 2 MiB; running out of thread stack aborts the process.
 const WASM_STACK_BYTES: usize = 512 * 1024;
@@ -20,6 +21,8 @@ const WASM_STACK_BYTES: usize = 512 * 1024;
 const TRAP_FRAMES_MAX: usize = 8;
 /// Bytes of a dropped instance's memory that are zeroed and kept rather than given back to the kernel.
 const KEEP_RESIDENT_BYTES: usize = 256 * 1024;
+/// Places of the pool that may keep such bytes while no instance is in them.
+const UNUSED_SLOTS_WARM_MAX: u32 = 16;
 
 /// Addresses of one place in the pool: what 32 bits reach, so that code need not compare them with the memory's size.
 const SLOT_ADDRESS_BYTES: u64 = 4 << 30;
@@ -36,6 +39,8 @@ pub struct EngineOptions {
     pub instances_max: u32,
     /// Where compiled modules are kept between starts; `None` compiles at each start.
     pub cache_directory: Option<PathBuf>,
+    /// What memory of instances and their calls is counted on.
+    pub account: Arc<Account>,
 }
 
 impl Default for EngineOptions {
@@ -43,6 +48,7 @@ impl Default for EngineOptions {
         EngineOptions {
             instances_max: 512,
             cache_directory: default_cache_directory(),
+            account: Account::unlimited(),
         }
     }
 }
@@ -63,6 +69,7 @@ pub struct Engine {
     pub(super) wasm: wasmtime::Engine,
     ticker: Arc<Ticker>,
     warnings: Arc<[String]>,
+    account: Arc<Account>,
 }
 
 impl Engine {
@@ -100,12 +107,18 @@ impl Engine {
             wasm,
             ticker,
             warnings: warnings.into(),
+            account: Arc::clone(&options.account),
         })
     }
 
     /// What did not go as wished at the start, for the operator.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// What memory of instances and their calls is counted on.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// Milliseconds at the last tick: a clock that costs nothing to read, and moves by ticks. It stands still while nobody calls.
@@ -189,6 +202,7 @@ fn pool(instances_max: u32) -> PoolingAllocationConfig {
         .total_tables(instances_max)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
+        .max_unused_warm_slots(UNUSED_SLOTS_WARM_MAX)
         .table_elements(TABLE_ELEMENTS_CAP as usize)
         .max_memory_size(LINEAR_MEMORY_BYTES_CAP as usize)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
@@ -211,6 +225,7 @@ mod tests {
         let options = EngineOptions {
             instances_max: 2,
             cache_directory: Some("/dev/null/x".into()),
+            ..EngineOptions::default()
         };
         let engine = Engine::new(&options).unwrap();
         assert!(
@@ -225,6 +240,7 @@ mod tests {
         let options = EngineOptions {
             instances_max: 1_000_000,
             cache_directory: None,
+            ..EngineOptions::default()
         };
         let engine = Engine::new(&options).unwrap();
         assert!(
@@ -239,6 +255,7 @@ mod tests {
         let engine = Engine::new(&EngineOptions {
             instances_max: 2,
             cache_directory: None,
+            ..EngineOptions::default()
         })
         .unwrap();
         let start_ms = engine.tick_for(10);

@@ -20,6 +20,7 @@ use super::object_type::{Callable, ObjectType};
 use super::registry::{FunctionRef, Registry, TypesReader};
 use super::state::{CallState, Log, Logger};
 use super::tally::{Ending, Tally};
+use crate::account::{Account, Purpose};
 
 mod after;
 mod image;
@@ -113,7 +114,12 @@ impl<H: ObjectHost> Instances<H> {
             }
         };
         if !slot.is_warm() {
-            make_room(&mut self.slots, function.slot);
+            make_room(
+                &mut self.slots,
+                function.slot,
+                object,
+                self.engine.account(),
+            );
             slot = Slot::of(&mut self.slots, function.slot, object);
             let warmed = slot.warm_up(object, &self.engine, &self.linker, &self.log, host);
             if warmed.is_err() {
@@ -172,9 +178,24 @@ impl<H: ObjectHost> Instances<H> {
         if Slot::of(&mut self.slots, function.slot, object).is_warm() {
             return Ok(());
         }
-        make_room(&mut self.slots, function.slot);
+        make_room(
+            &mut self.slots,
+            function.slot,
+            object,
+            self.engine.account(),
+        );
         let slot = Slot::of(&mut self.slots, function.slot, object);
         slot.warm_up(object, &self.engine, &self.linker, &self.log, host)
+    }
+
+    /// Drops the instances that no call has used for `idle_ms` milliseconds.
+    pub fn drop_idle(&mut self, idle_ms: u64) {
+        let now_ms = self.engine.clock().now_ms();
+        for slot in &mut self.slots {
+            if slot.warm.is_some() && now_ms.saturating_sub(slot.used_ms) >= idle_ms {
+                slot.cool_down();
+            }
+        }
     }
 
     /// Instances this thread has.
@@ -196,15 +217,25 @@ fn count<H: ObjectHost>(slots: &[Slot<H>]) -> usize {
     slots.iter().filter(|slot| slot.warm.is_some()).count()
 }
 
-/// Before a type's slot gets an instance: makes room for it, if there is none.
+/// Before a type's slot gets an instance: makes room for it, as far as this thread's other instances can give it.
 #[cold]
-fn make_room<H: ObjectHost>(slots: &mut [Slot<H>], number: u16) {
-    if count(slots) < INSTANCES_MAX {
-        return;
-    }
-    let others = slots.iter_mut().enumerate();
-    let others = others.filter(|(at, slot)| *at != number as usize && slot.warm.is_some());
-    if let Some((_, stalest)) = others.min_by_key(|(_, slot)| slot.used_ms) {
+fn make_room<H: ObjectHost>(
+    slots: &mut [Slot<H>],
+    number: u16,
+    object: &ObjectType,
+    account: &Arc<Account>,
+) {
+    let fits = || {
+        account
+            .take(Purpose::Instances, object.memory_bytes_min())
+            .is_ok()
+    };
+    while count(slots) >= INSTANCES_MAX || !fits() {
+        let others = slots.iter_mut().enumerate();
+        let others = others.filter(|(at, slot)| *at != number as usize && slot.warm.is_some());
+        let Some((_, stalest)) = others.min_by_key(|(_, slot)| slot.used_ms) else {
+            return;
+        };
         stalest.cool_down();
     }
 }
@@ -365,7 +396,10 @@ impl<H: ObjectHost> Slot<H> {
             log: Arc::clone(log),
             type_name: Arc::clone(&object.name),
         };
-        let warm = Warm::new(prepared, object, logger, engine)?;
+        let share = engine
+            .account()
+            .take(Purpose::Instances, object.memory_bytes_min())?;
+        let warm = Warm::new(prepared, object, logger, engine, share)?;
         self.tally.note_instance(warm.memory_bytes());
         self.warm = Some(warm);
         Ok(())

@@ -14,6 +14,7 @@ use super::lua::{LUA_IMPORTS, LUA_MODULE};
 use super::metadata::Metadata;
 use super::sections::outline;
 use super::state::MemoryGuard;
+use crate::account::Purpose;
 
 /// Longest module, in bytes, unless [`Source::bytes_max`] says otherwise.
 pub const MODULE_BYTES_MAX: usize = 4 << 20;
@@ -311,7 +312,8 @@ fn try_out(
     linker
         .define_unknown_imports_as_traps(module)
         .map_err(failed)?;
-    let mut store = Store::new(&engine.wasm, MemoryGuard::new(limits));
+    let share = engine.account().share(Purpose::Instances);
+    let mut store = Store::new(&engine.wasm, MemoryGuard::new(limits, share));
     store.limiter(|guard| guard);
     let instance = linker.instantiate(&mut store, module).map_err(failed)?;
 

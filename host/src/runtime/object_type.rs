@@ -189,6 +189,16 @@ impl ObjectType {
         self.tallies.sum()
     }
 
+    /// Linear memory that an instance has from its start, in bytes: what the module says, or the scripts of an interpreter fill.
+    pub(super) fn memory_bytes_min(&self) -> usize {
+        let declared = self.module.exports().find_map(|export| {
+            let memory = export.ty();
+            Some(memory.memory()?.minimum() * memory.memory()?.page_size())
+        });
+        let filled = self.image.get().map_or(0, |image| image.memory_bytes());
+        filled.max(declared.unwrap_or(0) as usize)
+    }
+
     /// Number of a function, for a call by the host itself.
     pub(super) fn function_number(&self, name: &str) -> Option<usize> {
         self.by_name

@@ -10,6 +10,10 @@ use super::limits::Limits;
 use super::object_host::{Handle, ObjectHost, Stop};
 use super::reach::{Access, Reach};
 use super::ticker::Clock;
+use crate::account::{Purpose, Share};
+
+/// A buffer of results this large is kept for the next call.
+const PARKED_KEPT_BYTES: usize = 64 << 10;
 
 /// Data of a store. The host is moved in for the time of a call.
 pub(super) struct CallState<H> {
@@ -46,6 +50,8 @@ pub(super) struct Guest {
     pub(super) stop: Option<Stop>,
     /// What `result_read` reads.
     pub(super) parked: Vec<u8>,
+    /// What is parked, on the account.
+    parked_share: Share,
     pub(super) time: CallTime,
     /// Other types' objects it may touch.
     reach: Arc<Reach>,
@@ -107,11 +113,13 @@ impl<H: ObjectHost> CallState<H> {
         log: Logger,
         reach: Arc<Reach>,
         clock: Clock,
+        memory: Share,
     ) -> CallState<H> {
+        let parked_share = memory.account().share(Purpose::Calls);
         CallState {
             host: None,
             invoke: None,
-            memory_guard: MemoryGuard::new(limits),
+            memory_guard: MemoryGuard::new(limits, memory),
             guest: Guest {
                 memory: None,
                 limits: *limits,
@@ -123,6 +131,7 @@ impl<H: ObjectHost> CallState<H> {
                 failure: None,
                 stop: None,
                 parked: Vec::new(),
+                parked_share,
                 time: CallTime::new(clock),
                 reach,
                 read_only: Vec::new(),
@@ -133,6 +142,24 @@ impl<H: ObjectHost> CallState<H> {
 }
 
 impl Guest {
+    /// Counts what was parked on the account.
+    pub(super) fn hold_parked(&mut self) -> Result<(), Stop> {
+        let held = self.parked_share.resize(self.parked.capacity());
+        held.map_err(|scarce| {
+            self.parked = Vec::new();
+            Stop::Limit(scarce.to_string())
+        })
+    }
+
+    /// Drops what was parked after a call, unless it is little.
+    #[inline]
+    pub(super) fn drop_parked(&mut self) {
+        if self.parked.capacity() > PARKED_KEPT_BYTES {
+            self.parked = Vec::new();
+            let _ = self.parked_share.resize(0);
+        }
+    }
+
     /// Counts bytes the host copies for the guest.
     #[inline]
     pub(super) fn spend_bytes(&mut self, bytes: usize) -> Result<(), Stop> {
@@ -254,6 +281,8 @@ pub(super) fn exceeded(limit: u64, what: &str) -> Stop {
 #[derive(Debug)]
 pub(super) struct MemoryGuard {
     memory_bytes: usize,
+    /// The memory on the account.
+    share: Share,
     table_elements: usize,
     /// Growth beyond a limit was refused; a trap that follows is most likely due to it.
     pub(super) refused: bool,
@@ -262,9 +291,11 @@ pub(super) struct MemoryGuard {
 }
 
 impl MemoryGuard {
-    pub(super) fn new(limits: &Limits) -> MemoryGuard {
+    /// Of an instance that holds `share` from the start.
+    pub(super) fn new(limits: &Limits, share: Share) -> MemoryGuard {
         MemoryGuard {
             memory_bytes: limits.memory_bytes as usize,
+            share,
             table_elements: limits.table_elements as usize,
             refused: false,
             grew: false,
@@ -274,7 +305,7 @@ impl MemoryGuard {
 
 impl ResourceLimiter for MemoryGuard {
     fn memory_growing(&mut self, _: usize, to: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = to <= self.memory_bytes;
+        let allowed = to <= self.memory_bytes && self.share.resize(to).is_ok();
         self.refused |= !allowed;
         self.grew |= allowed;
         Ok(allowed)

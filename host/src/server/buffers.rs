@@ -3,6 +3,8 @@
 //! A connection that waits for its next command keeps no buffer at all. One in the middle of a command keeps
 //! the bytes that came, in a buffer that grows as they come, whatever length the client announced.
 
+use crate::account::Share;
+
 /// Spare bytes a worker keeps for the next big value.
 const SPARE_BYTES_MAX: usize = 8 << 20;
 /// Larger buffers go back to the system.
@@ -17,13 +19,32 @@ const READ_BYTES_MIN: usize = 16 << 10;
 const GROWTH_BYTES_MIN: usize = 64 << 10;
 
 /// Buffers between two uses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Spares {
     buffers: Vec<Vec<u8>>,
-    bytes: usize,
+    bytes: Share,
+    /// One of them was used since memory was last given back.
+    used: bool,
 }
 
 impl Spares {
+    /// None yet; those there will be are counted on `bytes`.
+    pub(super) fn new(bytes: Share) -> Spares {
+        Spares {
+            buffers: Vec::new(),
+            bytes,
+            used: false,
+        }
+    }
+
+    /// Lets all go that nobody has used since this was last called.
+    pub(super) fn drop_unused(&mut self) {
+        if !std::mem::take(&mut self.used) {
+            self.buffers.clear();
+            let _ = self.bytes.resize(0);
+        }
+    }
+
     /// The smallest spare buffer of at least `bytes`, but none so large that it would be wasted on them.
     fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
         let fits =
@@ -32,7 +53,8 @@ impl Spares {
             .filter(|(_, buffer)| fits(buffer))
             .min_by_key(|(_, buffer)| buffer.capacity())?;
         let buffer = self.buffers.swap_remove(at);
-        self.bytes -= buffer.capacity();
+        let _ = self.bytes.resize(self.bytes.bytes() - buffer.capacity());
+        self.used = true;
         Some(buffer)
     }
 
@@ -40,9 +62,9 @@ impl Spares {
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
         let bytes = buffer.capacity();
         let worth = (SPARE_BUFFER_BYTES_MIN..=SPARE_BUFFER_BYTES_MAX).contains(&bytes);
-        if worth && self.bytes + bytes <= SPARE_BYTES_MAX {
+        let all = self.bytes.bytes() + bytes;
+        if worth && all <= SPARE_BYTES_MAX && self.bytes.resize(all).is_ok() {
             buffer.clear();
-            self.bytes += bytes;
             self.buffers.push(buffer);
         }
     }
@@ -148,6 +170,29 @@ impl Rest {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Bytes of memory it takes.
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Bytes of memory it will take with [`Rest::room`].
+    pub(super) fn capacity_with_room(&self, needed: usize) -> usize {
+        match self.growth(self.len(), needed) {
+            0 => self.buffer.capacity(),
+            growth => self.len() + growth,
+        }
+    }
+
+    /// Bytes of room to make behind `len` bytes; 0 when there is some.
+    fn growth(&self, len: usize, needed: usize) -> usize {
+        let missing = needed.saturating_sub(len).clamp(1, READ_BYTES_MIN);
+        if self.buffer.capacity() - len >= missing {
+            return 0;
+        }
+        let wanted = needed.saturating_sub(len).max(READ_BYTES_MIN);
+        wanted.min(len.max(GROWTH_BYTES_MIN))
+    }
+
     /// Drops bytes from the front; the buffer goes when it is used up.
     pub(super) fn consume(&mut self, bytes: usize, spares: &mut Spares) {
         self.start += bytes;
@@ -169,13 +214,8 @@ impl Rest {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
-        let len = self.buffer.len();
-        let missing = needed.saturating_sub(len).clamp(1, READ_BYTES_MIN);
-        if self.buffer.capacity() - len < missing {
-            let growth = len.max(GROWTH_BYTES_MIN);
-            let wanted = needed.saturating_sub(len).max(READ_BYTES_MIN);
-            self.buffer.reserve_exact(wanted.min(growth));
-        }
+        let growth = self.growth(self.buffer.len(), needed);
+        self.buffer.reserve_exact(growth);
         &mut self.buffer
     }
 }
@@ -183,11 +223,16 @@ impl Rest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::{Account, Purpose};
+
+    fn spares() -> Spares {
+        Spares::new(Account::unlimited().share(Purpose::Input))
+    }
 
     #[test]
     fn announced_bytes_cost_nothing_before_they_come() {
         let mut rest = Rest::default();
-        let mut spares = Spares::default();
+        let mut spares = spares();
         rest.keep(b"set k 0 0 1000000000\r\n", 1_000_000_024, &mut spares);
         let mut came = rest.len();
         while came < 10 << 20 {
@@ -206,7 +251,7 @@ mod tests {
     #[test]
     fn room_is_always_more_than_nothing() {
         let mut rest = Rest::default();
-        let mut spares = Spares::default();
+        let mut spares = spares();
         rest.keep(b"abc", 0, &mut spares);
         for needed in [0, 1, 3, 4, 100] {
             let room = rest.room(needed);
@@ -217,7 +262,7 @@ mod tests {
     #[test]
     fn a_used_up_buffer_is_used_again() {
         let mut rest = Rest::default();
-        let mut spares = Spares::default();
+        let mut spares = spares();
         let data = vec![b'x'; 64 << 10];
         rest.keep(&data, 1 << 20, &mut spares);
         while rest.len() < 1 << 20 {
@@ -227,19 +272,25 @@ mod tests {
         }
         let capacity = rest.buffer.capacity();
         rest.consume(rest.len(), &mut spares);
-        assert_eq!((rest.buffer.capacity(), spares.bytes), (0, capacity));
+        assert_eq!(
+            (rest.buffer.capacity(), spares.bytes.bytes()),
+            (0, capacity)
+        );
         rest.keep(&data, 1 << 20, &mut spares);
-        assert_eq!((rest.buffer.capacity(), spares.bytes), (capacity, 0));
+        assert_eq!(
+            (rest.buffer.capacity(), spares.bytes.bytes()),
+            (capacity, 0)
+        );
     }
 
     #[test]
     fn spare_buffers_are_bounded() {
-        let mut spares = Spares::default();
+        let mut spares = spares();
         for _ in 0..100 {
             spares.give(Vec::with_capacity(1 << 20));
         }
         spares.give(Vec::with_capacity(100 << 20));
-        assert!(spares.bytes <= SPARE_BYTES_MAX);
+        assert!(spares.bytes.bytes() <= SPARE_BYTES_MAX);
     }
 
     #[test]
@@ -258,7 +309,7 @@ mod tests {
     #[test]
     fn consuming_keeps_the_order_of_bytes() {
         let mut rest = Rest::default();
-        let mut spares = Spares::default();
+        let mut spares = spares();
         rest.keep(b"abcdef", 0, &mut spares);
         rest.consume(2, &mut spares);
         rest.room(100).extend_from_slice(b"gh");

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use crate::account::Scarce;
 use crate::cache::{Cache, Connection, LaneJob, LaneResult, Step, Worker};
 use crate::store::Taken;
 
@@ -37,6 +38,28 @@ impl Service for Worker {
         out: &mut Vec<u8>,
     ) -> Step<Box<LaneJob>> {
         Worker::execute(self, connection, input, out)
+    }
+
+    fn out_of_memory(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Step<Box<LaneJob>> {
+        Worker::out_of_memory(self, connection, input, out)
+    }
+
+    #[inline]
+    fn kept_bytes(connection: &Connection) -> usize {
+        connection.kept_bytes()
+    }
+
+    fn rest(&mut self, idle_ms: u64) {
+        Worker::rest(self, idle_ms);
+    }
+
+    fn hold(job: &Box<LaneJob>) -> Result<(), Scarce> {
+        job.hold()
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use crate::account::{Account, Purpose, Share, connection_bytes};
 use crate::stats::{ConnectionEntry, ConnectionState};
 
 /// What a sleeping connection shall do when woken.
@@ -13,6 +14,8 @@ pub(super) enum Wish {
     Stay,
     /// Answer what has come, then close: the server stops.
     Finish,
+    /// Give back the memory it holds: refuse the command that is being read, or close if answers are not taken.
+    GiveBack,
     /// Close now: it was idle for too long.
     Leave,
 }
@@ -21,15 +24,30 @@ pub(super) enum Wish {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) entry: Arc<ConnectionEntry>,
+    /// Its memory while nothing is under way.
+    _fixed: Share,
+    /// Input that is no whole command yet.
+    pub(super) input: Share,
+    /// Answers that the client has not taken, or that wait for calls.
+    pub(super) answers: Share,
+    /// When the memory began to be held, in seconds of the server's clock.
+    held_since_s: Cell<u32>,
     wish: Cell<Wish>,
     /// The task's, while it waits for its socket.
     waker: RefCell<Option<Waker>>,
 }
 
 impl Link {
-    pub(super) fn new(entry: Arc<ConnectionEntry>) -> Link {
+    /// Of a connection with TLS, or without.
+    pub(super) fn new(entry: Arc<ConnectionEntry>, account: &Arc<Account>, tls: bool) -> Link {
+        let fixed = account.share(Purpose::Connections);
+        fixed.overdraw(connection_bytes(tls));
         Link {
             entry,
+            _fixed: fixed,
+            input: account.share(Purpose::Input),
+            answers: account.share(Purpose::Answers),
+            held_since_s: Cell::new(0),
             wish: Cell::new(Wish::Stay),
             waker: RefCell::default(),
         }
@@ -37,6 +55,28 @@ impl Link {
 
     pub(super) fn wish(&self) -> Wish {
         self.wish.get()
+    }
+
+    /// Memory it could give back, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.input.bytes() + self.answers.bytes()
+    }
+
+    /// Since when it holds that memory, in seconds of the server's clock.
+    pub(super) fn held_since_s(&self) -> u32 {
+        self.held_since_s.get()
+    }
+
+    /// Holds memory from now on.
+    pub(super) fn begins_to_hold(&self, now_s: u32) {
+        self.held_since_s.set(now_s);
+    }
+
+    /// The memory is given back, as far as that is possible.
+    pub(super) fn gave_back(&self) {
+        if self.wish() == Wish::GiveBack {
+            self.wish.set(Wish::Stay);
+        }
     }
 
     /// Whether it waits for its client, neither for a call nor for log lines.

@@ -1,8 +1,11 @@
 //! Object types at the start: which modules there are, and under which limits they run.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
 
 use super::options::{Config, RuntimeOptions, nearest};
+use crate::account::Account;
 use crate::runtime::{Engine, EngineOptions, LimitsTable, Registry, Source};
 use crate::stats::log;
 
@@ -19,13 +22,14 @@ const INTERPRETER: &str = "lua.wasm";
 ///
 /// # Errors
 /// Why there are no objects: a module or a limit is refused, or this machine can't run any.
-pub fn registry(config: &Config) -> anyhow::Result<Registry> {
+pub fn registry(config: &Config, account: Arc<Account>) -> anyhow::Result<Registry> {
     let sources = sources(&config.runtime)?;
     let threads = config.server.threads + config.server.lane_threads;
     let engine = Engine::new(&EngineOptions {
         instances_max: EngineOptions::default()
             .instances_max
             .max((threads * (sources.len() + 1)) as u32),
+        account,
         ..EngineOptions::default()
     })
     .context("cannot run WebAssembly here")?;

@@ -19,6 +19,7 @@ use super::service::Application;
 use super::tls::Tls;
 use super::worker::{self, Message};
 use super::worker_state::Process;
+use crate::account::Account;
 use crate::stats::{ServerStats, WatchHub, log};
 
 /// Connections that haven't finished by then are cut; the process is gone within 5 s.
@@ -37,6 +38,8 @@ pub struct Surroundings {
     pub control: Arc<Control>,
     /// Who may in.
     pub logins: Arc<Logins>,
+    /// The memory that clients cause.
+    pub account: Arc<Account>,
     pub(super) tls: Option<Arc<Tls>>,
     tcp_port: u16,
     udp_port: u16,
@@ -80,6 +83,7 @@ impl Surroundings {
             stats: Arc::new(stats),
             hub: Arc::new(WatchHub::new(config.watch_buffer_bytes)),
             control,
+            account: Account::new(config.client_memory_bytes),
             logins: Arc::new(Logins::new(
                 passwords(&config.auth_file)?,
                 passwords(&config.sasl_file)?,
@@ -133,6 +137,7 @@ pub fn serve<A: Application>(
         hub: Arc::clone(&surroundings.hub),
         lanes: Lanes::new(config.lane_threads),
         logins: Arc::clone(&surroundings.logins),
+        account: Arc::clone(&surroundings.account),
         tls: surroundings.tls.clone(),
         config: config.clone(),
     });

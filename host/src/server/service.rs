@@ -3,7 +3,8 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use crate::cache::Step;
+use crate::account::Scarce;
+use crate::cache::{Next, Step};
 use crate::store::Taken;
 
 /// What all workers share.
@@ -39,6 +40,33 @@ pub trait Service: 'static {
         input: &[u8],
         out: &mut Vec<u8>,
     ) -> Step<Self::Job>;
+
+    /// There is no memory for the rest of the command that `input` begins, or none for the answers the connection keeps:
+    /// says so to the client, and what is to be done next.
+    fn out_of_memory(
+        &mut self,
+        _connection: &mut Self::Connection,
+        _input: &[u8],
+        _out: &mut Vec<u8>,
+    ) -> Step<Self::Job> {
+        Next::Close.after(0)
+    }
+
+    /// Bytes of answers that the connection keeps.
+    fn kept_bytes(_connection: &Self::Connection) -> usize {
+        0
+    }
+
+    /// Gives back memory that was not used for so many milliseconds.
+    fn rest(&mut self, _idle_ms: u64) {}
+
+    /// Counts the memory of a job.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn hold(_job: &Self::Job) -> Result<(), Scarce> {
+        Ok(())
+    }
 
     /// True while the connection has a place for what comes: try [`Service::fill_from`] first.
     fn is_filling(_connection: &Self::Connection) -> bool {

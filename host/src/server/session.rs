@@ -22,6 +22,7 @@ use super::service::Service;
 use super::socket::Socket;
 use super::worker_state::{CloseReason, WorkerState};
 use crate::cache::{Next, Step};
+use crate::stats::log;
 use calls::Calls;
 use input::{Source, poll_read};
 
@@ -100,8 +101,11 @@ impl<S: Service, T: Socket> Session<S, T> {
         let mut needed = 0;
         let (mut filling, mut went_on) = (false, false);
         loop {
-            let (received, source) = self.receive(needed).await?;
-            if source == Source::Outcome {
+            let (received, source) = match self.holds() {
+                true => self.receive(needed).await?,
+                false => (0, Source::Scarce),
+            };
+            if matches!(source, Source::Outcome | Source::Scarce) {
                 match self.answer(source).await? {
                     Some(more) => needed = more,
                     None => return self.close().await,
@@ -145,6 +149,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             Source::Shared => self.execute_shared(),
             Source::Rest | Source::Placed | Source::Outcome => self.execute_rest(),
             Source::Gathered(place) => self.execute_gathered(place),
+            Source::Scarce => self.give_back(),
         };
         loop {
             match next {
@@ -214,6 +219,39 @@ impl<S: Service, T: Socket> Session<S, T> {
         next
     }
 
+    /// Counts the memory that the connection holds between two reads. False when there is none left for it.
+    fn holds(&self) -> bool {
+        let Link { input, answers, .. } = &*self.link;
+        let kept = S::kept_bytes(&self.state);
+        self.worker.hold(&self.link, input, self.rest.capacity())
+            && self.worker.hold(&self.link, answers, kept)
+    }
+
+    /// Refuses the command that has come in part, so that its memory is free again.
+    #[cold]
+    fn give_back(&mut self) -> Next<S::Job> {
+        let rest = std::mem::take(&mut self.rest);
+        let Step { consumed, next } = {
+            let mut out = self.worker.output();
+            let mut service = self.worker.service.borrow_mut();
+            match self.gate {
+                Gate::Open => service.out_of_memory(&mut self.state, rest.bytes(), &mut out),
+                _ => Next::Close.after(0),
+            }
+        };
+        if matches!(next, Next::Close) {
+            log::client(
+                1,
+                format_args!("no memory for {}: closed", self.link.entry.peer),
+            );
+        }
+        self.rest = rest;
+        self.rest
+            .consume(consumed, &mut self.worker.spares.borrow_mut());
+        self.link.gave_back();
+        next
+    }
+
     fn execute(&mut self, input: &[u8]) -> Step<S::Job> {
         let worker = Rc::clone(&self.worker);
         let mut out = worker.output();
@@ -263,8 +301,8 @@ impl<S: Service, T> Drop for Session<S, T> {
         let reason = match self.link.wish() {
             Wish::Leave => CloseReason::Idle,
             Wish::Finish => CloseReason::Shutdown,
-            Wish::Stay if self.broken => CloseReason::Error,
-            Wish::Stay => CloseReason::Normal,
+            Wish::Stay | Wish::GiveBack if self.broken => CloseReason::Error,
+            Wish::Stay | Wish::GiveBack => CloseReason::Normal,
         };
         self.worker.process.closed(&self.link.entry, reason);
         self.worker.unregister(&self.link);

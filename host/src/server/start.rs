@@ -67,7 +67,10 @@ fn run_detached(
     signals
         .take(Arc::clone(control))
         .context("cannot start a thread")?;
-    let registry = Arc::new(objects::registry(config)?);
+    let registry = Arc::new(objects::registry(
+        config,
+        Arc::clone(&surroundings.account),
+    )?);
     let host = ServerHost::new(config.clone(), surroundings.clone());
     let cache = Cache::new(
         &cache_config(config),

@@ -88,16 +88,13 @@ async fn turns<S: Service>(worker: Rc<WorkerState<S>>) {
         .await;
 }
 
-/// Closes connections that are idle for too long, or don't log in.
+/// Closes connections that are idle for too long, or don't log in, and gives back memory.
 async fn sweep<S: Service>(worker: Rc<WorkerState<S>>) {
     let whole_s = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
     let process = &worker.process;
     let idle_s = Some(whole_s(process.config.idle_timeout)).filter(|idle_s| *idle_s > 0);
     let login_s =
         Some(whole_s(process.config.login_time)).filter(|_| process.logins.are_asked_for());
-    if idle_s.or(login_s).is_none() {
-        return;
-    }
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
         seconds.tick().await;
@@ -107,6 +104,7 @@ async fn sweep<S: Service>(worker: Rc<WorkerState<S>>) {
         login_s
             .into_iter()
             .for_each(|login_s| worker.close_late(login_s));
+        worker.rest();
     }
 }
 
@@ -124,7 +122,8 @@ fn accept<S: Service>(worker: &Rc<WorkerState<S>>, arrival: Arrival) {
         format_args!("connection {} from {}", entry.id, entry.peer),
     );
     process.opened(&entry);
-    let link = Link::new(entry);
+    let tls = matches!(transport, Transport::Tls(..));
+    let link = Link::new(entry, &process.account, tls);
     let turns = &worker.turns;
     let worker = Rc::clone(worker);
     match transport {

@@ -15,6 +15,7 @@ use super::options::ServerConfig;
 use super::service::Service;
 use super::tls::Tls;
 use super::turns::Turns;
+use crate::account::{Account, Purpose, Share, WORKER_BYTES};
 use crate::metrics::TrafficCells;
 use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, log};
 
@@ -23,6 +24,13 @@ const TURN_BYTES_PER_REQUEST: usize = (64 << 10) / 20;
 /// What a connection may have in its buffer beyond the largest item.
 const INPUT_SLACK_BYTES: usize = 1 << 20;
 
+/// Memory that a connection has held for so long is taken back when others need it, in seconds.
+const HELD_S_MIN: u32 = 1;
+/// Instances that no call has used for so long are dropped, in milliseconds,
+const INSTANCE_IDLE_MS: u64 = 30_000;
+/// and for so long while memory for clients is short.
+const STRAINED_IDLE_MS: u64 = 1000;
+
 /// What all workers share.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -30,6 +38,7 @@ pub(super) struct Process {
     pub(super) hub: Arc<WatchHub>,
     pub(super) lanes: Lanes,
     pub(super) logins: Arc<Logins>,
+    pub(super) account: Arc<Account>,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) config: ServerConfig,
 }
@@ -93,6 +102,8 @@ pub(super) struct WorkerState<S: Service> {
     pub(super) input_bytes_max: usize,
     links: RefCell<HashMap<u64, Rc<Link>>>,
     stopping: Cell<bool>,
+    /// Its own memory on the account.
+    _fixed: Share,
     /// Told when the last connection of a stopping worker went.
     pub(super) empty: Notify,
 }
@@ -103,14 +114,17 @@ impl<S: Service> WorkerState<S> {
         let turn_bytes = requests
             .saturating_mul(TURN_BYTES_PER_REQUEST)
             .clamp(4 << 10, 1 << 20);
+        let fixed = process.account.share(Purpose::Connections);
+        fixed.overdraw(WORKER_BYTES);
         WorkerState {
+            _fixed: fixed,
             service: RefCell::new(service),
             input: RefCell::default(),
             gathered: RefCell::default(),
             turns: Turns::default(),
             output: RefCell::default(),
             outputs: RefCell::default(),
-            spares: RefCell::default(),
+            spares: RefCell::new(Spares::new(process.account.share(Purpose::Input))),
             counters: process.stats.traffic.join(),
             turn_bytes,
             input_bytes_max: process.config.item_bytes_max + INPUT_SLACK_BYTES,
@@ -173,6 +187,72 @@ impl<S: Service> WorkerState<S> {
         if links.is_empty() {
             self.empty.notify_one();
         }
+    }
+
+    /// Counts memory that a connection holds from now on. False when there is none left: none is free, and no other
+    /// connection of this worker has held some for long.
+    #[inline]
+    pub(super) fn hold(&self, link: &Link, share: &Share, bytes: usize) -> bool {
+        bytes == share.bytes() || self.hold_other(link, share, bytes)
+    }
+
+    #[cold]
+    fn hold_other(&self, link: &Link, share: &Share, bytes: usize) -> bool {
+        if link.held() == 0 {
+            link.begins_to_hold(self.now_s());
+        }
+        if share.resize(bytes).is_ok() {
+            return true;
+        }
+        let more = bytes - share.bytes();
+        let enough = self.take_back(more, link.entry.id) >= more;
+        if enough {
+            // Those who were asked give theirs back when their tasks run, in this turn of the worker.
+            share.overdraw(bytes);
+        }
+        enough
+    }
+
+    /// Has connections give back the memory they hold, those first that have held it for longest, until it is so many bytes.
+    /// Returns how many it will be.
+    pub(super) fn take_back(&self, bytes: usize, except: u64) -> usize {
+        let before_s = self.now_s().saturating_sub(HELD_S_MIN);
+        let links = self.links.borrow();
+        let mut holders: Vec<&Rc<Link>> = links
+            .values()
+            .filter(|link| {
+                link.entry.id != except
+                    && link.held() > 0
+                    && link.held_since_s() <= before_s
+                    && link.wish() == Wish::Stay
+            })
+            .collect();
+        holders.sort_unstable_by_key(|link| link.held_since_s());
+        let mut given = 0;
+        for link in holders {
+            if given >= bytes {
+                break;
+            }
+            given += link.held();
+            self.process.stats.serving.client_memory_kicks.add(1);
+            link.send(Wish::GiveBack);
+        }
+        given
+    }
+
+    /// Gives back memory that is not in use. Called once a second.
+    pub(super) fn rest(&self) {
+        let account = &self.process.account;
+        let excess = account.excess();
+        let idle_ms = match excess {
+            0 => INSTANCE_IDLE_MS,
+            _ => {
+                self.take_back(excess / self.process.config.threads, 0);
+                STRAINED_IDLE_MS
+            }
+        };
+        self.spares.borrow_mut().drop_unused();
+        self.service.borrow_mut().rest(idle_ms);
     }
 
     /// Closes the connections that have not logged in after `login_s` seconds, whatever they send meanwhile.

@@ -46,18 +46,18 @@ macro_rules! commands {
             Err(_) => panic!("names are ASCII"),
         }),*];
 
-        /// Reads the command called `word`, if there is one.
+        /// Reads the command called `word`.
         #[inline]
         fn read<'a>(
             $line: &Line<'a>,
             word: &[u8],
             $args: &'a [u8],
             $limits: &Limits,
-        ) -> Option<Result<Parsed<'a>, Stop>> {
-            Some(match word {
+        ) -> Result<Parsed<'a>, Stop> {
+            match word {
                 $($name => $read,)*
-                _ => return None,
-            })
+                _ => Err(unknown($line, word, $args)),
+            }
         }
     };
 }
@@ -109,20 +109,20 @@ fn parse_line<'a>(line: &Line<'a>, limits: &Limits) -> Result<Parsed<'a>, Stop> 
         .position(|&b| b == b' ')
         .unwrap_or(line.text.len());
     let (word, args) = line.text.split_at(word_end);
-    match read(line, word, args, limits) {
-        Some(parsed) => parsed,
-        // memcached counts the line end: nothing this short can be a command.
-        None if line.consumed < 4 => Err(line.refuse(BAD_FORMAT)),
-        None => Err(unknown(line, word, args)),
-    }
+    read(line, word, args, limits)
 }
 
 /// A browser, or a page that was talked into posting to this port, must not get a second line in:
 /// the connection ends with its request line.
+#[cold]
 fn unknown(line: &Line<'_>, word: &[u8], args: &[u8]) -> Stop {
     const VERBS: [&[u8]; 9] = [
         b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE",
     ];
+    // memcached counts the line end: nothing this short can be a command.
+    if line.consumed < 4 {
+        return line.refuse(BAD_FORMAT);
+    }
     let mut words = Tokens::new(args);
     let target = words.next().unwrap_or_default();
     let last = words.last().unwrap_or(target);

@@ -6,6 +6,7 @@ mod settings;
 mod store;
 
 use super::MEMCACHED_VERSION;
+use crate::account::{AccountSample, CLIENT_MEMORY};
 use crate::cache::shared::Shared;
 use crate::metrics::{COMMANDS, CommandTotals, Group, Line, PROCESS, ProcessSample};
 use crate::protocol::binary::{Echo, Status};
@@ -15,6 +16,7 @@ use crate::store::StoreStats;
 /// The groups declared in this room.
 pub static METRIC_GROUPS: &[&Group] = &[
     &store::STORE.group,
+    &CLIENT_MEMORY.group,
     &settings::CACHE_SETTINGS.group,
     &classes::ITEMS.group,
     &classes::SLAB.group,
@@ -133,6 +135,8 @@ fn general(shared: &Shared, line: &mut Line<'_>) {
     let Figures { now, base } = Figures::of(shared);
     COMMANDS.lines("", &now.commands, &base.commands, line);
     store::STORE.lines("", &now.store, &base.store, line);
+    let account = shared.account().sample();
+    CLIENT_MEMORY.lines("", &account, &AccountSample::default(), line);
 }
 
 /// What the cache has counted, now and up to the last `stats reset`.

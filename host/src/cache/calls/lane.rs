@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use super::run::{Failure, Run};
 use super::split;
 use super::transaction::Transaction;
+use crate::account::{Scarce, Share};
 use crate::cache::reply::CallResult;
 use crate::cache::shared::Shared;
 use crate::runtime::{Budget, FunctionRef, Instances};
@@ -31,6 +32,8 @@ pub struct LaneJob {
     pub(in crate::cache) wanted: Vec<u64>,
     /// The reply of a script's function begins with a tag.
     pub(in crate::cache) tagged: bool,
+    /// Its arguments, later its reply, on the account.
+    pub(in crate::cache) share: Share,
 }
 
 /// What came of it: the reply, or the error line for the client.
@@ -40,6 +43,8 @@ pub struct LaneResult {
     pub(in crate::cache) ticket: u64,
     tagged: bool,
     result: Result<Vec<u8>, String>,
+    /// The reply on the account, until it is written.
+    _share: Share,
 }
 
 impl LaneResult {
@@ -61,12 +66,22 @@ impl LaneJob {
         self.function.type_number().into()
     }
 
+    /// Counts its arguments on the account.
+    ///
+    /// # Errors
+    /// When there is no room for them.
+    pub fn hold(&self) -> Result<(), Scarce> {
+        let args: usize = self.args.iter().map(Vec::capacity).sum();
+        self.share.resize(args + self.object.capacity())
+    }
+
     /// It is not run.
     pub fn refuse(self, why: &str) -> LaneResult {
         LaneResult {
             ticket: self.ticket,
             tagged: self.tagged,
             result: Err(format!("{}: {why}", self.name)),
+            _share: self.share,
         }
     }
 
@@ -93,6 +108,7 @@ impl LaneJob {
         }
         let failed = |text: &str| Err(format!("{}: {text}", self.name));
         let result = match result {
+            Ok(()) if self.share.resize(reply.capacity()).is_err() => failed(&Scarce.to_string()),
             Ok(()) => match split(&reply, self.tagged) {
                 Ok(_) => Ok(reply),
                 Err(text) => failed(&text),
@@ -104,6 +120,7 @@ impl LaneJob {
             ticket: self.ticket,
             tagged: self.tagged,
             result,
+            _share: self.share,
         }
     }
 }
@@ -121,6 +138,14 @@ impl Lanes {
             let instances = Instances::new(&shared.registry, Arc::clone(&shared.log));
             (instances, Transaction::new(Arc::clone(shared)))
         })
+    }
+
+    /// Drops instances that no call has used for `idle_ms` milliseconds.
+    pub(in crate::cache) fn drop_idle(&self, idle_ms: u64) {
+        let mut idle = self.idle.lock();
+        for (instances, _) in idle.iter_mut() {
+            instances.drop_idle(idle_ms);
+        }
     }
 
     fn give_back(&self, instances: Instances<Transaction>, transaction: Box<Transaction>) {

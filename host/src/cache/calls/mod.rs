@@ -26,6 +26,7 @@ use super::footprint::Footprint;
 use super::reply::{CallResult, Reply};
 use super::scripts::{Encoded, Request, Scripts};
 use super::shared::Shared;
+use crate::account::Purpose;
 use crate::runtime::{FunctionRef, Instances, TypesReader};
 use crate::store::{Expiry, Now};
 
@@ -215,6 +216,12 @@ impl Calls {
         }
     }
 
+    /// Drops instances that no call has used for `idle_ms` milliseconds, also those of lanes.
+    pub(super) fn drop_idle(&mut self, idle_ms: u64) {
+        self.instances.drop_idle(idle_ms);
+        self.lanes.drop_idle(idle_ms);
+    }
+
     fn job(
         &self,
         call: &Call<'_>,
@@ -247,6 +254,7 @@ impl Calls {
             touch: None,
             wanted: Vec::new(),
             tagged: false,
+            share: self.shared.account().share(Purpose::Calls),
         }
     }
 }

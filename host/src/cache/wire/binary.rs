@@ -415,6 +415,12 @@ pub(in crate::cache) fn too_large(x: &mut Executor<'_>, refused: &TooLarge<'_>, 
     refused.echo.error(out, Status::TooLarge);
 }
 
+/// Refuses a value for which there is no memory.
+pub(in crate::cache) fn no_memory(x: &mut Executor<'_>, refused: &TooLarge<'_>, out: &mut Vec<u8>) {
+    x.ops.refuse_value(refused.key, refused.drop_old);
+    refused.echo.error(out, Status::OutOfMemory);
+}
+
 /// A refusal in words of its own.
 fn refuse(echo: Echo, text: &[u8], out: &mut Vec<u8>) {
     echo.message(out, Status::Invalid, text);

@@ -196,13 +196,31 @@ pub(in crate::cache) fn too_large(
     refused: &protocol::TooLarge<'_>,
     out: &mut Vec<u8>,
 ) {
+    refuse_value(x, refused, reply::TOO_LARGE, out);
+}
+
+/// Refuses a value for which there is no memory.
+pub(in crate::cache) fn no_memory(
+    x: &mut Executor<'_>,
+    refused: &protocol::TooLarge<'_>,
+    out: &mut Vec<u8>,
+) {
+    refuse_value(x, refused, reply::OUT_OF_MEMORY_STORING, out);
+}
+
+fn refuse_value(
+    x: &mut Executor<'_>,
+    refused: &protocol::TooLarge<'_>,
+    line: &str,
+    out: &mut Vec<u8>,
+) {
     if refused.meta {
         x.ops.counters.cmd_meta.add_alone(1);
     }
     let mut buffer = protocol::KeyBuffer::default();
     let key = refused.key.bytes(&mut buffer);
     x.ops.refuse_value(key, refused.drop_old);
-    say(refused.noreply, reply::TOO_LARGE, out);
+    say(refused.noreply, line, out);
 }
 
 #[inline]

@@ -42,6 +42,11 @@ enum Part {
 }
 
 impl Answers {
+    /// Length of all kept bytes.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty()

@@ -32,6 +32,14 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Bytes of answers that wait for calls before them.
+    #[inline]
+    pub fn kept_bytes(&self) -> usize {
+        self.answers
+            .as_ref()
+            .map_or(0, |answers| answers.kept_bytes())
+    }
+
     /// Takes the outcome of a job.
     pub(super) fn resume(&mut self, result: LaneResult) {
         match (&mut self.awaited, &mut self.answers) {

@@ -4,6 +4,7 @@ mod answers;
 mod binary;
 mod connection;
 mod prefetch;
+mod scarce;
 mod text;
 mod upload;
 
@@ -59,6 +60,31 @@ impl Worker {
         };
         self.ops.shared.store.end_turn();
         step
+    }
+
+    /// There is no memory for the rest of the command that `input` begins: refuses it.
+    pub fn out_of_memory(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Step<Box<LaneJob>> {
+        if input.is_empty() || connection.answers.is_some() {
+            // What fills the memory are answers to commands that were executed: they can't be refused any more.
+            return Next::Close.after(0);
+        }
+        self.ops.begin(connection.id);
+        let mut x = Executor {
+            ops: &self.ops,
+            calls: &mut self.calls,
+            waiting: &[],
+        };
+        scarce::refuse(&mut x, connection, input, out)
+    }
+
+    /// Gives back memory that was not used for so many milliseconds.
+    pub fn rest(&mut self, idle_ms: u64) {
+        self.calls.drop_idle(idle_ms);
     }
 
     /// Takes the outcome of a job; the next `execute` writes the answer.

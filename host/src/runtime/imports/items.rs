@@ -109,6 +109,7 @@ pub(super) fn peers<H: ObjectHost>(
                 guest.parked.clear();
                 host.set_deadline(guest.time.deadline());
                 host.peer_get(requests, &mut guest.parked)?;
+                guest.hold_parked()?;
                 guest.spend_bytes(guest.parked.len())?;
                 Ok(length(guest.parked.len()))
             })?;
@@ -139,6 +140,7 @@ pub(super) fn peers<H: ObjectHost>(
 /// interrupted, so the time is looked at here.
 fn parked(guest: &mut Guest) -> std::result::Result<i32, Stop> {
     guest.time.deadline().check()?;
+    guest.hold_parked()?;
     guest.spend_bytes(guest.parked.len())?;
     Ok(length(guest.parked.len()))
 }

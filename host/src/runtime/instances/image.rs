@@ -34,7 +34,7 @@ impl Image {
     }
 
     /// Size the memory must have, in bytes.
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(in crate::runtime) fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
 

@@ -7,6 +7,7 @@ use wasmtime::{InstancePre, Memory, Store, TypedFunc, UpdateDeadline, WasmBacktr
 
 use super::image::Image;
 use super::value;
+use crate::account::Share;
 use crate::runtime::engine::Engine;
 use crate::runtime::error::{CallError, Trap, one_line};
 use crate::runtime::guest_memory::Span;
@@ -71,9 +72,16 @@ impl<H: ObjectHost> Warm<H> {
         object: &ObjectType,
         logger: Logger,
         engine: &Engine,
+        share: Share,
     ) -> wasmtime::Result<Warm<H>> {
         let reach = Arc::clone(&object.reach);
-        let state = CallState::new(object.limits(), logger, reach, engine.clock().clone());
+        let state = CallState::new(
+            object.limits(),
+            logger,
+            reach,
+            engine.clock().clone(),
+            share,
+        );
         let mut store = Store::new(&engine.wasm, state);
         store.limiter(|state| &mut state.memory_guard);
         store.epoch_deadline_callback(|mut store| {
@@ -197,6 +205,7 @@ impl<H: ObjectHost> Warm<H> {
         if result.is_err() {
             reply.truncate(state.guest.reply_start);
         }
+        state.guest.drop_parked();
         std::mem::swap(&mut state.host, host);
         self.in_call = false;
         result

@@ -369,6 +369,7 @@ fn compiled_code_is_kept_for_the_next_start() {
         let options = EngineOptions {
             instances_max: 4,
             cache_directory: Some(directory.0.clone()),
+            ..EngineOptions::default()
         };
         let engine = api::Engine::new(&options).unwrap();
         assert_eq!(engine.warnings(), [""; 0]);

@@ -24,6 +24,7 @@ fn engine() -> api::Engine {
         let options = api::EngineOptions {
             instances_max: 200,
             cache_directory: None,
+            ..api::EngineOptions::default()
         };
         let engine = api::Engine::new(&options).expect("this processor is supported");
         assert_eq!(engine.warnings(), [""; 0]);

@@ -73,6 +73,8 @@ pub struct ServerConfig {
     pub lock_memory: bool,
     /// Threads for slow calls, at most.
     pub lane_threads: usize,
+    /// Memory that clients may cause beside items, in bytes.
+    pub client_memory_bytes: usize,
     /// Largest item, from which the bound on a connection's input follows.
     pub item_bytes_max: usize,
 }

@@ -12,12 +12,15 @@ use super::config::{
 use super::extended::Extended;
 use super::listen::{self, ListenAddress, Security};
 use super::{UsageError, WireProtocol};
+use crate::account::{RESERVED_BYTES, WORKER_BYTES, connection_bytes};
 use crate::server::tls::ciphers;
 
 /// Largest value of `-I`.
 const ITEM_BYTES_MAX: u64 = 1 << 30;
 /// Smallest value of `-I`.
 const ITEM_BYTES_MIN: u64 = 1 << 10;
+/// Memory for clients beside what large items and many connections add to it.
+const CLIENT_MEMORY_BYTES: usize = 128 << 20;
 
 /// `given` tells whether an option was named, by its field name.
 pub(super) fn resolve(
@@ -169,6 +172,7 @@ fn server(
 ) -> Result<ServerConfig, String> {
     let tcp = tcp(arguments, given)?;
     let tls = tls(arguments, extended, &tcp)?;
+    let client_memory_bytes = client_memory_bytes(arguments, item_bytes_max, tls.is_some())?;
     Ok(ServerConfig {
         udp: udp(arguments)?,
         tls,
@@ -194,8 +198,28 @@ fn server(
         core_dumps: arguments.enable_coredumps,
         lock_memory: arguments.lock_memory,
         lane_threads: arguments.lane_threads as usize,
+        client_memory_bytes,
         item_bytes_max,
     })
+}
+
+/// Memory that clients may cause beside items: what was asked for, or enough for a few large commands at a time.
+fn client_memory_bytes(
+    arguments: &Arguments,
+    item_bytes_max: usize,
+    tls: bool,
+) -> Result<usize, String> {
+    let connections = arguments.conn_limit as usize * connection_bytes(tls);
+    let fixed = connections + arguments.threads as usize * WORKER_BYTES;
+    let least = RESERVED_BYTES + item_bytes_max + fixed;
+    match arguments.client_memory {
+        None => Ok(CLIENT_MEMORY_BYTES + 4 * item_bytes_max + fixed),
+        Some(bytes) if bytes < least as u64 => Err(format!(
+            "--client-memory must be at least {} MiB here: 16, -I, and what the threads of -t and the connections of -c take",
+            least.div_ceil(1 << 20)
+        )),
+        Some(bytes) => usize::try_from(bytes).map_err(|_| "--client-memory is too large".into()),
+    }
 }
 
 /// TCP is off beside a unix socket unless asked for, and by `-p 0` where something else is served.

@@ -86,6 +86,11 @@ impl<S: Service, T: Socket> Session<S, T> {
         };
         let process = &self.worker.process;
         process.stats.serving.lane_jobs.add(1);
+        if let Err(scarce) = S::hold(&job) {
+            let mut report = report;
+            report.outcome = Some(S::refuse(job, &scarce.to_string()));
+            return;
+        }
         let fair = Fair::of(&self.link.entry, S::kind(&job));
         let submitted = process
             .lanes

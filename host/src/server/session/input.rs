@@ -35,6 +35,8 @@ pub(super) enum Source {
     Placed,
     /// There is none, but the outcome of a call.
     Outcome,
+    /// There is no memory for more of it.
+    Scarce,
 }
 
 impl<S: Service, T: Socket> Session<S, T> {
@@ -62,8 +64,10 @@ impl<S: Service, T: Socket> Session<S, T> {
                 S::resume(state, outcome?);
                 return Poll::Ready(Ok((0, Source::Outcome)));
             }
-            if link.wish() == Wish::Leave {
-                return Poll::Ready(Ok((0, Source::Rest)));
+            match link.wish() {
+                Wish::Leave => return Poll::Ready(Ok((0, Source::Rest))),
+                Wish::GiveBack => return Poll::Ready(Ok((0, Source::Scarce))),
+                Wish::Stay | Wish::Finish => {}
             }
             let filling = rest.is_empty() && S::is_filling(state);
             let filled = match filling {
@@ -77,7 +81,13 @@ impl<S: Service, T: Socket> Session<S, T> {
             let polled = filled.unwrap_or_else(|| {
                 let source = source_for(worker, rest, needed);
                 let polled = match source {
-                    Source::Rest => poll_read(stream, context, rest.room(needed)),
+                    Source::Rest => {
+                        let bytes = rest.capacity_with_room(needed);
+                        if !worker.hold(link, &link.input, bytes) {
+                            return Poll::Ready(Ok((0, Source::Scarce)));
+                        }
+                        poll_read(stream, context, rest.room(needed))
+                    }
                     _ => {
                         let mut input = worker.fresh_input();
                         input.extend_from_slice(rest.bytes());
@@ -110,7 +120,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// Whether it makes no sense yet to execute what has come; it is kept then.
     pub(super) fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
         match source {
-            Source::Placed | Source::Gathered(_) | Source::Outcome => Ok(false),
+            Source::Placed | Source::Gathered(_) | Source::Outcome | Source::Scarce => Ok(false),
             Source::Rest if self.rest.len() > self.worker.input_bytes_max => {
                 Err(io::ErrorKind::InvalidData.into())
             }

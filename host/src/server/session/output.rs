@@ -45,7 +45,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     }
 
     async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
-        let result = self.write(out.as_slice()).await;
+        let result = self.write(out.as_slice(), out.capacity()).await;
         self.worker.return_output(out);
         result
     }
@@ -54,12 +54,14 @@ impl<S: Service, T: Socket> Session<S, T> {
     pub(super) async fn flush_around(&mut self, at: usize, value: Box<dyn Buf>) -> io::Result<()> {
         let out = self.worker.take_output();
         let (before, after) = out.split_at(at);
-        let result = self.write(before.chain(value).chain(after)).await;
+        let bytes = before.chain(value).chain(after);
+        let result = self.write(bytes, out.capacity()).await;
         self.worker.return_output(out);
         result
     }
 
-    pub(super) async fn write(&mut self, mut bytes: impl Buf) -> io::Result<()> {
+    /// Writes `bytes`, which keep `held` bytes of memory until the client has taken them.
+    pub(super) async fn write(&mut self, mut bytes: impl Buf, held: usize) -> io::Result<()> {
         let Session {
             worker,
             stream,
@@ -76,8 +78,11 @@ impl<S: Service, T: Socket> Session<S, T> {
                         written += n;
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending if link.wish() == Wish::Leave => {
+                    Poll::Pending if matches!(link.wish(), Wish::Leave | Wish::GiveBack) => {
                         return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                    Poll::Pending if !worker.hold(link, &link.answers, held) => {
+                        return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
                     }
                     Poll::Pending => {
                         link.entry.set_state(ConnectionState::Writing);
@@ -89,6 +94,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             Pin::new(&mut *stream).poll_flush(context)
         })
         .await;
+        worker.hold(link, &link.answers, 0);
         worker.counters.wrote(written);
         link.entry.set_state(ConnectionState::Waiting);
         result

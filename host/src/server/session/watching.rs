@@ -70,7 +70,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             if !more {
                 return Ok(());
             }
-            self.write(lines.as_slice()).await?;
+            self.write(lines.as_slice(), lines.capacity()).await?;
             lines.clear();
         }
     }
