@@ -20,7 +20,8 @@ pub fn decoded_len(text: &[u8]) -> Option<usize> {
         .count();
     let digits = &text[..text.len() - padding];
     let all = digits.iter().all(|&b| digit(b).is_some());
-    // The last digit's bits that stand for nothing must be zero: else bytes had several spellings, and a key several names.
+    // The last digit's bits that stand for nothing must be zero: else bytes had several spellings, and a key several
+    // names.
     let spare_bits = (1 << (2 * padding)) - 1;
     let last = digits.last().and_then(|&b| digit(b))?;
     (all && last & spare_bits == 0).then_some(text.len() / 4 * 3 - padding)

@@ -15,14 +15,15 @@ pub enum Parsed<'a> {
     Command {
         /// What is asked.
         command: Command<'a>,
-        /// Bytes it took, data block included.
+        /// Bytes of the input that the command takes, data block included.
         consumed: usize,
     },
-    /// A command whose large data block is not all there. It may be taken as it comes, or read like [`Parsed::Incomplete`].
+    /// A command whose large data block is not all there. It may be taken as it comes, or read like
+    /// [`Parsed::Incomplete`].
     Announced {
         /// What is asked, its value left empty.
         command: Command<'a>,
-        /// Bytes up to the data block.
+        /// Bytes of the input before the data block.
         consumed: usize,
         /// Length of the data block without its line end.
         len: usize,
@@ -40,7 +41,7 @@ pub struct Refusal {
     pub reply: &'static str,
     /// Bytes of the input that are done with.
     pub consumed: usize,
-    /// Bytes after those to skip unread, possibly more than the input holds.
+    /// Bytes to skip unread after the consumed ones, possibly more than the input holds.
     pub swallow: u64,
     /// Close the connection after the reply.
     pub close: bool,
@@ -49,17 +50,18 @@ pub struct Refusal {
 /// A value over the limit. The answer is [`reply::TOO_LARGE`](super::reply::TOO_LARGE) unless `noreply`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge<'a> {
-    /// Whose value.
+    /// The key whose value was sent.
     pub key: MetaKey<'a>,
-    /// The old value under the key must go, as it would be stale: after `set` and an `ms` that sets, not after the others.
+    /// Whether the old value under the key must go, as it would be stale: after `set` and an `ms` that sets, not after
+    /// the others.
     pub drop_old: bool,
-    /// It was a meta command.
+    /// Whether the command was a meta command.
     pub meta: bool,
-    /// Say nothing. Always false for `ms`: quiet mode hides no errors.
+    /// Send no answer. Always false for `ms`: quiet mode hides no errors.
     pub noreply: bool,
     /// Bytes of the input that are done with.
     pub consumed: usize,
-    /// Bytes after those to skip unread: the value and its line end.
+    /// Bytes to skip unread after the consumed ones: the value and its line end.
     pub swallow: u64,
 }
 
@@ -72,7 +74,7 @@ pub enum Command<'a> {
     Store(Store<'a>),
     /// `delete`.
     Delete {
-        /// Which item.
+        /// The item's key.
         key: &'a [u8],
         /// Send no answer.
         noreply: bool,
@@ -81,16 +83,16 @@ pub enum Command<'a> {
     Arith(Arith<'a>),
     /// `touch`.
     Touch {
-        /// Which item.
+        /// The item's key.
         key: &'a [u8],
-        /// As sent; see [`expiry`](super::expiry).
+        /// The exptime as sent; see [`expiry`](super::expiry).
         exptime: i64,
         /// Send no answer.
         noreply: bool,
     },
     /// `flush_all`.
     FlushAll {
-        /// As sent: `None` or 0 is now, otherwise relative or absolute as an exptime.
+        /// The delay as sent: `None` or 0 is now, otherwise relative or absolute as an exptime.
         delay: Option<i64>,
         /// Send no answer.
         noreply: bool,
@@ -113,9 +115,9 @@ pub enum Command<'a> {
     },
     /// `stats cachedump`.
     Cachedump {
-        /// Whose keys.
+        /// The class whose keys are listed.
         class: u32,
-        /// How many at most; 0 is no bound.
+        /// Most keys to list; 0 is no bound.
         keys_max: u32,
     },
     /// `cache_memlimit`.
@@ -163,7 +165,7 @@ pub enum Command<'a> {
     MetaNoop,
     /// `me`.
     MetaDebug {
-        /// Which item.
+        /// The item's key.
         key: MetaKey<'a>,
     },
 }
@@ -259,13 +261,13 @@ impl StoreVerb {
 /// A classic command with a data block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Store<'a> {
-    /// Which one.
+    /// The verb.
     pub verb: StoreVerb,
-    /// Which item.
+    /// The item's key.
     pub key: &'a [u8],
     /// Client flags.
     pub flags: u32,
-    /// As sent; see [`expiry`](super::expiry).
+    /// The exptime as sent; see [`expiry`](super::expiry).
     pub exptime: i64,
     /// The data block.
     pub value: &'a [u8],
@@ -276,9 +278,9 @@ pub struct Store<'a> {
 /// `incr` or `decr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arith<'a> {
-    /// Which item.
+    /// The item's key.
     pub key: &'a [u8],
-    /// By how much.
+    /// The number to add or subtract.
     pub delta: u64,
     /// Subtract instead of add.
     pub decrement: bool,
@@ -315,7 +317,7 @@ impl Classes {
     /// Numbers from here on are no classes.
     pub const END: u32 = 64;
 
-    /// Whether the class of all items is one of them.
+    /// Whether the set has the class that all items are in.
     pub fn has_items(self) -> bool {
         self.0 & 1 << Self::OURS != 0
     }
@@ -326,9 +328,9 @@ impl Classes {
 pub enum Slabs {
     /// `reassign SRC DST`.
     Reassign {
-        /// From this class; -1 for any.
+        /// The class to move a page from; -1 for any.
         source: i32,
-        /// To this class.
+        /// The class to move a page to.
         target: i32,
     },
     /// `automove N`, N up to 2.

@@ -23,9 +23,9 @@ pub enum Expiry {
     At(u64),
 }
 
-/// What `exptime` means at the second `now_s` since 1970: 0 is never, a negative one is past, up to 30
-/// days count from now, anything larger is a date. Dates of the last 30 days that 32 bits can say are negative numbers of
-/// clients that know no sign; those beyond are as late as a date can be.
+/// What `exptime` means at the second `now_s` since 1970: 0 is never, a negative one is past, up to 30 days count from
+/// now, anything larger is a date. Dates of the last 30 days that 32 bits can say are negative numbers of clients that
+/// know no sign; later dates become the last possible one.
 pub fn expiry(exptime: i64, now_s: u64) -> Expiry {
     match exptime {
         0 => Expiry::Never,

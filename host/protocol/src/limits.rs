@@ -18,7 +18,8 @@ pub struct Limits {
     pub get_line_bytes_max: usize,
     /// Longest value in bytes; a longer one is [`Parsed::TooLarge`](super::Parsed::TooLarge).
     pub value_bytes_max: usize,
-    /// A data block of so many bytes that has not come yet is announced: [`Parsed::Announced`](super::Parsed::Announced).
+    /// A data block of so many bytes that has not come yet is announced:
+    /// [`Parsed::Announced`](super::Parsed::Announced).
     pub announced_bytes_min: usize,
 }
 

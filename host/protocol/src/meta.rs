@@ -52,9 +52,9 @@ pub type Flag = u8;
 /// Key and flags of `mg`, `ms`, `md` or `ma`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta<'a> {
-    /// Which item.
+    /// The item's key.
     pub key: MetaKey<'a>,
-    /// What is asked of it.
+    /// What the request asks of the item.
     pub flags: MetaFlags<'a>,
 }
 
@@ -99,7 +99,8 @@ impl DetachedMeta {
 }
 
 /// Flags of a meta command, small enough to be moved around. Letters without a number are asked for by
-/// [`MetaFlags::has`]; numbers are read again, as sent, when they are asked for. [`MetaFlags::in_order`] walks them as the client wrote them, for the reply.
+/// [`MetaFlags::has`]; numbers are read again, as sent, when they are asked for. [`MetaFlags::in_order`] walks them as
+/// the client wrote them, for the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct MetaFlags<'a> {
     /// Bit `letter - b'A'` for each flag of the request.
@@ -110,7 +111,7 @@ pub struct MetaFlags<'a> {
     pub mode: Mode,
 }
 
-/// `M`, as far as the command knows it.
+/// The mode that an `M` flag chose, if the command knows modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Mode {
     /// None given: `ms` sets, `ma` increments.
@@ -166,7 +167,7 @@ impl<'a> MetaFlags<'a> {
         number::signed(self.argument(b'R')?)
     }
 
-    /// `C`: only over this CAS.
+    /// `C`: write only over an item with this CAS token.
     #[inline]
     pub fn cas_compare(&self) -> Option<u64> {
         number::unsigned(self.argument(b'C')?)

@@ -86,7 +86,7 @@ pub fn number_line(out: &mut Vec<u8>, n: u64) {
 pub fn value_header(out: &mut Vec<u8>, key: &[u8], flags: u32, len: usize, cas: Option<u64>) {
     out.extend_from_slice(b"VALUE ");
     out.extend_from_slice(key);
-    // Nearly always.
+    // Flags are nearly always 0.
     if flags == 0 {
         out.extend_from_slice(b" 0 ");
     } else {
@@ -224,16 +224,16 @@ pub struct ItemFacts {
     pub accessed: u64,
     /// CAS token.
     pub cas: u64,
-    /// Was read before.
+    /// Whether the item was read before.
     pub fetched: bool,
-    /// Bytes it takes, everything included.
+    /// Bytes that the item takes, everything included.
     pub size: u64,
     /// Client flags.
     pub flags: u32,
 }
 
 impl ItemFacts {
-    /// The store has no size classes; tools expect a number that is one.
+    /// Class of every item: the store has no size classes, but tools expect the number of one.
     const CLASS: u32 = 1;
 
     fn append(&self, out: &mut Vec<u8>) {
@@ -266,8 +266,8 @@ pub fn meta_debug(out: &mut Vec<u8>, key: MetaKey<'_>, facts: &ItemFacts) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A key as it stands in the lines of dumps and logs: what could be mistaken for something else is `%` and two
-/// hexadecimal digits.
+/// A key as it stands in the lines of dumps and logs: a byte that could be mistaken for something else becomes `%` and
+/// two hexadecimal digits.
 #[derive(Clone, Copy, Debug)]
 pub struct PercentEncoded<'a>(pub &'a [u8]);
 

@@ -18,7 +18,7 @@ impl<'a> Tokens<'a> {
         Tokens { rest: line }
     }
 
-    /// What has not been walked over yet, spaces included.
+    /// The part of the line that was not walked over yet, spaces included.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
@@ -40,7 +40,8 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// Index of the first `wanted`, or the length. Eight bytes at a time: in words this short a call of `memchr` costs more.
+/// Index of the first `wanted`, or the length. Eight bytes at a time: in words this short a call of `memchr` costs
+/// more.
 #[inline]
 pub fn find_byte(bytes: &[u8], wanted: u8) -> usize {
     let (eights, tail) = bytes.as_chunks::<8>();
@@ -79,7 +80,8 @@ pub fn key_end(bytes: &[u8]) -> usize {
             .unwrap_or(tail.len())
 }
 
-/// Whether `word` of a line can be a key: 1 to 250 bytes without NUL. Control characters are allowed, as clients send them.
+/// Whether `word` of a line can be a key: 1 to 250 bytes without NUL. Control characters are allowed, as clients send
+/// them.
 #[inline]
 pub(super) fn is_key(word: &[u8]) -> bool {
     (1..=KEY_BYTES_MAX).contains(&word.len())

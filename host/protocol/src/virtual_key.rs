@@ -20,7 +20,7 @@ pub struct VirtualKey<'a> {
 
 impl<'a> VirtualKey<'a> {
     /// Splits a key; `None` when it names no type and function, or is longer than any key can be.
-    // Always: what it returns is put together in other pieces than it is read in, which would be waited for.
+    // Always inlined: the result is written in other pieces than it is read in, and a read would wait for the writes.
     #[inline(always)]
     pub fn parse(key: &'a [u8]) -> Option<Self> {
         u16::try_from(key.len()).ok()?;
@@ -42,7 +42,7 @@ impl<'a> VirtualKey<'a> {
         self.key
     }
 
-    /// `type:function`, by which the registry knows it.
+    /// `type:function`, by which the registry knows the function.
     #[inline]
     pub fn call(&self) -> &'a [u8] {
         &self.key[..usize::from(self.function_end)]
@@ -54,13 +54,13 @@ impl<'a> VirtualKey<'a> {
         &self.key[..usize::from(self.type_end)]
     }
 
-    /// Function of it, not empty.
+    /// Function of the type, not empty.
     #[inline]
     pub fn function(&self) -> &'a [u8] {
         &self.key[usize::from(self.type_end) + 1..usize::from(self.function_end)]
     }
 
-    /// Which object; empty when the key has no third part.
+    /// Name of the object; empty when the key has no third part.
     #[inline]
     pub fn object(&self) -> &'a [u8] {
         let start = usize::from(self.function_end) + 1;
@@ -90,12 +90,12 @@ impl<'a> VirtualKey<'a> {
 /// Arguments of a virtual key, split as they are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Args<'a> {
-    /// `None` at the end.
+    /// The arguments not walked over yet; `None` at the end.
     rest: Option<&'a [u8]>,
 }
 
 impl<'a> Args<'a> {
-    /// What has not been walked over yet, as one argument: for functions that take the rest.
+    /// The part of the key that was not walked over yet, as one argument: for functions that take the rest.
     pub fn rest(&self) -> Option<&'a [u8]> {
         self.rest
     }

@@ -14,14 +14,15 @@ pub enum Parsed<'a> {
     Request {
         /// What is asked.
         request: Request<'a>,
-        /// Bytes it took.
+        /// Bytes of the input that the request takes.
         consumed: usize,
     },
-    /// A set with a large value that is not all there. It may be taken as it comes, or read like [`Parsed::Incomplete`].
+    /// A set with a large value that is not all there. It may be taken as it comes, or read like
+    /// [`Parsed::Incomplete`].
     Announced {
         /// What is asked, its value left empty.
         request: Request<'a>,
-        /// Bytes up to the value.
+        /// Bytes of the input before the value.
         consumed: usize,
         /// Length of the value.
         len: usize,
@@ -39,7 +40,7 @@ pub struct Refusal {
     pub answer: Option<(Echo, Status)>,
     /// Bytes of the input that are done with.
     pub consumed: usize,
-    /// Bytes after those to skip unread.
+    /// Bytes to skip unread after the consumed ones.
     pub swallow: u64,
     /// Close the connection after the answer.
     pub close: bool,
@@ -50,13 +51,13 @@ pub struct Refusal {
 pub struct TooLarge<'a> {
     /// What the answer echoes.
     pub echo: Echo,
-    /// Whose value.
+    /// The key whose value was sent.
     pub key: &'a [u8],
-    /// The old value under the key must go, as it would be stale: after a set, not after the others.
+    /// Whether the old value under the key must go, as it would be stale: after a set, not after the others.
     pub drop_old: bool,
     /// Bytes of the input that are done with.
     pub consumed: usize,
-    /// Bytes after those to skip unread.
+    /// Bytes to skip unread after the consumed ones.
     pub swallow: u64,
 }
 
@@ -67,7 +68,7 @@ pub struct Request<'a> {
     pub echo: Echo,
     /// CAS to compare; 0 for none.
     pub cas: u64,
-    /// Hide the usual answer: a miss of the get family, success of the others. Never an error of theirs.
+    /// Hide the usual answer: a miss of the get family, success of the others. Errors are never hidden.
     pub quiet: bool,
     /// What is asked.
     pub command: Command<'a>,
@@ -78,7 +79,7 @@ pub struct Request<'a> {
 pub enum Command<'a> {
     /// Get, GetK, Gat, GatK.
     Get {
-        /// Which item.
+        /// The item's key.
         key: &'a [u8],
         /// Send the key with the value, and with a miss.
         with_key: bool,
@@ -87,7 +88,7 @@ pub enum Command<'a> {
     },
     /// Touch: answers with the flags.
     Touch {
-        /// Which item.
+        /// The item's key.
         key: &'a [u8],
         /// New exptime.
         exptime: i64,
@@ -96,14 +97,14 @@ pub enum Command<'a> {
     Store(Store<'a>),
     /// Delete.
     Delete {
-        /// Which item.
+        /// The item's key.
         key: &'a [u8],
     },
     /// Increment, Decrement.
     Arith(Arith<'a>),
     /// Flush.
     Flush {
-        /// When; `None` or 0 is now.
+        /// The time of the flush, as an exptime; `None` or 0 is now.
         delay: Option<i64>,
     },
     /// Noop: an answer that marks a place in a pipeline.
@@ -126,11 +127,11 @@ pub enum Command<'a> {
     SaslList,
     /// SASL authentication, or with `step` its continuation.
     Sasl {
-        /// Name of the mechanism.
+        /// The mechanism's name.
         mechanism: &'a [u8],
         /// The client's message.
         message: &'a [u8],
-        /// A further step.
+        /// Whether this is a further step.
         step: bool,
     },
 }
@@ -149,13 +150,13 @@ pub enum StoreVerb {
 /// A binary request with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Store<'a> {
-    /// Which one. With a CAS, set and replace are a compare and swap.
+    /// The verb. With a CAS, set and replace are a compare and swap.
     pub verb: StoreVerb,
-    /// Which item.
+    /// The item's key.
     pub key: &'a [u8],
     /// Client flags; 0 for append and prepend.
     pub flags: u32,
-    /// As sent; 0 for append and prepend.
+    /// The exptime as sent; 0 for append and prepend.
     pub exptime: i64,
     /// The value.
     pub value: &'a [u8],
@@ -164,9 +165,9 @@ pub struct Store<'a> {
 /// Increment or Decrement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arith<'a> {
-    /// Which item.
+    /// The item's key.
     pub key: &'a [u8],
-    /// By how much.
+    /// The number to add or subtract.
     pub delta: u64,
     /// Subtract instead of add.
     pub decrement: bool,

@@ -61,7 +61,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The text that goes with it when there is nothing better to say.
+    /// The usual text for the status, when there is nothing better to say.
     pub fn text(self) -> &'static str {
         match self {
             Status::Ok | Status::AuthContinue => "",

@@ -46,7 +46,7 @@ pub fn parse<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
 
 /// Reads one request of a client that has to log in first.
 ///
-/// What needs a login is refused by its header, so that nothing of its body is waited for or kept.
+/// A request that needs a login is refused by its header: its body is neither waited for nor kept.
 pub fn parse_before_login<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
     let header = input.first_chunk().map(Header::read);
     match header.filter(|_| input[0] == REQUEST_MAGIC) {
@@ -139,7 +139,8 @@ impl Header {
         // A stat may or may not name something.
         let key_fits = shape.key == (self.key > 0) || self.opcode() == STAT;
         if self.extras != shape.extras || !key_fits || !shape.value && self.value_bytes() > 0 {
-            // memcached knows no Verbosity: one that libmemcached doesn't send is answered as there.
+            // memcached knows no Verbosity: a request with wrong lengths gets the answer memcached gives to any
+            // Verbosity.
             return match self.opcode() {
                 VERBOSITY => refuse(Status::UnknownCommand, false),
                 _ => refuse(Status::Invalid, true),
@@ -338,7 +339,7 @@ const GETKQ: u8 = 0x0d;
 const APPEND: u8 = 0x0e;
 const PREPEND: u8 = 0x0f;
 const STAT: u8 = 0x10;
-/// From 0x11 on.
+/// The loud opcode of each quiet opcode from 0x11 on.
 const QUIET_TO_LOUD: [u8; 10] = [
     SET, ADD, REPLACE, DELETE, INCREMENT, DECREMENT, QUIT, FLUSH, APPEND, PREPEND,
 ];

@@ -28,7 +28,8 @@ impl Echo {
         out.extend_from_slice(&number.to_be_bytes());
     }
 
-    /// Everything of a hit but the value, whose `value_bytes` bytes the caller appends. The key is empty unless it was asked for.
+    /// Everything of a hit but the value, whose `value_bytes` bytes the caller appends. The key is empty unless it was
+    /// asked for.
     pub fn hit(&self, out: &mut Vec<u8>, flags: u32, cas: u64, key: &[u8], value_bytes: usize) {
         self.head(out, Status::Ok, cas, 4, key.len(), value_bytes);
         out.extend_from_slice(&flags.to_be_bytes());

@@ -469,7 +469,7 @@ proptest! {
                     };
                     prop_assert!(needed <= done);
                 }
-                // Without a request there is nothing to be exact about but the end.
+                // Bytes that are no request have no length that both parses must agree on.
                 (Parsed::Error(Refusal { answer: None, .. }), Parsed::Error(Refusal { answer: None, .. })) => {}
                 (early, late) => prop_assert_eq!(early, late),
             }

@@ -71,7 +71,7 @@ pub(super) fn shutdown(mut words: Tokens<'_>, _: bool) -> Answer<'_> {
     }
 }
 
-/// Checked as memcached does, so that a wrong value is noticed although none has an effect.
+/// Reads `lru`. Values are checked as memcached does, so that a wrong one is noticed although none has an effect.
 pub(super) fn lru(args: Tokens<'_>, _: bool) -> Answer<'_> {
     let mut words = args;
     let mut next = || words.next().unwrap_or_default();
@@ -117,7 +117,7 @@ pub(super) fn lru_crawler(mut words: Tokens<'_>, _: bool) -> Answer<'_> {
     }))
 }
 
-/// `all`, `hash`, or numbers separated by commas.
+/// Reads `all`, `hash`, or numbers separated by commas.
 fn classes(text: &[u8]) -> Result<Classes, &'static str> {
     if matches!(text, b"all" | b"hash") {
         return Ok(Classes(!0));

@@ -43,7 +43,7 @@ pub(super) fn get_and_touch<'a>(
     })))
 }
 
-/// The list, if it holds at least one key and nothing else, and the key that is the only one.
+/// The keys of a list, and the key if it is the only one. `None` when there is no key, or something that is none.
 #[inline]
 fn keys(list: &[u8]) -> Option<(Tokens<'_>, Option<&[u8]>)> {
     let mut rest = list;
@@ -68,14 +68,14 @@ fn keys(list: &[u8]) -> Option<(Tokens<'_>, Option<&[u8]>)> {
     }
 }
 
-/// Length of a key with control characters; 0 when it is none.
+/// Length of a key with control characters at the front of `list`; 0 when there is no key.
 #[cold]
 fn unusual_key_end(list: &[u8]) -> usize {
     let end = find_byte(list, b' ');
     if is_key(&list[..end]) { end } else { 0 }
 }
 
-/// `set` and its relatives, data block included. Without a verb it is `cas`, whose token follows the length.
+/// `set` and its relatives, data block included. Without a verb the command is `cas`, whose token follows the length.
 pub(super) fn store<'a>(
     line: &Line<'a>,
     verb: Option<StoreVerb>,

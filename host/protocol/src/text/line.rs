@@ -2,17 +2,17 @@
 
 use crate::{Command, Limits, Parsed, Refusal, reply};
 
-/// For what nobody knows.
+/// Reply to an unknown command.
 pub(super) const ERROR: &str = "ERROR\r\n";
-/// For a known command whose arguments make no sense.
+/// Reply to a known command whose arguments make no sense.
 pub(super) const BAD_FORMAT: &str = "CLIENT_ERROR bad command line format\r\n";
 
 /// Why there is no command.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stop {
-    /// There may be one when the input is this long.
+    /// There may be a command when the input is `needed` bytes long.
     Incomplete { needed: usize },
-    /// The bytes are none.
+    /// The bytes are no command.
     Refused(Refusal),
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Line<'a> {
     input: &'a [u8],
     /// The line without its end.
     pub(super) text: &'a [u8],
-    /// Length with its end.
+    /// Length of the line with its end, in bytes.
     pub(super) consumed: usize,
 }
 
@@ -124,7 +124,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// No acceptable line: it may still grow, or it is too long already.
+/// What to do without an acceptable line: it may still grow, or it is too long already.
 #[cold]
 fn unfinished(input: &[u8], end: Option<usize>, limits: &Limits) -> Stop {
     let seen = end.unwrap_or(input.len());
@@ -153,7 +153,7 @@ fn close(consumed: usize, reply: &'static str) -> Stop {
     })
 }
 
-/// Lists of keys may be far longer than other lines.
+/// Whether the line is a `get` or its kin, whose list of keys may be far longer than other lines.
 fn is_get(input: &[u8]) -> bool {
     [&b"get "[..], b"gets ", b"gat ", b"gats "]
         .iter()

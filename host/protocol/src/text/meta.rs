@@ -82,7 +82,7 @@ pub(super) fn debug<'a>(line: &Line<'a>, args: &'a [u8]) -> Result<Parsed<'a>, S
     Ok(line.command(Command::MetaDebug { key }))
 }
 
-/// Why the token is no key.
+/// Why the key's token is no key; `None` when it is one.
 fn key_error(key: MetaKey<'_>) -> Option<&'static str> {
     if !is_key(key.token) {
         return Some(BAD_FORMAT);

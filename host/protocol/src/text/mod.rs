@@ -1,8 +1,8 @@
 //! One text command from the front of a buffer.
 //!
-//! This file finds the line and tells what it asks for; the files beside it read the arguments:
-//! `classic` for keys and data blocks, `meta` for the two-letter commands, `admin` for the rest. `quick` reads the most frequent
-//! lines before all of them.
+//! This file finds the line and tells what it asks for; the files beside it read the arguments: `classic` for keys and
+//! data blocks, `meta` for the two-letter commands, `admin` for the rest. `quick` reads the most frequent lines before
+//! all of them.
 
 mod admin;
 mod classic;
@@ -19,8 +19,9 @@ use line::{BAD_FORMAT, ERROR, Line, Stop};
 
 /// Reads one text command, classic or meta, from the front of `input`, which may end anywhere.
 ///
-/// More input never changes an answer other than [`Parsed::Incomplete`]. Lines end in `\r\n` or a bare `\n`, data blocks only in `\r\n`.
-// Always: what it returns is long, and would be waited for on its way through memory.
+/// More input never changes an answer other than [`Parsed::Incomplete`]. Lines end in `\r\n` or a bare `\n`, data
+/// blocks only in `\r\n`.
+// Always inlined: the result is long, and would be waited for on its way through memory.
 #[inline(always)]
 pub fn parse_text<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
     match quick::parse(input, limits) {
@@ -29,7 +30,7 @@ pub fn parse_text<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
     }
 }
 
-/// Without the short cut.
+/// Reads any command, without the short cut for frequent ones.
 #[inline(never)]
 fn parse_any<'a>(input: &'a [u8], limits: &Limits) -> Parsed<'a> {
     Line::find(input, limits)

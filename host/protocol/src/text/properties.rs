@@ -4,7 +4,7 @@
 use super::super::*;
 use proptest::prelude::*;
 
-/// What commands are made of.
+/// The pieces that commands are made of.
 #[derive(Debug, Clone)]
 struct Pieces {
     keys: Vec<Vec<u8>>,
@@ -91,7 +91,7 @@ fn meta<'a>(pieces: &'a Pieces, line: &'a [u8], mode: Mode) -> Meta<'a> {
     }
 }
 
-/// The numbers among the flags are those of the pieces.
+/// Checks that the numbers among the flags are those of the pieces.
 fn numbers_are_right(pieces: &Pieces, flags: &MetaFlags<'_>) {
     let has = |letter| pieces.meta_letters.contains(&letter);
     let [cas_compare, cas_override, initial] = pieces.numbers;
@@ -311,7 +311,7 @@ fn without_value(command: Command<'_>) -> Command<'_> {
     }
 }
 
-/// The same answer, except that a closed connection leaves no rest to agree about.
+/// Whether both answers are the same, except that a closed connection leaves no rest to agree about.
 fn same(early: &Parsed<'_>, late: &Parsed<'_>) -> bool {
     let closes = |parsed: &Parsed<'_>| matches!(parsed, Parsed::Error(Refusal { close: true, .. }));
     early == late || closes(early) && closes(late)

@@ -6,10 +6,10 @@
 use crate::tokens::key_end;
 use crate::{Command, Get, KEY_BYTES_MAX, Limits, Parsed, Store, StoreVerb, Tokens};
 
-/// Digits that fit any of the numbers.
+/// Digits that any of the numbers can hold.
 const DIGITS_MAX: usize = 9;
 
-/// `None`: the others have to look.
+/// Reads one of the two commands; `None` when the other files have to look.
 #[inline(always)]
 pub(super) fn parse<'a>(input: &'a [u8], limits: &Limits) -> Option<Parsed<'a>> {
     let (verb, rest) = input.split_first_chunk::<4>()?;
@@ -70,7 +70,7 @@ fn set<'a>(input: &[u8], key: &'a [u8], rest: &'a [u8], limits: &Limits) -> Opti
     })
 }
 
-/// A space and a number.
+/// Reads a space and a number; the rest is what follows.
 #[inline]
 fn number(input: &[u8]) -> Option<(u32, &[u8])> {
     let digits = input.strip_prefix(b" ")?;
