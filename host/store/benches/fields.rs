@@ -142,7 +142,7 @@ fn small_put_and_delete(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// What the standard library's map takes for the same, as a yardstick.
+/// A get from the standard library's map of the same fields, as a yardstick.
 #[divan::bench(sample_count = 300, sample_size = 1_000)]
 fn btreemap_get(bencher: Bencher<'_, '_>) {
     let map: BTreeMap<[u8; 10], Vec<u8>> = (0..MEMBERS).map(|n| (member(n), Vec::new())).collect();
@@ -153,7 +153,7 @@ fn btreemap_get(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// As above.
+/// A put and a delete in that map.
 #[divan::bench(sample_count = 300, sample_size = 1_000)]
 fn btreemap_put_and_delete(bencher: Bencher<'_, '_>) {
     let mut map: BTreeMap<[u8; 10], Vec<u8>> =

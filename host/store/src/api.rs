@@ -9,7 +9,8 @@ pub struct Now {
     pub millis: u16,
 }
 
-/// When an item stops existing: milliseconds since 1970, or never. (Stored at the resolution the layout chooses; at least seconds.)
+/// When an item stops existing: milliseconds since 1970, or never. (Stored at the resolution the layout chooses; at
+/// least seconds.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry(pub Option<u64>);
 
@@ -29,23 +30,23 @@ pub struct ItemInfo {
     pub flags: u32,
     /// Value length in bytes.
     pub len: u32,
-    /// When it expires.
+    /// When the item expires.
     pub expiry: Expiry,
-    /// When it expired before this request touched it; `expiry` if it didn't.
+    /// When the item expired before this request touched it; `expiry` if the request didn't.
     pub expiry_before: Expiry,
     /// CAS token; 0 when the item has none yet (see `GetOptions::want_cas`).
     pub cas: u64,
-    /// A get returned it before this one.
+    /// Whether a get returned the item before this one.
     pub fetched: bool,
     /// Seconds since the last access before this one, if [`GetOptions::want_idle`] or scanned; else 0.
     pub idle_s: u32,
-    /// Marked stale by a meta delete or an old-CAS set.
+    /// Whether the item was marked stale, by a meta delete or an old-CAS set.
     pub stale: bool,
-    /// This get won the right to recache (W).
+    /// Whether this get won the right to recache (W).
     pub won: bool,
-    /// Somebody else already has that right (Z).
+    /// Whether somebody else already has that right (Z).
     pub token_sent: bool,
-    /// Holds keyed fields: written by object calls, not by clients.
+    /// Whether the item holds keyed fields: written by object calls, not by clients.
     pub object: bool,
 }
 
@@ -54,7 +55,7 @@ pub struct ItemInfo {
 pub struct GetOptions {
     /// The caller will show the CAS: assign one if the item has none.
     pub want_cas: bool,
-    /// The caller will show for how long nobody asked, which takes longer to find out than all else.
+    /// The caller will show for how long nobody asked for the item, which takes longer to find out than all else.
     pub want_idle: bool,
     /// Leave the LRU position, fetched mark and access time alone.
     pub no_bump: bool,
@@ -118,7 +119,7 @@ pub enum SetOutcome {
         /// Length of the whole value, in bytes.
         len: u32,
     },
-    /// The mode refused it, or it would have added to a value more than there is room for. What was there stays.
+    /// The mode refused the write, or the value would have grown beyond what there is room for. What was there stays.
     NotStored,
     /// CAS differs.
     Exists,
@@ -159,7 +160,7 @@ pub enum ArithOutcome {
         value: u64,
         /// The item.
         info: ItemInfo,
-        /// It was created by `vivify`.
+        /// Whether `vivify` created the item.
         created: bool,
     },
     /// No item.
@@ -261,19 +262,20 @@ pub struct Version(pub u64);
 /// An object as a transaction sees it when it opens it.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectInfo {
-    /// Changes with every commit.
+    /// The object's version, which changes with every commit.
     pub version: Version,
     /// Number of fields.
     pub fields: u64,
-    /// When it expires.
+    /// When the object expires.
     pub expiry: Expiry,
     /// True when the whole state was copied out at open ("small"): reads need not ask the store again.
     pub loaded: bool,
-    /// Where it stands, for its commit.
+    /// Where the object stands, for its commit.
     pub place: Place,
 }
 
-/// Where an object stood when it was opened. A commit looks there first: nearly always nothing has happened to it since.
+/// Where an object stood when it was opened. A commit looks there first: nearly always nothing has happened to it
+/// since.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     /// The number of the object's slot in its bucket, or of any other slot: then the place is of no use.
@@ -281,7 +283,7 @@ pub struct Place {
     pub(super) addr: crate::memory::arena::Addr,
     /// Bytes of the item's value.
     pub(super) len: usize,
-    /// Tick of the access that opened it.
+    /// Tick of the access that opened the object.
     pub(super) tick: u32,
 }
 
@@ -300,7 +302,7 @@ pub enum Change<'a> {
         fields: &'a std::collections::BTreeMap<Vec<u8>, Option<Vec<u8>>>,
         /// All fields not in `fields` are deleted first.
         clear: bool,
-        /// Nothing of the old state stays, its opaque value neither. Implies `clear`.
+        /// Nothing of the old state stays, not even the opaque value. Implies `clear`.
         fresh: bool,
         /// New opaque value.
         value: Option<&'a [u8]>,
@@ -325,13 +327,14 @@ pub enum Change<'a> {
 pub struct Commit<'a> {
     /// Full name, `type$key` for an object.
     pub key: Key<'a>,
-    /// What the transaction saw: `None` when absent. `Some(None)`/`None` mismatch makes the whole commit `Gone`.
+    /// The version that the transaction saw, `None` when there was no object. Where the store has another, the whole
+    /// commit is `Gone`.
     pub expected: Option<Version>,
-    /// Where it saw it, if it knows.
+    /// Where the transaction saw the object, if it knows.
     pub place: Option<Place>,
     /// Skip the check of `expected` (plain items written blindly).
     pub blind: bool,
-    /// What to do.
+    /// The new state.
     pub change: Change<'a>,
     /// Expiry after the commit.
     pub expiry: Expiry,

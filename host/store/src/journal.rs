@@ -1,4 +1,4 @@
-//! What the store tells of itself: every change of its state, and who leaves without being asked to.
+//! What the store tells of itself: every change of its state, and which items leave without being asked to.
 //!
 //! An operation log or a replica that starts with an empty store and does what it is told holds what the store holds:
 //! keys, values, flags, expiries, CAS tokens, marks, and fields of objects. What nobody else can see is not told: the
@@ -9,9 +9,10 @@
 //! whoever sorts by tick has each key's history in its order; two changes with the same tick are of different keys, and
 //! may have either order. The threads tell at the same time: a journal is shared by all of them.
 //!
-//! **Units.** What a thread tells between [`Journal::turn_begins`] and [`Journal::turn_ends`] is done before any answer to it
-//! goes out. A change told outside of a turn is a turn of its own, and so is a commit outside of a turn. What is told
-//! between [`Journal::commit_begins`] and [`Journal::commit_ends`] takes effect for everybody at once: all of it is kept or none.
+//! **Units.** What a thread tells between [`Journal::turn_begins`] and [`Journal::turn_ends`] is done before any answer
+//! to it goes out. A change told outside of a turn is a turn of its own, and so is a commit outside of a turn. What is
+//! told between [`Journal::commit_begins`] and [`Journal::commit_ends`] takes effect for everybody at once: all of it
+//! is kept or none.
 //!
 //! **Cost.** While nobody listens a write pays for one comparison.
 
@@ -25,23 +26,24 @@ use crate::memory::arena::Addr;
 use crate::shard::{Leave, Locked, ValueRef};
 use crate::{ItemInfo, Store};
 
-/// Is told of every change of the store's state.
+/// A listener that is told of every change of the store's state.
 ///
-/// Methods are called under locks: they copy what they need and return. They must not block for long, panic, or call the
-/// store, [`Store::pin`] excepted, by which a long value is kept without a copy.
+/// Methods are called under locks: they copy what they need and return. They must not block for long, panic, or call
+/// the store, [`Store::pin`] excepted, by which a long value is kept without a copy.
 pub trait Journal: Debug + Send + Sync {
-    /// Whether it is told of changes: everything but [`Journal::left`]. Asked once, when it begins to listen.
+    /// Whether the journal is told of changes: everything but [`Journal::left`]. Asked once, when it begins to listen.
     fn wants_changes(&self) -> bool {
         true
     }
 
-    /// Whether it is told now of who leaves. Asked each time, so that who leaves costs little while nobody looks.
+    /// Whether the journal is told now of items that leave. Asked each time, so that these items cost little while
+    /// nobody looks.
     fn wants_departures(&self) -> bool {
         true
     }
 
-    /// This thread begins a turn: what it tells in it has ticks of at least `tick`, and at least of what the store's
-    /// published clock is when this method returns.
+    /// This thread begins a turn. Ticks told in it are at least `tick`, and at least the store's published clock at the
+    /// return of this method.
     fn turn_begins(&self, _tick: u64) {}
 
     /// This thread's turn is over; its answers go out when this method has returned.
@@ -70,33 +72,34 @@ pub trait Journal: Debug + Send + Sync {
     fn flush_planned(&self, _at_s: u32) {}
 
     /// The key holds nothing from now on, second `now_s`, because its memory is needed or its time has come; `info` is
-    /// what it held. A log needs no record of that: old data may come back for nobody but those who may see it.
+    /// what it held. A log needs no record of that: if the item comes back from the log, it is one that clients may
+    /// still see, or it expires again.
     fn left(&self, _tick: u64, _key: &[u8], _info: &ItemInfo, _cause: Cause, _now_s: u32) {}
 }
 
 /// What is in an item that was stored.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
-    /// This value.
+    /// The item's value is this.
     Value(ValueRef<'a>),
-    /// The value it had, with these bytes put in at an offset: 0, or the length it had.
+    /// The item's former value, with `bytes` put in at an offset: 0, or the former length.
     Inserted {
-        /// Bytes of the old value that stand before.
+        /// Bytes of the former value that stand before.
         at: u32,
-        /// What was put in.
+        /// The bytes that were put in.
         bytes: &'a [u8],
     },
-    /// What was in it before; flags, expiry, CAS or marks changed.
+    /// The item's former content; flags, expiry, CAS or marks changed.
     Same,
     /// An object's whole state, as `fields::Small` encodes it. It may be of any length.
     State(&'a [u8]),
-    /// The object's state with these changes.
+    /// The object's former state with these changes.
     Fields {
         /// Field name, new value or `None` for a field that is deleted.
         fields: &'a BTreeMap<Vec<u8>, Option<Vec<u8>>>,
         /// All fields not in `fields` are deleted.
         clear: bool,
-        /// Nothing of what the key held stays, its opaque value neither. Implies `clear`.
+        /// Nothing of what the key held stays, not even the opaque value. Implies `clear`.
         fresh: bool,
         /// New opaque value.
         value: Option<&'a [u8]>,
@@ -112,10 +115,10 @@ pub enum Cause {
     Expired,
 }
 
-/// Who is told, in the order in which they began to listen.
+/// The journals that are told, in the order in which they began to listen.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
-    /// Somebody wants changes.
+    /// Whether a journal wants changes.
     changes: AtomicBool,
     first: OnceLock<Box<Listener>>,
 }
@@ -155,7 +158,7 @@ impl Listeners {
         std::iter::successors(self.first.get(), |last| last.next.get()).map(Box::as_ref)
     }
 
-    /// Tells those who want changes.
+    /// Tells the journals that want changes.
     #[cold]
     pub(super) fn tell(&self, tell: impl Fn(&dyn Journal)) {
         for listener in self.all().filter(|listener| listener.changes) {
@@ -165,15 +168,15 @@ impl Listeners {
 }
 
 impl Store {
-    /// Has `journal` told from now on, as long as the store is there. It learns nothing of what is in the store
-    /// already, and nothing for sure of what other threads do meanwhile.
+    /// Has `journal` told from now on, as long as the store is there. The journal learns nothing of what is in the
+    /// store already, and nothing for sure of what other threads do meanwhile.
     pub fn listen(&self, journal: Box<dyn Journal>) {
         self.listeners.add(journal);
     }
 }
 
 impl Locked<'_> {
-    /// Tells that the key of `item` holds it now; of plain values `content` need not be given.
+    /// Tells that a key holds this item now; for plain values `content` need not be given.
     #[inline(always)]
     pub(super) fn tell_stored(&mut self, item: &Item<'_>, content: Option<Content<'_>>) {
         if self.store.listeners.want_changes() {

@@ -3,10 +3,11 @@
 //! All methods take `&self`; short locks inside, none held when a method returns. Closures
 //! handed in run under a lock: they copy and decide, and never block.
 //!
-//! - `memory`: the arena and who owns which part of it; how regions move between items and index, and back to the system.
+//! - `memory`: the arena and who owns which part of it; how regions move between items and index, and back to the
+//!   system.
 //! - `item`: what an item looks like, and how its bytes are read and written.
 //! - `index`: where the item of a key is. `shard`: a part of the index and of the order under one lock.
-//! - `order`: who was used when, and who leaves.
+//! - `order`: which items were used when, and which leave.
 //! - `fields`: objects, small ones as one blob, large ones as trees. Knows nothing of the store.
 //! - `ops`: what callers ask for: read, write, count, commit, upload, expire, scan.
 //! - `journal`: what listeners are told.

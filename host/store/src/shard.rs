@@ -1,8 +1,8 @@
 //! One part of the index with its part of the LRU order, under one lock.
 //!
-//! Every access takes a tick, under the shard's lock, so each of the shard's lists is ordered by tick. Items keep the low
-//! 32 bits; a list remembers where the upper bits change (`epochs`, nearly always empty), so its tail's tick is known
-//! in full.
+//! Every access takes a tick, under the shard's lock, so each of the shard's lists is ordered by tick. Items keep the
+//! low 32 bits; a list remembers where the upper bits change (`epochs`, nearly always empty), so its tail's tick is
+//! known in full.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -22,13 +22,14 @@ use crate::{Key, Now, Store};
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Guarded {
-    /// Newest item of each list, changed under the lock. Outside of it others look which memory they will need.
+    /// Newest item of each list, changed under the lock, and read without it by threads that look which memory they
+    /// will need.
     pub newest: [AtomicU32; LISTS],
     pub lock: Mutex<Shard>,
 }
 
 impl Guarded {
-    /// Asks for the line that whoever takes the lock writes.
+    /// Prefetches the line that whoever takes the lock writes.
     #[inline]
     pub(super) fn prefetch(&self) {
         crate::memory::os::prefetch_for_writing(&self.newest);
@@ -43,18 +44,18 @@ pub(super) struct Shard {
     pub buckets: u32,
     /// Upper bits of the ticks of all items, where they are the same.
     pub epoch: Option<u32>,
-    /// Above all ticks taken here, and not below the last flush.
+    /// A tick above all taken here, and not below the last flush.
     pub next_tick: u64,
     /// The least of the tails' ticks.
     pub tail_tick: u64,
     pub lists: [List; LISTS],
-    /// Who may leave next by size and idle time.
+    /// Items that may leave next by size and idle time.
     pub candidates: Candidates,
     pub counters: Counters,
     pub scratch: Vec<(u8, Addr)>,
 }
 
-/// A line, but for what stands before the shard in `Guarded`.
+/// So much fits a cache line, together with what stands before the shard in `Guarded`.
 const _: () = assert!(std::mem::offset_of!(Shard, lists) + 16 <= 64);
 
 impl Default for Shard {
@@ -89,12 +90,12 @@ pub(super) struct Counters {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     pub plan: Plan,
-    /// Items may leave for it that were used before this tick.
+    /// Only items that were used before this tick may leave for it.
     pub before: u64,
 }
 
 impl Room {
-    /// Anybody may leave for this.
+    /// Room for `plan`, for which any item may leave.
     pub(super) fn for_plan(plan: &Plan) -> Room {
         Room {
             plan: *plan,
@@ -102,7 +103,7 @@ impl Room {
         }
     }
 
-    /// The item that was used at `tick` must not leave, as it is what the memory is for.
+    /// The same room, but the item that was used at `tick` must not leave, as the memory is for it.
     pub(super) fn sparing(self, tick: u64) -> Room {
         Room {
             before: tick,
@@ -156,7 +157,7 @@ impl<'a> Locked<'a> {
     }
 
     /// The item under `key`, dead or alive.
-    // Always: what it returns is too large for registers, and passing that through memory took a third of a get.
+    // Always inlined: the result is too large for registers, and passing it through memory took a third of a get.
     #[inline(always)]
     fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
         let arena = &self.store.arena;
@@ -196,7 +197,7 @@ impl<'a> Locked<'a> {
             .map(|(slot, _)| slot)
     }
 
-    /// Expired, or stored before the last flush.
+    /// Whether the item has expired, or was stored before the last flush.
     #[inline]
     pub(super) fn is_dead(&self, item: &Item<'_>, now_s: u32) -> bool {
         item.expiry().is_some_and(|expiry| expiry <= now_s) || self.is_flushed(item)
@@ -209,7 +210,7 @@ impl<'a> Locked<'a> {
         if flushed <= self.shard.tail_tick {
             return false;
         }
-        // `flush_now` left none so old that 32 bits could not tell its age.
+        // `flush_now` left no item so old that 32 bits could not tell its age.
         let now = self.shard.next_tick;
         u64::from((now as u32).wrapping_sub(item.tick())) > now - flushed
     }
@@ -357,7 +358,7 @@ impl<'a> Locked<'a> {
     }
 }
 
-/// A value under the lock.
+/// The value of an item whose shard is locked.
 #[derive(Clone, Copy, Debug)]
 pub struct ValueRef<'a> {
     pub(super) item: Item<'a>,
@@ -380,14 +381,14 @@ impl<'a> ValueRef<'a> {
         self.len
     }
 
-    /// No bytes.
+    /// Whether the value has no bytes.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Appends the value to `out`.
-    // Always: an item handed over through memory would be waited for.
+    // Always inlined: an item handed over through memory would be waited for.
     #[inline(always)]
     pub fn append_to(&self, out: &mut Vec<u8>) {
         let start = out.len();

@@ -29,7 +29,7 @@ pub struct Store {
     pub(crate) tails: Tails,
     /// Buckets of each shard, for prefetching without its lock.
     pub(crate) bucket_counts: Box<[AtomicU32]>,
-    /// The published clock: no tick is as high, but of turns under way. See `turn.rs`.
+    /// The published clock: only ticks of turns under way may be as high. See `turn.rs`.
     pub(crate) tick: Padded<AtomicU64>,
     /// Items with an older tick were flushed.
     pub(crate) flushed: AtomicU64,
@@ -37,7 +37,7 @@ pub struct Store {
     pub(crate) flush_at_s: AtomicU32,
     pub(crate) due: Due,
     pub(crate) clock: Clock,
-    /// A shard wants more rows.
+    /// Whether a shard wants more rows.
     pub(crate) index_wanted: AtomicBool,
     /// Serialises moves of whole regions.
     pub(crate) regions: Mutex<regions::Mover>,
@@ -54,11 +54,11 @@ pub struct Store {
     pub(crate) item_bytes_max: usize,
     pub(crate) eviction: Eviction,
     pub(crate) listeners: Listeners,
-    /// Made from the seed, which takes longer than hashing a key.
+    /// Secrets of the key hash. Making them from the seed takes longer than hashing a key.
     pub(crate) hash_secrets: RapidSecrets,
 }
 
-/// On cache lines of its own: what all threads write must not slow down reading what stands beside it.
+/// A value on cache lines of its own: what all threads write must not slow down reading what stands beside it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Padded<T>(pub(crate) T);
@@ -82,10 +82,10 @@ pub struct PlainItem {
     pub len: usize,
 }
 
-/// Most shards there are; more would not share a region of the index.
+/// Most shards there are; buckets of more would not share a region of the index.
 const SHARDS_MAX: usize = 256;
 const _: () = assert!(SHARDS_MAX * LISTS <= 1 << tails::NUMBER_BITS);
-/// Memory under a shard, below which fewer shards are made.
+/// Least memory of a shard: with less, fewer shards are made.
 const SHARD_BYTES_MIN: usize = 64 << 10;
 
 impl Store {
@@ -159,7 +159,7 @@ impl Store {
         (hash >> 32 >> (32 - self.shards.len().ilog2())) as usize
     }
 
-    /// Number of a list among those of all shards. A worker's are together.
+    /// Number of a list among those of all shards. The lists of a worker are together.
     #[inline]
     pub(crate) fn tail_number(&self, shard: usize, list: usize) -> usize {
         list * self.shards.len() + shard
@@ -168,7 +168,7 @@ impl Store {
     /// The shard and the list of it that have this number.
     #[inline]
     pub(crate) fn list_at(&self, number: usize) -> (usize, usize) {
-        // A power of two.
+        // The number of shards is a power of two.
         let shards = self.shards.len();
         (number & (shards - 1), number >> shards.ilog2())
     }
@@ -305,8 +305,9 @@ impl Store {
     }
 }
 
-/// Takes a lock that somebody else has, mostly for as long as it takes to wait for memory a few times. Spinning for that
-/// costs less than the lock's own way of sleeping and being woken, which takes over when its holder has no processor.
+/// Takes a lock that somebody else has, mostly for as long as it takes to wait for memory a few times. Spinning for
+/// that costs less than the lock's own way of sleeping and being woken, which takes over when its holder has no
+/// processor.
 #[cold]
 fn wait_for(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     for _ in 0..SPINS {

@@ -215,7 +215,7 @@ fn stalls() {
 
 /// Bytes of the one value whose end others may notice.
 const HUGE: usize = 1 << 30;
-/// The least of so many times is that of the operation, the rest are others' on the machine.
+/// Tries of each operation. The least time is the operation's; the rest is taken by others on the machine.
 const TRIES: usize = 5;
 
 fn huge_store() -> Arc<Store> {
@@ -228,7 +228,7 @@ fn huge_store() -> Arc<Store> {
     }))
 }
 
-/// A huge value that has come all but for `missing` bytes.
+/// A huge value of which all but the last `missing` bytes have come.
 fn huge_upload(store: &Arc<Store>, missing: usize) -> Upload {
     let part = vec![7; 1 << 20];
     let announced = Announced {
@@ -343,7 +343,7 @@ fn moves() {
         let waiting = scope.spawn(|| {
             let (mut out, mut longest) = (Vec::new(), Duration::ZERO);
             while !done.load(Relaxed) {
-                // The time it waited for a processor is others' on the machine.
+                // The time in which this thread waited for a processor is taken by others on the machine.
                 let (before, start) = (schedule()[1], Instant::now());
                 hit(&store, b"small", &mut out);
                 let time = start.elapsed();
@@ -375,7 +375,7 @@ fn digits(mut rest: u64, name: &mut [u8; 10]) -> &[u8] {
     name
 }
 
-/// Keys of a turn, as of a pipelining client.
+/// Keys of a turn, as a pipelining client sends them.
 const TURN: usize = 32;
 const TURNS: u64 = 62_500;
 
@@ -386,7 +386,7 @@ enum Style {
     Single,
     /// In turns.
     Turns,
-    /// In turns whose memory is asked for at their beginning.
+    /// In turns whose memory is prefetched at their beginning.
     Prefetched,
 }
 
@@ -453,10 +453,10 @@ fn time_with(threads: usize, stores: &[Store], style: Style) -> (f64, f64) {
     )
 }
 
-/// What two threads do in the time of one, by processor time. Where they had to wait for a processor they were not at
-/// it at the same time, and did not disturb each other: such a row says nothing.
+/// What two threads do in the time of one, by processor time. Threads that had to wait for a processor did not run at
+/// the same time, and did not disturb each other: such a row says nothing.
 fn threads() {
-    // As a server with two workers has.
+    // Shards as a server with two workers has.
     let stores = [(); 2].map(|()| sharded(256 << 20, Eviction::Lru, 256));
     for store in &stores {
         for i in 0..1_000_000 {

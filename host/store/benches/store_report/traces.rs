@@ -112,7 +112,7 @@ impl Oracle {
         self.bytes += bytes;
     }
 
-    /// Bytes of the item, which is the newest now.
+    /// Makes the item the newest; returns its bytes.
     fn get(&mut self, key: u64) -> Option<u64> {
         let (tick, bytes, _) = self.items.get_mut(&key)?;
         self.order.remove(tick);
@@ -166,7 +166,7 @@ const TRACE_BYTES: usize = 64 << 20;
 /// Requests after which the oracle is told how many bytes of payload the store has.
 const REQUESTS_PER_BUDGET: u64 = 100;
 
-/// What came of one trace.
+/// The results of one trace.
 struct Replay {
     store: Store,
     /// Ratios of the second half.
@@ -259,7 +259,7 @@ fn mixed_lives_s(key: u64) -> Option<u32> {
     (!seed.is_multiple_of(4)).then(|| (5.0 * 100f64.powf(unit(mix(seed)))) as u32)
 }
 
-/// Whether what has expired makes room before anybody alive has to leave; nothing else removes it here.
+/// Whether expired items make room before live ones have to leave; nothing else removes expired items here.
 pub(super) fn lifetimes() {
     const REQUESTS_PER_S: u64 = 10_000;
     for trace in &TRACES {

@@ -1,11 +1,11 @@
 //! Changes of a tree: all of a batch, or nothing.
 //!
 //! A batch goes through the tree once, from the top down to the leaves it concerns and back up. Every node on the way
-//! becomes a [`Draft`] on the heap (see `edit`). On the way up drafts that shrank are joined with a neighbour, those that outgrew a
-//! node are cut, and each is placed: at its home when it still fits there, which is only noted, else in a new blob,
-//! which is written at once. Nothing that the old root can reach is touched until the last new blob is written;
-//! when one finds no room, the new ones before it are freed and all is as it was. After that nothing can fail: the
-//! noted nodes are overwritten, then the blobs that are out of use are freed.
+//! becomes a [`Draft`] on the heap (see `edit`). On the way up drafts that shrank are joined with a neighbour, those
+//! that outgrew a node are cut, and each is placed: at its home when it still fits there, which is only noted, else in
+//! a new blob, which is written at once. Nothing that the old root can reach is touched until the last new blob is
+//! written; when one finds no room, the new ones before it are freed and all is as it was. After that nothing can fail:
+//! the noted nodes are overwritten, then the blobs that are out of use are freed.
 
 use super::edit::{self, Draft, Kid};
 use super::node::{self, Branch, Child, LEAF_HEAD};

@@ -8,21 +8,21 @@ use super::{NoRoom, NodeId, Nodes, cut};
 /// A node being rewritten.
 #[derive(Debug)]
 pub(super) struct Draft {
-    /// Lowest name that belongs under it, as its parent knows it.
+    /// Lowest name that belongs under the node, as its parent knows it.
     pub(super) low: Vec<u8>,
-    /// The whole node.
+    /// The bytes of the whole node.
     pub(super) bytes: Vec<u8>,
-    /// Where the node it replaces is.
+    /// Where the node is that this draft replaces.
     pub(super) home: Option<NodeId>,
-    /// So small after shrinking that it should be joined with a neighbour.
+    /// Whether the node has shrunk so much that it should be joined with a neighbour.
     pub(super) needy: bool,
 }
 
 /// A child of a branch being rewritten.
 pub(super) enum Kid {
-    /// Untouched.
+    /// A child that was not touched.
     Kept(Child),
-    /// Touched, and not yet placed.
+    /// A child that was touched, and is not placed yet.
     Open(Draft),
 }
 
@@ -218,7 +218,7 @@ impl<N: Nodes> Change<'_, N> {
                 unreachable!("two were taken out");
             };
             let joined = self.join_two(a, b, level);
-            // One that is still needy looks for the next neighbour; two are as good as can be.
+            // A draft that is still needy is joined with the next neighbour, too; two are as good as can be.
             at = if joined.len() == 1 {
                 left
             } else {

@@ -25,9 +25,9 @@ pub(super) const ASIDE_BYTES: usize = 4;
 /// One entry and where it lies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
-    /// Offset of its first byte.
+    /// Offset of the entry's first byte.
     pub(super) start: usize,
-    /// Offset behind its last byte.
+    /// Offset behind the entry's last byte.
     pub(super) end: usize,
     /// The field's name.
     pub(super) name: &'a [u8],
@@ -109,9 +109,9 @@ fn lengths(bytes: &[u8], at: usize) -> Option<(usize, usize, usize)> {
 /// Where a name is, or belongs.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place<'a> {
-    /// It is there.
+    /// The name is there.
     Found(Entry<'a>),
-    /// It isn't; its entry would begin at this offset.
+    /// The name isn't there; its entry would begin at this offset.
     Absent(usize),
 }
 
@@ -119,7 +119,7 @@ pub(super) enum Place<'a> {
 ///
 /// The walk looks at lengths and the first eight bytes of each name in one go; only a name that agrees in those is
 /// compared as a whole.
-// Always: an entry is long, and would be waited for on its way through memory.
+// Always inlined: an entry is long, and would be waited for on its way through memory.
 #[inline(always)]
 pub(super) fn find<'a, const INLINE: usize>(
     bytes: &'a [u8],
@@ -263,7 +263,7 @@ pub(super) struct Backward<'a, const INLINE: usize> {
     starts: [u32; REMEMBERED],
     /// Number of the entry given out last.
     number: usize,
-    /// How many before it are remembered.
+    /// How many entries before that one are remembered.
     remembered: usize,
 }
 

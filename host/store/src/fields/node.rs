@@ -111,7 +111,7 @@ impl<'a> Branch<'a> {
         &self.0[heap + start..heap + end]
     }
 
-    /// The child under which `name` is or belongs: as many as there are separators not above it.
+    /// Number of the child under which `name` is or belongs: that of the separators not above the name.
     #[inline]
     pub(super) fn index_of(self, name: &[u8]) -> usize {
         let count = self.count();

@@ -1,4 +1,4 @@
-//! Where a tree's bytes live: the one thing it asks of the store.
+//! Where a tree's bytes live: the one thing a tree asks of the store.
 
 /// Names a blob. The numbers are the holder's; all values are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,8 +29,8 @@ pub trait Nodes {
     /// Appends the first `len` bytes of a blob to `out`.
     fn append_to(&self, id: NodeId, len: usize, out: &mut Vec<u8>);
 
-    /// Whether `overwrite` can put `len` bytes into this blob without failing and without wasting much. Always true
-    /// of the length it has.
+    /// Whether `overwrite` can put `len` bytes into this blob without failing and without wasting much. Always true of
+    /// the length that the blob has.
     fn fits(&self, id: NodeId, len: usize) -> bool;
 
     /// Replaces all bytes of a blob, after `fits` agreed to the length.

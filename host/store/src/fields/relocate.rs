@@ -1,6 +1,7 @@
 //! Moving a tree's blobs elsewhere, a bounded number at a time, while nobody else reads or writes the tree.
 //!
-//! Ids have a fixed length wherever they are stored, so that a parent is corrected in place and no node changes its size.
+//! Ids have a fixed length wherever they are stored, so that a parent is corrected in place and no node changes its
+//! size.
 
 use super::entries::Forward;
 use super::node::{self, Branch, INLINE, LEAF_HEAD, NODE_BYTES_MAX};
@@ -9,14 +10,14 @@ use super::{NoRoom, NodeId, Nodes, Tree};
 /// Where a relocation stands.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// Names below it were seen to.
+    /// Names below this one were seen to.
     from: Vec<u8>,
-    /// Everything was.
+    /// Whether all names were seen to.
     done: bool,
 }
 
 impl Cursor {
-    /// The whole tree was seen.
+    /// Whether the whole tree was seen to.
     pub fn is_done(&self) -> bool {
         self.done
     }
@@ -26,15 +27,15 @@ struct Relocation<'a, N> {
     nodes: &'a mut N,
     /// Whether a blob has to move.
     must: &'a dyn Fn(NodeId) -> bool,
-    /// Blobs still to be looked at before it stops.
+    /// Blobs still to be looked at before the walk stops.
     budget: usize,
-    /// Where to go on, once it stopped.
+    /// Where to go on, once the walk stopped.
     stopped: Option<Vec<u8>>,
 }
 
 impl Tree {
-    /// Moves blobs of which `must` says so, from `cursor` on, and looks at about `budget` of them. Changes the tree's
-    /// root only if that moves: the caller stores the root, also after an error.
+    /// Moves the blobs of which `must` says so, from `cursor` on, and looks at about `budget` blobs. Changes the tree's
+    /// root only if the root's node moves: the caller stores the root, also after an error.
     ///
     /// # Errors
     /// When there is no room for a blob's copy. The tree is whole, and some of it was moved.
@@ -75,8 +76,8 @@ impl Tree {
 }
 
 impl<N: Nodes> Relocation<'_, N> {
-    /// Sees to a node and what is under it, from the name `from` on; `next` is the lowest name behind it. Returns where
-    /// the node is now, which holds after an error too.
+    /// Sees to a node and what is under it, from the name `from` on; `next` is the lowest name behind the node. Returns
+    /// where the node is now, which holds after an error too.
     fn node(
         &mut self,
         id: NodeId,

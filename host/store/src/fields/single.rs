@@ -10,15 +10,15 @@ use super::{NoRoom, NodeId, Nodes, Tree};
 
 /// What becomes of a leaf.
 enum NewLeaf {
-    /// Nothing.
+    /// The leaf stays as it is.
     Same,
-    /// This, instead of a leaf that was as long as this; with one field more, one less or as many.
+    /// The leaf's new bytes, its former length, and by how many its number of fields changed.
     Changed {
         bytes: Vec<u8>,
         old_len: usize,
         count: i64,
     },
-    /// More than can be done here.
+    /// The change needs more than one leaf.
     Other,
 }
 

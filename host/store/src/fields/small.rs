@@ -59,7 +59,7 @@ impl Head {
         })
     }
 
-    /// For bytes known to be well formed, or empty.
+    /// The head of bytes that are known to be well formed, or empty.
     #[inline]
     fn of(bytes: &[u8]) -> Head {
         Head::read(bytes).unwrap_or(Head::EMPTY)
@@ -96,7 +96,7 @@ impl<'a> SmallRef<'a> {
         }
     }
 
-    /// Takes bytes that this module wrote. For others the answers are meaningless, though nothing panics.
+    /// Takes bytes that this module wrote. For other bytes the answers are meaningless, though nothing panics.
     #[inline]
     pub fn trusted(bytes: &'a [u8]) -> SmallRef<'a> {
         SmallRef(bytes)
@@ -169,14 +169,14 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// What setting a field, or the value, did.
+/// What became of a field, or of the value, that was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
     /// It was not there before.
     New,
-    /// It was another one.
+    /// It was there, with other bytes.
     Changed,
-    /// Nothing.
+    /// It was there, with these bytes.
     Same,
 }
 

@@ -3,8 +3,9 @@
 //! The root is a [`Tree`] of 32 bytes that the store keeps as the item's value; see [`Tree::to_bytes`]. Nodes are
 //! exactly as long as what they hold, so a half-full one wastes nothing but its share of a blob's overhead.
 //!
-//! Reading descends without copying. A change of one field rewrites one leaf of at most [`NODE_BYTES_MAX`](super::NODE_BYTES_MAX) bytes;
-//! whatever a batch changes, it touches a node once. How batches are all or nothing is told in `batch`.
+//! Reading descends without copying. A change of one field rewrites one leaf of at most
+//! [`NODE_BYTES_MAX`](super::NODE_BYTES_MAX) bytes; whatever a batch changes, it touches a node once. How batches are
+//! all or nothing is told in `batch`.
 
 use std::ops::ControlFlow;
 

@@ -9,7 +9,7 @@ use crate::memory::arena::{Addr, Arena};
 const LINE_SLOTS: usize = 12;
 const NODE_SLOTS: usize = 5;
 const NODE_BYTES: usize = 32;
-/// Grains of a node, those of the smallest size assumed.
+/// Grains of a node, if grains are as small as can be.
 pub(crate) const NODE_GRAINS_MAX: u32 = (NODE_BYTES / 8) as u32;
 
 /// What an overflow node asks of the allocator.
@@ -53,7 +53,7 @@ impl Slot {
         self.0 & 16 != 0
     }
 
-    /// Half word of its address, counted from the base: a node's addresses begin in its second word.
+    /// Half word of the slot's address, counted from the base: a node's addresses begin in its second word.
     #[inline]
     fn half(self) -> usize {
         self.i() + usize::from(self.node()) * 2
@@ -69,7 +69,8 @@ impl Slot {
         }
     }
 
-    /// The slot as a small number, from which `Bucket::slot_with` finds it again: its place in a line or node, and which of the two.
+    /// The slot as a small number, from which `Bucket::slot_with` finds it again: its place in a line or node, and
+    /// which of the two.
     pub(crate) fn number(self) -> u8 {
         (self.0 & 31) as u8
     }
@@ -250,7 +251,7 @@ impl<'m> Bucket<'m> {
     /// An empty slot, or the last base, where a node is to be hung.
     #[inline]
     pub(crate) fn vacancy(&self) -> Result<Slot, usize> {
-        // Tag 0 is nobody's.
+        // No item has tag 0: it marks empty slots.
         if let Some(i) = self.hits(0).next() {
             return Ok(Slot::new(self.line, i, false));
         }
@@ -361,7 +362,7 @@ impl<'m> Bucket<'m> {
         true
     }
 
-    /// Any item hanging on `node`, to find whose bucket it is; racy.
+    /// Any item hanging on `node`, to find the node's bucket; racy.
     pub(crate) fn some_item_of_node(arena: &Arena, node: Addr) -> Option<Addr> {
         (2..2 + NODE_SLOTS)
             .map(|i| arena.half(node, i))

@@ -53,7 +53,7 @@ pub(super) fn bucket_of(hash: u64, buckets: u32) -> u32 {
 }
 
 impl Index {
-    /// Without any region yet.
+    /// An index without any region yet.
     pub(super) fn new(arena: &Arena, shards: u32) -> Index {
         let lines = arena.region_bytes() / (LINE_WORDS * 8);
         Index {
@@ -88,7 +88,7 @@ impl Index {
         self.regions.fetch_add(1, Release);
     }
 
-    /// Regions it has.
+    /// Regions that the index has.
     pub(super) fn regions(&self) -> u32 {
         self.regions.load(Acquire)
     }

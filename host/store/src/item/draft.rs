@@ -11,10 +11,10 @@ pub(crate) struct Draft<'a> {
     pub key: &'a [u8],
     pub value_len: usize,
     pub client_flags: u32,
-    /// Unix seconds.
+    /// When the item expires, in Unix seconds.
     pub expiry: Option<u32>,
     pub cas: Option<u64>,
-    /// Any of `FETCHED | OBJECT | STALE | TOKEN_SENT`.
+    /// Marks of the item: any of `FETCHED | OBJECT | STALE | TOKEN_SENT`.
     pub marks: u64,
 }
 

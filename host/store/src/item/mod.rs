@@ -36,25 +36,25 @@ use crate::memory::arena::{Addr, Arena};
 
 /// Flags of an item, in their place in word 0.
 pub(super) mod flag {
-    /// Has an expiry.
+    /// The item has an expiry.
     pub(in super::super) const EXPIRES: u64 = 1 << 16;
-    /// Has client flags other than 0. On an object: it is a large one.
+    /// The item has client flags other than 0. On an object: it is a large one.
     pub(in super::super) const FLAGGED: u64 = 1 << 17;
-    /// Has a CAS token.
+    /// The item has a CAS token.
     pub(in super::super) const CAS: u64 = 1 << 18;
-    /// Has more than one piece.
+    /// The item has more than one piece.
     pub(in super::super) const CHAINED: u64 = 1 << 19;
-    /// A get returned it.
+    /// A get returned the item.
     pub(in super::super) const FETCHED: u64 = 1 << 20;
-    /// Is the state of an object.
+    /// The item is the state of an object.
     pub(in super::super) const OBJECT: u64 = 1 << 21;
-    /// Marked stale.
+    /// The item was marked stale.
     pub(in super::super) const STALE: u64 = 1 << 22;
-    /// Somebody won the right to recache it.
+    /// Somebody won the right to recache the item.
     pub(in super::super) const TOKEN_SENT: u64 = 1 << 23;
 }
 
-/// Longest key.
+/// Longest key, in bytes.
 pub(super) const KEY_BYTES_MAX: usize = 255;
 /// Value lengths from here on have a field of their own.
 pub(super) const BIG: u64 = 0xffff;
@@ -70,8 +70,8 @@ pub(super) fn links(arena: &Arena, addr: Addr) -> &AtomicU64 {
     arena.word(addr, NEWER / 2)
 }
 
-/// Half words that the optional fields of these flags take. Looked up in a word of nibbles, since not every processor has
-/// an instruction that counts bits.
+/// Half words that the optional fields of these flags take. Looked up in a word of nibbles, since not every processor
+/// has an instruction that counts bits.
 #[inline]
 fn halves(flags: u64) -> usize {
     const FIRST: u32 = flag::EXPIRES.trailing_zeros();
@@ -159,7 +159,7 @@ impl<'m> Item<'m> {
         self.word0 & flags != 0
     }
 
-    /// The marks a copy of it keeps.
+    /// The marks that a copy of the item keeps.
     #[inline]
     pub(super) fn marks(&self) -> u64 {
         self.word0 & (flag::FETCHED | flag::OBJECT | flag::STALE | flag::TOKEN_SENT)
@@ -333,7 +333,7 @@ impl<'m> Item<'m> {
         self.key_len() + self.value_len() + tree
     }
 
-    /// Bytes it takes, about.
+    /// Bytes that the item takes, about.
     pub(super) fn footprint(&self) -> usize {
         if self.is_tree() {
             self.room() + self.tree().bytes() as usize

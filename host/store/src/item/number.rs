@@ -36,7 +36,7 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// Space, a plus sign, digits; behind them nothing, or a space or NUL and then anything.
+/// The number in `text`: space, a plus sign, digits; behind them nothing, or a space or NUL and then anything.
 fn parse(text: &[u8], more: bool) -> Option<u64> {
     let start = text.iter().position(|byte| !is_space(*byte))?;
     let text = text[start..].strip_prefix(b"+").unwrap_or(&text[start..]);

@@ -31,8 +31,8 @@ pub(super) const GRAINS_MIN: u32 = 2;
 /// One grain in so many is left free. With fewer free, holes are small, items come in ever more pieces and leave as
 /// many small holes again: heads of pieces then take more than the reserve (measured: 7 % of the memory).
 const RESERVE_SHARE: u64 = 100;
-/// So much of the reserve may be taken between two evictions: then a set finds memory at once, and somebody leaves after
-/// it, one for one, where otherwise one set would wait for several to leave and others for none.
+/// One grain of the reserve in so many may be taken between two evictions. Then a set finds memory at once, and one
+/// item leaves after it; otherwise one set would wait for several items to leave, and others for none.
 const AHEAD_SHARE: u64 = 8;
 /// Values of more bytes are long: they are freed bit by bit, and nobody waits while they move.
 const LONG_BYTES: usize = if cfg!(any(test, fuzzing)) {
@@ -83,7 +83,7 @@ pub(crate) fn grains_of(word0: u64) -> u32 {
 /// What to allocate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// What it is for.
+    /// What the extents are for.
     pub kind: Kind,
     /// Bits 16.. of word 0, set before anybody else can see the extent.
     pub word0: u64,
@@ -96,11 +96,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Grains it takes at least, pieces of whole regions assumed.
+    /// Grains that the plan takes at least, if its pieces are whole regions.
     pub(crate) fn grains_min(&self, arena: &Arena) -> u64 {
         let bytes = self.header + self.stream;
         let piece = arena.region_bytes() - PIECE_HEAD;
-        // Nearly all are smaller: no division for them.
+        // Nearly all plans are smaller: no division for them.
         let pieces = if bytes < piece { 0 } else { bytes / piece };
         u64::from(arena.grains(bytes + pieces * PIECE_HEAD))
     }
@@ -111,7 +111,7 @@ impl Plan {
         u64::from(head) << 32 | if long { LONG } else { 0 }
     }
 
-    /// Pieces it may be cut into: enough that a large value fits among small holes.
+    /// Pieces that the plan may be cut into: enough that a large value fits among small holes.
     fn pieces_max(&self) -> usize {
         if self.chained == 0 {
             1
@@ -133,13 +133,13 @@ pub(crate) struct Chain {
 /// What a region is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RegionUse {
-    /// Not at all; its memory is with the operating system.
+    /// The region is not used; its memory is with the operating system.
     Idle,
     /// Extents.
     Extents,
     /// Extents, being emptied: nothing new is placed there.
     Closing,
-    /// Emptied, on its way to another use: there are no tags to walk, its memory may be going.
+    /// The region was emptied, and is on its way to another use: there are no tags to walk, its memory may be going.
     Emptied,
     /// Lines of the index.
     Index,
@@ -158,14 +158,14 @@ pub(crate) struct Allocator {
     pub regions_allowed: u32,
     /// Regions of the index.
     pub regions_index: u32,
-    /// No region below it is idle.
+    /// No region below this one is idle.
     pub(super) idle_from: u32,
     /// Extents of each region that belong to an item in the making, see `held.rs`.
     pub(crate) held: Vec<u16>,
 }
 
 impl Allocator {
-    /// Owns nothing yet.
+    /// An allocator that owns nothing yet.
     pub(crate) fn new(regions_allowed: u32) -> Allocator {
         Allocator {
             bins: Bins::default(),
@@ -211,7 +211,7 @@ impl Allocator {
     pub(super) fn reserve(&self, grains: u64) -> u64 {
         let regions = self.regions_allowed.saturating_sub(self.regions_index);
         let all = u64::from(regions) * u64::from(REGION_GRAINS);
-        // An item of much of the memory may have it all.
+        // An item that takes much of the memory may have the reserve, too.
         if grains > all / 2 {
             0
         } else {

@@ -16,7 +16,7 @@ pub(crate) type Addr = u32;
 /// Grains of a region: the unit in which memory moves between items, index and operating system.
 pub(crate) const REGION_GRAINS: u32 = 2048;
 
-/// The words.
+/// The words of the store's memory.
 #[derive(Debug)]
 pub(crate) struct Arena {
     words: Zeroed<AtomicU64>,
@@ -226,7 +226,7 @@ impl Arena {
         (words, skip)
     }
 
-    /// Asks for a word by its absolute index, which may lie beyond the end.
+    /// Prefetches a word by its absolute index, which may lie beyond the end.
     #[inline]
     pub(crate) fn prefetch(&self, word: usize) {
         if let Some(word) = self.words.get(word) {
@@ -234,7 +234,7 @@ impl Arena {
         }
     }
 
-    /// Asks for a word that is going to be written.
+    /// Prefetches a word that is going to be written.
     #[inline]
     pub(crate) fn prefetch_for_writing(&self, word: usize) {
         if let Some(word) = self.words.get(word) {
@@ -269,7 +269,8 @@ fn straddling(word: u64, after: u64, skip: usize) -> u64 {
     word >> (8 * skip) | after << 8 << (56 - 8 * skip)
 }
 
-/// How many bytes come before the first whole word when bytes begin `skip` bytes into `words`; and the words from that one on.
+/// How many bytes come before the first whole word when bytes begin `skip` bytes into `words`; and the words from that
+/// one on.
 #[inline]
 fn whole_words(words: &[AtomicU64], skip: usize) -> (usize, &[AtomicU64]) {
     match skip {

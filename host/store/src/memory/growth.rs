@@ -10,7 +10,7 @@ use crate::shard::Locked;
 
 /// Items per bucket, in tenths, above which a bucket is split.
 const LOAD_MAX_TENTHS: u64 = 105;
-/// ... and below which two are joined.
+/// Items per bucket, in tenths, below which two buckets are joined.
 const LOAD_MIN_TENTHS: u64 = 80;
 
 impl Locked<'_> {

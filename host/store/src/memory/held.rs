@@ -7,8 +7,8 @@ use crate::memory::alloc::{Allocator, GRAINS_MIN, Plan, grains_of};
 use crate::memory::arena::{Addr, Arena, REGION_GRAINS};
 
 impl Allocator {
-    /// Allocates one piece of an item of `whole` grains and holds its region: all of `plan`, or the largest hole if that
-    /// has place for the header. On failure the error says how many grains must at least be freed first.
+    /// Allocates one piece of an item of `whole` grains and holds its region: all of `plan`, or the largest hole if
+    /// that has place for the header. On failure the error says how many grains must at least be freed first.
     pub(crate) fn take_held(
         &mut self,
         arena: &Arena,

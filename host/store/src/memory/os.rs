@@ -144,7 +144,7 @@ pub(crate) const RUNS_MAX: usize = 66;
 /// the end.
 ///
 /// # Errors
-/// Those of the file, also that there is nothing to read now.
+/// Errors of the file, also the one that says that there is nothing to read now.
 pub(crate) fn read<T: Words>(
     from: BorrowedFd<'_>,
     runs: &ArrayVec<Run<'_, T>, RUNS_MAX>,
@@ -171,9 +171,9 @@ pub(crate) fn read<T: Words>(
         reason = "readv has no safe form for words that others may look at"
     )]
     // SAFETY: each part lies inside words that are borrowed for the call, as was asserted, but for the last, which is
-    // `after`, borrowed for the call by us alone. The kernel writes only there.
-    // Every bit pattern is a valid word, and they are atomics, which may change under a shared borrow: whoever else looks
-    // at them sees one value or another. `parts` outlives the call, and the file is open as it is borrowed.
+    // `after`, borrowed for the call by us alone. The kernel writes only there. Every bit pattern is a valid word, and
+    // they are atomics, which may change under a shared borrow: whoever else looks at them sees one value or another.
+    // `parts` outlives the call, and the file is open as it is borrowed.
     let read = unsafe { libc::readv(from.as_raw_fd(), parts.as_ptr(), parts.len() as libc::c_int) };
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }

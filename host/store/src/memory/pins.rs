@@ -22,13 +22,13 @@ use crate::memory::arena::Addr;
 use crate::memory::os;
 use crate::shard::ValueRef;
 
-/// Shorter values are not pinned: copying them together into one write costs less. These have a length field of their
-/// own, so that nobody needs the table to know that an item isn't pinned.
+/// Shortest value that is pinned: copying shorter ones together into one write costs less. Values of this length have a
+/// length field of their own, so that nobody needs the table to know that a shorter one isn't pinned.
 pub const PINNED_BYTES_MIN: usize = BIG as usize;
 /// One byte in so many may be pinned, so that the largest item still finds room beside what is pinned.
 const PINNED_SHARE: usize = 2;
 
-/// What is pinned. The table's lock is a leaf; `held` and `left_bytes` are changed under it.
+/// The pinned items. The table's lock is a leaf; `held` and `left_bytes` are changed under it.
 #[derive(Debug, Default)]
 pub(crate) struct Pins {
     table: Mutex<Table>,
@@ -50,12 +50,12 @@ struct Table {
 struct Held {
     pins: usize,
     bytes: usize,
-    /// The item is gone: the last pin frees its memory.
+    /// Whether the item is gone: then the last pin frees its memory.
     left: bool,
 }
 
 impl Pins {
-    /// Adds a pin to an item whose shard is locked, unless more than `bytes_max` were pinned then.
+    /// Adds a pin to an item whose shard is locked, unless that would make more than `bytes_max` pinned bytes.
     pub(crate) fn add(&self, item: &Item<'_>, bytes_max: usize) -> bool {
         let mut table = self.table.lock();
         let Table { held, bytes } = &mut *table;
@@ -63,7 +63,7 @@ impl Pins {
             held.pins += 1;
             return true;
         }
-        // By its value, so that one of half of the limit can be pinned.
+        // Only the value counts, so that one of half of the limit can be pinned.
         if *bytes + item.value_len() > bytes_max {
             return false;
         }
@@ -106,7 +106,7 @@ impl Pins {
         self.held.load(Acquire) != 0 && self.table.lock().held.contains_key(&addr)
     }
 
-    /// True when at `addr` there is only what pins have kept.
+    /// Whether `addr` is that of an item that left, whose memory only pins keep.
     pub(crate) fn holds_left(&self, addr: Addr) -> bool {
         let left = |held: &Held| held.left;
         self.held.load(Acquire) != 0 && self.table.lock().held.get(&addr).is_some_and(left)
@@ -127,7 +127,7 @@ impl Pins {
         true
     }
 
-    /// Bytes that nobody's leaving can free.
+    /// Bytes of pinned items that left: no eviction can free them.
     pub(crate) fn left_bytes(&self) -> usize {
         self.left_bytes.load(Relaxed)
     }
@@ -143,8 +143,8 @@ impl Pins {
 
 impl Store {
     /// Pins a value of at least `PINNED_BYTES_MIN`, as it is now. Its first bytes, less than a word of them, are
-    /// appended to `lead`, because they share their word with fields that may change; the answer has the others.
-    /// `None` when so much is pinned that this one is to be copied.
+    /// appended to `lead`, because they share their word with fields that may change; the result has the others. `None`
+    /// when so much is pinned that this value is to be copied.
     pub fn pin(self: &Arc<Store>, value: &ValueRef<'_>, lead: &mut Vec<u8>) -> Option<Pinned> {
         let item = value.item;
         // Words hold their bytes in the order of a little-endian machine.
@@ -172,7 +172,7 @@ impl Store {
         })
     }
 
-    /// Ends a pin of the item of that memory, which is freed if it was the last and the item has left.
+    /// Ends a pin of the item that has this memory, which is freed if the pin was the last and the item has left.
     pub(super) fn unpin(&self, chain: Chain) {
         if self.pins.remove(chain.head) {
             self.free(chain);

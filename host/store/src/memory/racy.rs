@@ -18,7 +18,7 @@ impl Store {
         let hash = self.hash(Item::at(&self.arena, addr).racy_key(&mut buffer)?);
         let locked = self.lock(hash);
         let slot = locked.slot_of(hash, addr)?;
-        // It is in the index, so it is an item, and stays one while the lock is held.
+        // The address is in the index, so there is an item, and it stays one while the lock is held.
         Some((
             locked,
             Found {

@@ -60,7 +60,7 @@ pub(crate) fn reserve_bytes(limit: usize) -> usize {
 const HUGE_PAGES_FROM: usize = 64 << 20;
 /// Regions looked at before emptying one is given up for a while: others may hold trees, which stay where they are.
 const TRIES: u32 = 64;
-/// Accesses until it is tried again.
+/// Accesses until emptying is tried again.
 const REST_TICKS: u64 = 1 << 16;
 
 impl Store {
@@ -69,7 +69,7 @@ impl Store {
         self.arena.regions() as usize * self.arena.region_bytes()
     }
 
-    /// Sets the memory limit, also while serving; what shrinks is shrunk by `maintain`.
+    /// Sets the memory limit, also while serving; `maintain` gives back what is too much.
     pub fn set_memory_limit(&self, bytes: usize) {
         let room = bytes.saturating_sub(self.fixed_bytes());
         // Each region has its entries in tables outside of the arena.
@@ -155,7 +155,7 @@ impl Store {
         movable
     }
 
-    /// True when the item at `addr` is long. It may be in the making, its link nonsense.
+    /// True when the item at `addr` is long. The item may be in the making, its link nonsense.
     fn is_long_racy(&self, addr: Addr) -> bool {
         let chain = Item::at(&self.arena, addr).chain();
         self.arena.holds(chain.next, 1) && chain.is_long(&self.arena)
@@ -302,7 +302,7 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a copy in the place of the item at `addr`. False when that is gone, or has other fields than it had.
+    /// Puts a copy in the place of the item at `addr`. False when the item is gone, or has other fields than it had.
     fn put_in_place(&self, addr: Addr, copied: &Draft<'_>, mut copy: Item<'_>) -> bool {
         let Some((mut locked, found)) = self.lock_owner(addr) else {
             return false;

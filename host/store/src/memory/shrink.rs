@@ -2,7 +2,7 @@
 //!
 //! As many regions as are too many are closed, from the end of the arena on, so that nothing new is placed there. If
 //! there are parts of trees in them, all trees are walked once, a few blobs at a time, and what lies in closed regions
-//! moves out. Then the regions are emptied one by one, as for the index. Nobody leaves but for room.
+//! moves out. Then the regions are emptied one by one, as for the index. Items leave only to make room.
 
 use crate::fields::{Cursor, NodeId};
 use crate::item::Item;
@@ -26,12 +26,12 @@ const WALKS_MAX: u32 = 4;
 pub(crate) struct Shrinking {
     /// Regions with extents are closed from this one on; 0 when none are, as region 0 is the index's.
     from: u32,
-    /// ... and not beyond this one.
+    /// Regions from this one on are not closed.
     end: u32,
     /// The walk through all trees that is under way.
     walk: Option<Walk>,
     walks: u32,
-    /// A region could not be emptied because of somebody who holds on to something there.
+    /// Whether a region could not be emptied because somebody holds on to something there.
     skipped: bool,
 }
 
@@ -64,7 +64,8 @@ impl Store {
         done
     }
 
-    /// Takes a step towards as few regions as are allowed. False when there is nothing to do, or nothing can be done now.
+    /// Takes a step towards as few regions as are allowed. False when there is nothing to do, or nothing can be done
+    /// now.
     fn shrink_arena(&self, mover: &mut Mover) -> bool {
         let surplus = {
             let alloc = self.alloc.lock();
@@ -212,7 +213,7 @@ impl Store {
     fn relocate(&self, item: &Item<'_>, from: u32, cursor: &mut Cursor) -> Result<(), NoRoom> {
         let mut tree = item.tree();
         let before = tree;
-        // It holds a shard and not the commit lock, so it may not evict.
+        // The walk holds a shard and not the commit lock, so it may not evict.
         let mut nodes = Writer {
             store: self,
             evicts: false,

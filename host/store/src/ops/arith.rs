@@ -8,7 +8,7 @@ use crate::shard::{Found, Locked, Room, Spare};
 use crate::{Arith, ArithOutcome, Expiry, ItemInfo, Key, Now, Store};
 
 impl Store {
-    /// incr, decr, meta arithmetic.
+    /// Changes a number: incr, decr, meta arithmetic.
     pub fn arith(&self, key: Key<'_>, now: Now, arith: &Arith) -> ArithOutcome {
         self.note(now);
         if key.bytes.is_empty() || key.bytes.len() > KEY_BYTES_MAX {

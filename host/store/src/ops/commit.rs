@@ -5,8 +5,9 @@
 //! others as they go (only the holder of the `commit` lock holds several shards, so waiting for one more shard cannot
 //! deadlock). Step three cannot fail: put the items in place.
 //!
-//! A tree's own batch is all or nothing. If a second tree of one commit finds no room after the first was changed, which
-//! takes objects of nearly the whole memory, all objects of the commit leave, as if evicted: nothing partial is ever seen.
+//! A tree's own batch is all or nothing. If a second tree of one commit finds no room after the first was changed,
+//! which takes objects of nearly the whole memory, all objects of the commit leave, as if evicted: nothing partial is
+//! ever seen.
 
 use crate::fields::Tree;
 use crate::index::bucket::NODE_PLAN;
@@ -30,7 +31,7 @@ const TREE_BYTES_MIN: u64 = SMALL_BYTES_MAX as u64 / 4;
 enum Halt {
     /// Memory for the `i`-th commit.
     Room(usize, Plan),
-    /// Nothing: it failed.
+    /// Nothing: the commit failed.
     Fail(CommitError),
 }
 
@@ -66,8 +67,8 @@ impl Store {
         done
     }
 
-    /// The commit of a small state that is as long as the one that was opened and expires alike, as counters have them, if
-    /// nothing has happened to that since: it takes no memory. False when it is not so, and nothing was done.
+    /// Commits a small state over the one that was opened, if that has the same length and expiry, as with counters,
+    /// and nothing has happened to it since. This takes no memory. False when it is not so; then nothing was done.
     #[inline]
     pub fn rewrite(
         &self,
@@ -167,7 +168,7 @@ impl Store {
 
     /// What a commit stores, if it stores.
     fn drafted<'c>(&self, commit: &Commit<'c>) -> Option<Drafted<'c>> {
-        // What a call changes it has read.
+        // A call has read the object that it changes.
         let object = match commit.expected {
             Some(_) => flag::OBJECT | flag::FETCHED,
             None => flag::OBJECT,
@@ -238,7 +239,7 @@ fn holds(commit: &Commit<'_>, found: Option<Found<'_>>) -> bool {
 }
 
 impl<'a> Locked<'a> {
-    /// What stands where the commit saw it, or is found anew.
+    /// The item where the commit saw it, or else the item found anew.
     fn find_again(&mut self, commit: &Commit<'_>, now: Now) -> Option<Found<'a>> {
         let unmoved = commit
             .place
@@ -248,7 +249,8 @@ impl<'a> Locked<'a> {
             .or_else(|| self.find(commit.key, now))
     }
 
-    /// An item that moved or left is not in its slot any more, and whatever else may be there was accessed later.
+    /// The item at `place`, if it is the one seen there. An item that moved or left is not in its slot any more, and
+    /// whatever else may be there was accessed later.
     #[inline(always)]
     fn unmoved(&self, hash: u64, place: Place) -> Option<Found<'a>> {
         let Place {
@@ -273,7 +275,7 @@ impl<'a> Locked<'a> {
         let Some(Found { item, .. }) = self.unmoved(hash, place) else {
             return false;
         };
-        // It was alive when it was opened, at the same time; but it may have been flushed.
+        // The item was alive when it was opened, at the same time; but it may have been flushed.
         let same = item.word0 & (SHAPE | OTHERS) == SHAPE
             && item.value_len() == state.len()
             && version(&item) == expected

@@ -52,7 +52,7 @@ impl Due {
         }
     }
 
-    /// The region with the earliest expiry, and that.
+    /// The region with the earliest expiry, and this expiry.
     fn earliest(&self) -> Option<(u32, u32)> {
         let mut i = 0;
         let mut earliest = None;
@@ -106,13 +106,14 @@ impl Due {
 }
 
 impl Store {
-    /// Everything stored before `at` stops existing at `at` (now or in the future; a later call replaces an earlier one).
+    /// Everything stored before `at` stops existing at `at` (now or in the future; a later call replaces an earlier
+    /// one).
     pub fn flush_all(&self, now: Now, at: Now) {
         self.note(now);
         if at <= now {
             return self.flush_now(None);
         }
-        // In the order in which listeners are told.
+        // Under this lock, flushes are planned in the order in which listeners are told of them.
         let _turn = self.commit.lock();
         self.flush_at_s.store(at.unix_s, Relaxed);
         if self.listeners.want_changes() {
@@ -121,7 +122,8 @@ impl Store {
         }
     }
 
-    /// Ends everything, and forgets the flush to come. One that was planned for second `due` happens only if it still is.
+    /// Ends all items, and forgets the flush to come. A flush planned for second `due` happens only if it is still
+    /// planned.
     pub(crate) fn flush_now(&self, due: Option<u32>) {
         let tick = {
             // With all shards locked, so that nobody finds an item that is gone a moment later under the same lock:
@@ -150,7 +152,8 @@ impl Store {
         self.remove_older(tick.saturating_sub(1 << 31), usize::MAX);
     }
 
-    /// Removes some expired items, oldest expiry first, and other deferred work; at most about `budget` items. Returns how many it did.
+    /// Removes some expired items, oldest expiry first, and other deferred work; at most about `budget` items. Returns
+    /// how many it did.
     pub fn maintain(&self, now: Now, budget: usize) -> usize {
         self.note(now);
         let mut done = self.remove_older(self.flushed.load(Relaxed), budget);

@@ -2,7 +2,7 @@
 //!
 //! - `read`, `write`, `arith`: one item. `upload`: a value that comes in parts. `prefetch`: the memory they will need.
 //! - `objects`: reading objects. `commit`: changing several objects and items at once.
-//! - `expire`: items whose time has come, and flushes. `scan`, `stats`: everybody.
+//! - `expire`: items whose time has come, and flushes. `scan`, `stats`: all items.
 
 mod arith;
 mod commit;

@@ -14,7 +14,7 @@ pub(crate) fn version(item: &Item<'_>) -> Version {
     Version(item.cas().unwrap_or(0))
 }
 
-/// Names and values visited by one call of `object_scan`.
+/// Bytes of names and values visited by one call of `object_scan`.
 const SCAN_BYTES: usize = 16 << 10;
 
 impl Store {
@@ -24,7 +24,7 @@ impl Store {
     ///
     /// # Errors
     /// When a plain item has that name.
-    // Always: what it returns is put together where it is used, as with `find`.
+    // Always inlined: the result is put together where it is used, as with `find`.
     #[inline(always)]
     pub fn object_open(
         &self,
@@ -69,7 +69,7 @@ impl Store {
     /// A field of a large object; appends the value to `out`; `Ok(None)` when absent.
     ///
     /// # Errors
-    /// When the object is not the one of `version` any more.
+    /// When the object is no longer the one of `version`.
     pub fn object_field(
         &self,
         key: Key<'_>,
@@ -85,7 +85,7 @@ impl Store {
     /// caller goes on after the last key it saw. Returns false when the end was reached.
     ///
     /// # Errors
-    /// When the object is not the one of `version` any more.
+    /// When the object is no longer the one of `version`.
     pub fn object_scan(
         &self,
         key: Key<'_>,
@@ -103,7 +103,7 @@ impl Store {
     /// The opaque value of a large object; appends to `out`.
     ///
     /// # Errors
-    /// When the object is not the one of `version` any more.
+    /// When the object is no longer the one of `version`.
     pub fn object_value(
         &self,
         key: Key<'_>,

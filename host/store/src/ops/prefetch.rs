@@ -1,9 +1,9 @@
-//! Memory asked for ahead of its use.
+//! Prefetching: memory is asked for ahead of its use.
 //!
 //! A get of an item nobody asked for lately waits for memory four or five times: for the bucket, the item, its value
 //! and both neighbours in the LRU list. A batch of gets waits for all of these at once, and for what another thread had
-//! last: the line of the shard's lock. Nothing here takes a lock, so what is read may be anything; it decides only which
-//! lines come into the cache.
+//! last: the line of the shard's lock. Nothing here takes a lock, so what is read may be anything; it decides only
+//! which lines come into the cache.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,7 +21,7 @@ use crate::memory::arena::Addr;
 const BATCH: usize = 8;
 /// Words of a cache line.
 const LINE_WORDS: usize = 8;
-/// Lines of an item asked for. The processor itself runs ahead in what is longer.
+/// Lines of an item that are prefetched. In a longer one the processor itself runs ahead.
 const ITEM_LINES_MAX: usize = 8;
 
 /// Nodes of a bucket that are looked into; more are rare.
@@ -59,14 +59,14 @@ impl Store {
             }
             let list = crate::order::turn::own_list();
             for hash in hashes {
-                // It is written when another becomes the newest.
+                // The newest item is written when another becomes the newest.
                 let newest = self.shards[self.shard_of(*hash)].newest[list].load(Relaxed);
                 self.arena.prefetch_for_writing(self.arena.at(newest) + 1);
             }
         }
     }
 
-    /// Before the key `at` of a batch is used: prefetches those that come soon. All at once would be too early, as
+    /// Prefetches the keys of a batch that come soon, before the key `at` is used. All at once would be too early, as
     /// other threads take the lines of shards back.
     #[inline]
     pub fn prefetch_ahead(&self, hashes: &[u64], at: usize) {
@@ -79,7 +79,7 @@ impl Store {
         }
     }
 
-    /// Whether there is so much that most of it is not in the processor's nearest cache.
+    /// Whether so much is stored that most of it is not in the processor's nearest cache.
     pub fn is_large(&self) -> bool {
         let buckets = self.bucket_counts[0].load(Relaxed) as usize;
         buckets * self.bucket_counts.len() >= LARGE_BUCKETS
@@ -91,7 +91,7 @@ impl Store {
                 self.arena.prefetch(self.arena.at(*node));
             }
             for (node, tag) in &mut nodes {
-                // Read without a lock, so it need not be a node.
+                // The address was read without a lock, so it need not be a node's.
                 *node = match self.arena.holds(*node, NODE_GRAINS_MAX) {
                     true => Bucket::new(&self.arena, 0)
                         .guess_in_node(*node, *tag, |addr| self.prefetch_head(addr, items)),
@@ -111,7 +111,7 @@ impl Store {
         let _full = items.try_push(addr);
     }
 
-    /// The rest of an item, and its neighbours, which are written when it moves to the front.
+    /// Prefetches the rest of an item, and its neighbours, which are written when the item moves to the front.
     #[inline]
     fn prefetch_around(&self, addr: Addr) {
         if addr == 0 || !self.arena.holds(addr, 2) {

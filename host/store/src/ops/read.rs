@@ -33,7 +33,7 @@ impl Store {
         let hit = locked.find(key, now)?;
         let info = locked.access(hit.item, now, options);
         let result = found(&info, ValueRef::of(&hit.item));
-        // At the end: what is told here would have everything read before it that `found` may not need.
+        // Told at the end: told before `found`, it would have everything read first, also what `found` does not need.
         if info.won {
             locked.tell_stored(&hit.item, Some(Content::Same));
         }
@@ -90,7 +90,7 @@ impl Store {
         }
     }
 
-    /// Sets a new expiry. Objects too.
+    /// Sets a new expiry of an item or an object.
     pub fn touch(&self, key: Key<'_>, now: Now, expiry: Expiry) -> DeleteOutcome {
         self.note(now);
         let done = self.with_room(key.hash, |locked, spare| {
@@ -144,7 +144,8 @@ impl<'a> Locked<'a> {
         self.store.clock.idle_s(item.tick(), self.present())
     }
 
-    /// Counts a get and decides who recaches, of which the caller tells when it has read what it needs. Inlined, since a plain get leaves little of it.
+    /// Counts a get and decides who recaches; the caller tells listeners of that when it has read what it needs.
+    /// Inlined, since a plain get leaves little of it.
     #[inline(always)]
     fn access(&mut self, mut item: Item<'a>, now: Now, options: &GetOptions) -> ItemInfo {
         let mut info = self.info(&item);
@@ -215,7 +216,8 @@ impl<'a> Locked<'a> {
         Ok((item, value))
     }
 
-    /// Gives an item a CAS token, if `cas` and it has none, and an expiry; moves it only if it has no place for them.
+    /// Gives an item a CAS token, if `cas` and it has none, and an expiry; moves the item only if it has no place for
+    /// them.
     pub(super) fn refit(
         &mut self,
         found: Found<'a>,
@@ -246,7 +248,7 @@ impl<'a> Locked<'a> {
         Ok(copy)
     }
 
-    /// Gives an item that has an expiry another, or one that has none none, if any is given.
+    /// Changes an item's expiry, if one is given: the item has one before and after, or neither time.
     #[inline]
     pub(super) fn change_expiry(&mut self, item: &Item<'a>, expiry: Option<Expiry>) {
         if let Some(expiry) = expiry.and_then(seconds) {

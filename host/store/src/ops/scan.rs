@@ -1,4 +1,4 @@
-//! Visiting everybody, a bucket at a time.
+//! Visiting all items, a bucket at a time.
 
 use crate::item::{Item, KEY_BYTES_MAX};
 use crate::shard::ValueRef;
@@ -6,7 +6,7 @@ use crate::{ItemInfo, Now, Store};
 
 /// Items after which a call of `scan` ends at the next bucket.
 const ITEMS_PER_CALL: usize = 64;
-/// Buckets after which it ends, found items or not.
+/// Buckets after which a call of `scan` ends, found items or not.
 const BUCKETS_PER_CALL: usize = 256;
 
 /// How far a scan has come. `Default` is its beginning.
@@ -36,8 +36,8 @@ impl Store {
     /// Visits live items (from `Cursor::default()`, then from what the last call returned, until `None`), a bounded
     /// number a call.
     ///
-    /// Items that stay during the whole scan are visited at least once. One may be visited twice when the index grows
-    /// or shrinks meanwhile.
+    /// Items that stay during the whole scan are visited at least once. An item may be visited twice when the index
+    /// grows or shrinks meanwhile.
     pub fn scan(
         &self,
         now: Now,

@@ -1,9 +1,9 @@
 //! A large value that comes in parts, written to where it will stay before anybody can see it.
 //!
 //! Memory is taken piece by piece as bytes come, so a client that announces much and sends little costs little, and
-//! what has come is neither gathered elsewhere nor copied again. The first piece has no key and no expiry in its
-//! first word until the item is published: whoever walks over extents finds nobody there. Its regions are *held*
-//! meanwhile, so that nobody tries to empty them.
+//! what has come is neither gathered elsewhere nor copied again. The first piece has no key and no expiry in its first
+//! word until the item is published: whoever walks over extents finds no item there. The regions of the pieces are
+//! *held* meanwhile, so that nobody tries to empty them.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -21,8 +21,8 @@ use crate::ops::read::seconds;
 use crate::order::evict::ANYBODY;
 use crate::{Expiry, Key, NoRoom, Now, SetOutcome, Store};
 
-/// Uploads together may announce this part of the limit, as their memory is nobody's who could be evicted; one alone may
-/// announce what it likes.
+/// All uploads together may announce one byte in so many of the limit, as their memory cannot be evicted; an upload
+/// that is alone may announce what it likes.
 const SHARE: u64 = 4;
 /// Bytes of value in a piece at least, the last one excepted.
 const PIECE_BYTES_MIN: usize = 64;
@@ -30,7 +30,7 @@ const PIECE_BYTES_MIN: usize = 64;
 const PIECES_PER_LOCK: usize = 1024;
 /// Bytes that get a place for one read: as many as are there to be read, and some more, within these bounds.
 const ROOM_BYTES: std::ops::Range<usize> = 16 << 10..1 << 20;
-/// More than is there, so that a read that takes all is seen to.
+/// Place for more bytes than are there, so that a read is seen to have taken all of them.
 const ROOM_MORE_BYTES: usize = 4 << 10;
 /// Bytes read before others have their turn: as much as is sent in one turn.
 const READ_BYTES_MAX: usize = 1 << 20;
@@ -51,9 +51,9 @@ pub struct Announced {
 /// Why a value cannot be taken as it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoUpload {
-    /// Others are under way that announced much, or there is nothing to wait for: gather the value and set it.
+    /// Other uploads under way have announced much, or there is nothing to wait for: gather the value and set it.
     Crowded,
-    /// It can never be stored: [`Store::refuse_upload`].
+    /// The value can never be stored: [`Store::refuse_upload`].
     TooLarge,
 }
 
@@ -62,9 +62,9 @@ pub enum NoUpload {
 pub struct Taken {
     /// Bytes of the value.
     pub placed: usize,
-    /// Bytes that came after it.
+    /// Bytes that came after the value.
     pub after: usize,
-    /// Nothing more was there to be read.
+    /// Whether nothing more was there to be read.
     pub drained: bool,
 }
 
@@ -77,7 +77,7 @@ pub struct Upload {
     announced: Announced,
     /// Extents taken so far, the item's head first.
     pieces: Vec<Addr>,
-    /// Which of them the next byte goes to, and where in it.
+    /// Index of the piece that the next byte goes to; `byte` is where in it.
     at: usize,
     byte: usize,
     /// Bytes of the value that have a place in `pieces` and have not come.
@@ -142,7 +142,7 @@ impl Store {
     }
 }
 
-/// The item it will be, its CAS decided later (0).
+/// The item that the upload becomes, its CAS decided later (0).
 fn draft<'a>(key: &'a [u8], announced: &Announced) -> Draft<'a> {
     Draft {
         key,
@@ -170,7 +170,7 @@ impl Upload {
         self.left
     }
 
-    /// The key it will have.
+    /// The key that the item will have.
     pub fn key(&self) -> Key<'_> {
         Key {
             bytes: &self.key,
@@ -178,7 +178,7 @@ impl Upload {
         }
     }
 
-    /// Takes the next bytes of the value, of which there are at most `left`.
+    /// Takes the next bytes of the value, at most `left` of them.
     ///
     /// # Errors
     /// When no memory can be made for them. The upload is of no use then.
@@ -196,10 +196,11 @@ impl Upload {
     }
 
     /// Reads bytes that are there from a file, those of the value straight to where they will stay, about
-    /// `READ_BYTES_MAX` at most, and what comes after it into `after`. No bytes are the end of the file.
+    /// `READ_BYTES_MAX` at most, and what comes after the value into `after`. No bytes are the end of the file.
     ///
     /// # Errors
-    /// When no memory can be made for any: the upload is of no use then. Inside of that, those of the file.
+    /// The outer error: no memory can be made for any bytes, and the upload is of no use then. The inner error is the
+    /// file's.
     pub fn read_from(
         &mut self,
         file: BorrowedFd<'_>,
@@ -357,7 +358,7 @@ impl Upload {
         done.unwrap_or_else(|_| store.refuse_set(self.key(), now))
     }
 
-    /// Completes the item's first word, under its shard's lock. From then on it is the index's.
+    /// Completes the item's first word, under its shard's lock. From then on the item is the index's.
     fn reveal<'a>(&mut self, store: &'a Store) -> Item<'a> {
         let pieces = std::mem::take(&mut self.pieces);
         let word0 = draft(&self.key, &self.announced).plan().word0;

@@ -30,8 +30,8 @@ impl Store {
         })
     }
 
-    /// Ends a write whose value can't be kept. Only a plain set says that the value before is not current any more;
-    /// whoever adds to a value, or sets it on a condition, keeps it when nothing comes of that.
+    /// Ends a write whose value can't be kept. Only a plain set says that the old value is not current any more; a
+    /// write that adds to the value, or has a condition, keeps it when nothing comes of that.
     #[cold]
     fn refuse(&self, key: Key<'_>, now: Now, write: &Write<'_>, outcome: SetOutcome) -> SetOutcome {
         match write.mode {
@@ -51,7 +51,7 @@ impl Store {
         SetOutcome::TooLarge
     }
 
-    /// Deletes, or marks stale. Objects too.
+    /// Deletes an item or an object, or marks an item stale.
     pub fn delete(&self, key: Key<'_>, now: Now, options: &DeleteOptions) -> DeleteOutcome {
         self.note(now);
         let done = self.with_room(key.hash, |locked, spare| {
@@ -114,7 +114,7 @@ impl<'a> Locked<'a> {
         }
         if let Some(token) = write.cas_compare {
             let Some(found) = found else {
-                // Growing a value needs one in any case, and says so in its own word.
+                // Appending needs an item in any case, and has an outcome of its own without one.
                 return Ok(match write.mode {
                     SetMode::Set | SetMode::Replace => SetOutcome::NotFound,
                     _ => SetOutcome::NotStored,
@@ -198,7 +198,7 @@ impl<'a> Locked<'a> {
                 Err(room)
             }
             Err(_) => {
-                // The value before is worth less than anybody else's: it makes room first.
+                // The old value is worth less than any other item: it makes room first.
                 self.remove(key.hash, found, Leave::Deleted);
                 self.store_new(key, draft, write, spare)
             }
@@ -236,7 +236,7 @@ impl<'a> Locked<'a> {
             self.shard.counters.payload += write.value.len() as u64;
             return Ok(self.extended(&item, write, old_len));
         }
-        // Old and new are there for a moment: nobody need leave if that can't be.
+        // Old and new are there together for a moment: no item need leave if there can't be room for both.
         let both = Plan {
             stream: plan.stream + item.footprint(),
             ..plan

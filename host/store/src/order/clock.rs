@@ -10,7 +10,7 @@ use crate::Now;
 const LEVELS: usize = 24;
 const MARKS: u32 = 16;
 
-/// The memory.
+/// The memory of when ticks were.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     now_s: AtomicU32,

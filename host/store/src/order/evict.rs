@@ -1,8 +1,8 @@
-//! Who leaves when memory is needed.
+//! Which items leave when memory is needed.
 //!
 //! Expired items first, as far as they are known to be due, then the policy's choice. Each item that leaves frees its
-//! extents at once, and room is tried for again as soon as enough may be free. Sets keep one grain in a hundred free, one
-//! or two evictions each, so that the next find room at once; beyond that nothing leaves that need not.
+//! extents at once, and room is tried for again as soon as enough may be free. Sets keep one grain in a hundred free,
+//! one or two evictions each, so that the next find room at once; beyond that nothing leaves that need not.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -15,13 +15,13 @@ use crate::{Eviction, NoRoom, Store};
 pub(crate) const GARBAGE_AT_ONCE: usize = 64;
 /// Bytes from which an item is likely to be gathered from several holes, so that their sum counts.
 const FROM_SEVERAL: usize = 4096;
-/// A tick that nobody was used at yet: everybody may leave.
+/// A tick above that of any access: any item may leave.
 pub(crate) const ANYBODY: u64 = u64::MAX;
-/// Somebody left; with the memory asked for, if that was possible then.
+/// An item left; with the memory asked for, if that was to be had then.
 pub(crate) type Left = Option<Chain>;
 
 impl Store {
-    /// Allocates `plan`, evicting as much as needed. It was tried without before. No shard may be locked.
+    /// Allocates `plan`, evicting as much as needed. The caller has tried without. No shard may be locked.
     pub(crate) fn make_room(&self, plan: &Plan) -> Result<Chain, NoRoom> {
         self.make_room_before(plan, ANYBODY)
     }
@@ -42,7 +42,7 @@ impl Store {
         }
     }
 
-    /// Has others leave that were used before a tick, until so many grains more are free.
+    /// Has items leave that were used before a tick, until so many grains more are free.
     pub(crate) fn free_grains(&self, shortage: u64, before: u64) -> Result<(), NoRoom> {
         let free = || self.alloc.lock().bins.grains;
         let enough = free() + shortage;
@@ -52,7 +52,7 @@ impl Store {
         Ok(())
     }
 
-    /// As `make_room` for what any hole that opens may hold: tried again after each that left.
+    /// As `make_room`, for a plan that any hole that opens may hold: tried again after each item that left.
     fn make_little_room(&self, plan: &Plan, before: u64) -> Result<Chain, NoRoom> {
         loop {
             let left = match self.drop_dead() {
@@ -69,7 +69,7 @@ impl Store {
     #[inline]
     pub(crate) fn make_room_ahead(&self, owed: u8) {
         for _ in 0..owed {
-            // Nobody may leave: whoever needs the memory will hear of it.
+            // If no item may leave, whoever needs the memory will hear of it.
             let _some_or_none = self.make_any_room(ANYBODY);
         }
     }
@@ -82,7 +82,7 @@ impl Store {
         Err(NoRoom)
     }
 
-    /// Frees what nobody can ask for any more; false when nothing is known to be.
+    /// Frees what nobody can ask for any more; false when nothing of that kind is known.
     fn drop_dead(&self) -> bool {
         self.free_garbage(GARBAGE_AT_ONCE) > 0 || self.expire_one()
     }
@@ -104,7 +104,7 @@ impl Store {
         done > 0
     }
 
-    /// Evicts by the policy one that was used before a tick, and tries for `plan`; `None` when nobody may leave.
+    /// Evicts an item that the policy chooses, used before a tick, and tries for `plan`; `None` when no item may leave.
     fn evict_one(&self, plan: Option<&Plan>, before: u64) -> Option<Left> {
         match self.eviction {
             Eviction::Lru => self.evict_below(before, plan),
@@ -141,7 +141,7 @@ impl Store {
     }
 
     /// Evicts the least recently used item while the shards `held` are locked by this thread, but none of `spared`,
-    /// which are being used. False when each shard has only such, or nothing older.
+    /// which are being used. False when each shard has only spared items, or nothing older.
     pub(crate) fn evict_held(&self, held: &mut [Locked<'_>], spared: &[Addr]) -> bool {
         if self.free_garbage(GARBAGE_AT_ONCE) > 0 {
             return true;

@@ -1,8 +1,8 @@
 //! The LRU lists of a shard, one for each of a few workers.
 //!
-//! An access moves its item to the front of the accessing worker's own list, whichever it was in. So the newest item of
-//! a list, which each access writes, stays in that worker's cache. All are ordered by tick, and the oldest of all items
-//! is the oldest of the tails; that it was one list or several makes no difference to who leaves.
+//! An access moves its item to the front of the accessing worker's own list, whichever list it was in. So the newest
+//! item of a list, which each access writes, stays in that worker's cache. All lists are ordered by tick, and the
+//! oldest of all items is the oldest of the tails: which item leaves does not depend on the number of lists.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -49,7 +49,7 @@ impl List {
         last.map_or(self.tail_epoch(), |(_, epoch)| *epoch)
     }
 
-    /// The oldest item of an epoch leaves: its newer neighbour is the oldest now, if it is of that epoch.
+    /// Notes that the oldest item of an epoch leaves: its newer neighbour is the oldest now, if it is of that epoch.
     #[inline]
     fn leave_epoch(&mut self, addr: Addr, newer: Addr) {
         let epochs = &mut self.epochs;
@@ -137,7 +137,7 @@ impl<'a> Locked<'a> {
         tick
     }
 
-    /// The newest item of a list is of this epoch.
+    /// Notes that the newest item of a list is of this epoch.
     #[cold]
     fn note_epoch(&mut self, list: usize, newest: Addr, epoch: u64) {
         let list = &mut self.shard.lists[list];
@@ -150,7 +150,7 @@ impl<'a> Locked<'a> {
     /// As `push_front`, into an empty list.
     #[inline]
     fn push_first(&mut self, list: usize, item: &Item<'a>) -> u64 {
-        // Nothing here tells how young all are that left.
+        // An empty list does not tell how young the items were that left.
         let floor = self.store.tails.fill(self.store.tail_number(self.id, list));
         let tick = self.take_tick_from(floor.max(self.store.clock_now()));
         item.set_tick(tick as u32);
@@ -181,7 +181,7 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// The neighbours of `addr`, which leaves, become each other's.
+    /// Links the neighbours of `addr`, which leaves, to each other.
     #[inline(always)]
     fn close_gap(&mut self, newer: Addr, older: Addr, addr: Addr) {
         if newer == 0 {
@@ -218,7 +218,7 @@ impl<'a> Locked<'a> {
         let list = own_list();
         let (newer, older) = item.links();
         let front = self.newest(list);
-        // Nearly all: neither the oldest, which is published, nor where ticks run over 32 bits.
+        // Nearly all items: neither the oldest, which is published, nor one where ticks run over 32 bits.
         if older != 0 && front != 0 {
             let tick = self.take_tick();
             if self.shard.epoch == Some((tick >> 32) as u32) {
@@ -236,7 +236,7 @@ impl<'a> Locked<'a> {
         self.push_front(item)
     }
 
-    /// The new item stands in the list where the old one stood.
+    /// Puts the new item into the list where the old one stood.
     pub(crate) fn take_place(&mut self, old: &Item<'a>, item: &Item<'a>) {
         let arena = &self.store.arena;
         let (newer, older) = old.links();

@@ -1,8 +1,8 @@
-//! Order: who was used when, and who leaves.
+//! Order: which items were used when, and which leave.
 //!
 //! - `turn`: the ticks that accesses take. `clock`: when a tick was.
 //! - `list`: the lists of a shard, ordered by tick. `tails`: the oldest of each list, and the oldest of all.
-//! - `evict`: who leaves when memory is needed. `size_idle`: the policy that looks at sizes.
+//! - `evict`: which items leave when memory is needed. `size_idle`: the policy that looks at sizes.
 
 pub(crate) mod clock;
 pub(crate) mod evict;

@@ -1,4 +1,4 @@
-//! The policy that looks at sizes: whoever takes much memory and was not asked for long leaves first.
+//! The policy that looks at sizes: an item that takes much memory and was not asked for long leaves first.
 //!
 //! Each eviction looks at a few residents of one shard and remembers the best candidates among them and among those
 //! remembered before, as sampling caches do. So the one that leaves is the best of many more than were looked at.
@@ -38,8 +38,8 @@ pub(crate) struct Candidate {
 }
 
 impl Store {
-    /// Evicts the resident with the largest size x idle time among some of one shard, those never fetched counting
-    /// as longer idle, and tries for `plan`. One used at `spared` stays.
+    /// Evicts the resident with the largest size x idle time among some of one shard, those never fetched counting as
+    /// longer idle, and tries for `plan`. The item used at `spared` stays.
     pub(super) fn evict_size_idle(&self, plan: Option<&Plan>, spared: u64) -> Option<Left> {
         if let Some(left) = self.drop_flushed(plan) {
             return Some(left);
@@ -59,7 +59,7 @@ impl Store {
         None
     }
 
-    /// A number nobody needs to predict badly: splitmix over a shared counter.
+    /// A random number, good enough for samples: splitmix over a shared counter.
     fn random(&self) -> u64 {
         let mut x = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -114,7 +114,7 @@ impl<'a> Locked<'a> {
         candidates.insert(place, Candidate { score, addr, tick });
     }
 
-    /// A candidate that is still in this shard and was not asked for since.
+    /// The candidate, if it is still in this shard and was not asked for since.
     fn still_there(&self, candidate: &Candidate) -> Option<(u64, Found<'a>)> {
         let item = Item::at(&self.store.arena, candidate.addr);
         // The candidate's memory may be another item's by now.

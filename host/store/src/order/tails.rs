@@ -1,10 +1,11 @@
-//! How old each list's oldest item is: who is the oldest of all.
+//! How old each list's oldest item is, and which is the oldest of all.
 //!
-//! Each eviction asks for the oldest tail, and there may be hundreds of lists. Tails only get younger, so the lowest tick
-//! that was seen in a group of lists stays a bound of that group: only groups whose bound is low enough are looked at.
+//! Each eviction asks for the oldest tail, and there may be hundreds of lists. Tails only get younger, so the lowest
+//! tick that was seen in a group of lists stays a bound of that group: only groups whose bound is low enough are looked
+//! at.
 //!
-//! An empty list has no tick that could break this rule, but its next item might. So the list keeps a *floor*, the bound
-//! of its group when the group was looked at, and its first item takes a tick that is not below the floor.
+//! An empty list has no tick that could break this rule, but its next item might. So the list keeps a *floor*, the
+//! bound of its group when the group was looked at, and its first item takes a tick that is not below the floor.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -14,7 +15,7 @@ pub(crate) const NUMBER_BITS: u32 = 9;
 pub(crate) const EMPTY: u64 = 1 << (u64::BITS - NUMBER_BITS - 1);
 /// Lists of a group.
 const GROUP: usize = 16;
-/// Tails compared at once; a single minimum would be waited for at each.
+/// Minima that are kept side by side; a single one would be waited for at each tail.
 const LANES: usize = 4;
 
 /// The tails of all lists. A tail is written under its shard's lock, a floor by anybody; all threads read them.
@@ -27,7 +28,7 @@ pub(crate) struct Tails {
 }
 
 impl Tails {
-    /// As many empty lists.
+    /// The tails of so many empty lists.
     pub(crate) fn new(lists: usize) -> Tails {
         let empty = |number| AtomicU64::new(rank(EMPTY, number));
         let unknown = |group| AtomicU64::new(rank(0, group));
@@ -37,14 +38,14 @@ impl Tails {
         }
     }
 
-    /// The list has a tail of this tick now, `EMPTY` for none.
+    /// Notes that the list has a tail of this tick now, `EMPTY` for none.
     #[inline]
     pub(crate) fn set(&self, number: usize, tick: u64) {
         self.ranks[number].store(rank(tick, number), Relaxed);
     }
 
-    /// The empty list is going to have an item, whose tick must not be below what is returned. Until it is set, the list
-    /// counts as the one with the oldest.
+    /// Prepares for the first item of an empty list: its tick must not be below what is returned. Until the tick is
+    /// set, the list counts as the one with the oldest.
     pub(crate) fn fill(&self, number: usize) -> u64 {
         let (tick, _) = parts(self.ranks[number].swap(rank(0, number), Relaxed));
         tick & !EMPTY
@@ -62,7 +63,7 @@ impl Tails {
         ranks.filter(|(tick, _)| *tick < EMPTY)
     }
 
-    /// The tick and the number of the oldest; `None` when all are empty. `now` is a tick that was published.
+    /// Tick and list number of the oldest tail; `None` when all lists are empty. `now` is a tick that was published.
     pub(crate) fn oldest(&self, now: u64) -> Option<(u64, usize)> {
         // Nearly always the oldest of all was in the first group until it left, and is in the second now.
         for _ in 1..self.bounds.len() {
@@ -80,8 +81,8 @@ impl Tails {
         (tick < EMPTY).then_some((tick, number))
     }
 
-    /// The oldest of the group with this bound, if it is not younger than the bound `others`; else the bound is raised, and
-    /// returned.
+    /// The oldest tail of the group with this bound, if it is not younger than the bound `others`; else the bound is
+    /// raised, and returned.
     #[inline]
     fn look(&self, bound: u64, others: u64, now: u64) -> Result<(u64, usize), u64> {
         let (_, group) = parts(bound);
@@ -99,7 +100,7 @@ impl Tails {
     }
 }
 
-/// Sees to it that a list that is empty gets no item below `bound`. Returns what it may get.
+/// Sees to it that an empty list gets no item below `bound`. Returns the least that the list may get.
 #[inline]
 fn raise_floor(empty: &AtomicU64, bound: u64, now: u64) -> u64 {
     let seen = empty.load(Relaxed);
@@ -125,7 +126,7 @@ fn rank(tick: u64, number: usize) -> u64 {
     tick << NUMBER_BITS | number as u64
 }
 
-/// What a rank consists of.
+/// Tick and number of a rank.
 #[inline]
 fn parts(rank: u64) -> (u64, usize) {
     (
@@ -134,7 +135,7 @@ fn parts(rank: u64) -> (u64, usize) {
     )
 }
 
-/// The least of all, and the least of the others; there is at least one.
+/// The least rank, and the least of the others; there is at least one.
 #[inline]
 fn two_least(ranks: &[AtomicU64]) -> [u64; 2] {
     ranks.iter().fold([u64::MAX; 2], |[first, second], rank| {
@@ -143,7 +144,7 @@ fn two_least(ranks: &[AtomicU64]) -> [u64; 2] {
     })
 }
 
-/// The least of all.
+/// The least rank.
 #[inline]
 fn least(ranks: &[AtomicU64]) -> u64 {
     let mut lanes = [u64::MAX; LANES];
@@ -168,7 +169,7 @@ mod tests {
         Tail { ago: u64 },
         /// The list's last item leaves.
         Leave,
-        /// Somebody asks who is the oldest.
+        /// Somebody asks which item is the oldest.
         Ask,
     }
 
@@ -181,7 +182,7 @@ mod tests {
     }
 
     proptest! {
-        /// Lists that get younger, empty and full again, in any order: always the first of the oldest.
+        /// Lists that get younger, empty and full again, in any order: always the first of the oldest is found.
         #[test]
         fn the_oldest_is_the_oldest(
             lists in 1..=1usize << NUMBER_BITS,

@@ -1,7 +1,7 @@
-//! The clock of the order. A tick is one access; whoever was accessed later has the higher one.
+//! The clock of the order. A tick is one access; an item that was accessed later has the higher one.
 //!
-//! One counter that every access adds to would give them, and did nothing else than travel between processors. So ticks
-//! are those of a Lamport clock. A thread that answers a batch of commands does so in a *turn*: it reads the published
+//! One counter for all accesses would give the ticks, but do nothing else than travel between processors. So ticks are
+//! those of a Lamport clock. A thread that answers a batch of commands does so in a *turn*: it reads the published
 //! clock at the beginning, counts on by itself, never behind the shard it is in, and publishes how far it came at the
 //! end, before the first answer goes out.
 //!
@@ -9,7 +9,8 @@
 //! - What begins after an answer has a higher tick than what was answered: that was published, and is read at the
 //!   beginning of the later turn.
 //! - Two accesses of which neither was answered before the other began are at the same time for all who could tell, and
-//!   may have either order, or across shards even the same tick. Whoever has seen what another did has been in its shard, and is later.
+//!   may have either order, or across shards even the same tick. Whoever has seen what another did has been in its
+//!   shard, and is later.
 //! - What leaves for its age is older than what stays and what comes: the youngest tick that left is published, and a
 //!   thread whose turn began earlier looks at the clock again when it comes to a shard with nothing that could tell it.
 //!
@@ -35,22 +36,21 @@ thread_local! {
 }
 
 struct Turn {
-    /// Address of the store it is in; 0 between turns.
+    /// Address of the store that the turn is in; 0 between turns.
     store: Cell<usize>,
     /// Tick of the next access, if the shard has none as high.
     next: Cell<u64>,
-    /// The list of each shard that its items come to.
+    /// Number of the list, in each shard, that this thread's items come to.
     list: Cell<Option<u8>>,
 }
 
-/// The list of each shard that this thread's items come to.
+/// Number of the list, in each shard, that this thread's items come to.
 #[inline(always)]
 pub(crate) fn own_list() -> usize {
     TURN.with(|turn| usize::from(turn.list.get().unwrap_or_else(|| turn.choose_list(&OTHERS))))
 }
 
-/// Threads that work in turns, and other threads, each counted by itself: few as there are of the former, they get
-/// different lists.
+/// Threads that work in turns and other threads are counted apart: the former are few, and so get different lists.
 static WORKERS: AtomicUsize = AtomicUsize::new(0);
 static OTHERS: AtomicUsize = AtomicUsize::new(0);
 
@@ -64,8 +64,8 @@ impl Turn {
 }
 
 impl Store {
-    /// Begins a turn of this thread: nobody is told of anything it does from now on until [`Store::end_turn`]. One that
-    /// a panic has left open goes on.
+    /// Begins a turn of this thread: nobody is told of anything it does from now on until [`Store::end_turn`]. A turn
+    /// that a panic has left open goes on.
     pub fn begin_turn(&self) {
         TURN.with(|turn| {
             let open = turn.store.replace(self.address()) == self.address();
@@ -82,7 +82,7 @@ impl Store {
         });
     }
 
-    /// Ends the turn of this thread. What others begin from now on is later than what it did.
+    /// Ends the turn of this thread. What others begin from now on is later than what the turn did.
     pub fn end_turn(&self) {
         TURN.with(|turn| {
             if turn.store.get() == self.address() {
@@ -100,7 +100,7 @@ impl Store {
         std::ptr::from_ref(self).addr()
     }
 
-    /// No tick was published that is as high.
+    /// The published clock: all ticks that were published are below it.
     #[inline]
     pub(crate) fn clock_now(&self) -> u64 {
         self.tick.load(Acquire)
@@ -138,14 +138,14 @@ impl Locked<'_> {
         tick
     }
 
-    /// A tick that everybody knows of at once.
+    /// The tick of an access that is a turn of its own: it is published at once.
     #[inline]
     fn take_single_tick(&self) -> u64 {
         let tick = self.store.tick.fetch_add(1, AcqRel);
         if tick >= self.shard.next_tick {
             return tick;
         }
-        // Somebody was here in a turn that has not ended.
+        // Another thread was in this shard in a turn that has not ended.
         self.store.publish(self.shard.next_tick + 1);
         self.shard.next_tick
     }

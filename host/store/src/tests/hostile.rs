@@ -75,7 +75,7 @@ fn a_time_that_no_region_has_any_more_does_not_hide_later_ones() {
         };
         store.set(store.key(&i.to_le_bytes()), NOW, &write);
     }
-    // As two threads leave it that note and take a time at once.
+    // Two threads leave it so, when one notes a time while the other takes it.
     store.due.lower_top_only(NOW.unix_s);
     while store.maintain(at(6), 100) > 0 {}
     assert_eq!(store.stats().curr_items, 0);

@@ -128,7 +128,7 @@ fn it_moves_out_of_memory_that_is_given_back_and_keeps_its_place() {
     for i in 0..24u8 {
         store.delete(store.key(&[i]), NOW, &DeleteOptions::default());
     }
-    // They are at the end of the arena, and the limit is where they begin.
+    // The values are at the end of the arena, and the limit is where they begin.
     store.set_memory_limit(26 * MIB);
     while store.maintain(NOW, 1000) > 0 {}
     let stats = store.stats();

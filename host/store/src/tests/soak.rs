@@ -110,7 +110,7 @@ fn churn(store: &Arc<Store>, seed: u64, end: Instant, each: &mut dyn FnMut(u32, 
                 held.turn_over(store, &mut random, at(phase), &value);
             }
         }
-        // Or a limit could not be reached.
+        // While values are held, a limit could not be reached.
         held = Held::default();
         while store.maintain(at(phase), 1000) >= 1000 {}
         each(phase, at(phase));

@@ -398,7 +398,7 @@ fn expired_values_on_their_way_are_met_by_nobody() {
         expiry: until(1),
         ..announced(40)
     };
-    // More of them in a region than a walk takes note of at a time.
+    // More uploads in a region than a walk takes note of at a time.
     let mut uploads: Vec<_> = (0..400u32)
         .map(|i| {
             store

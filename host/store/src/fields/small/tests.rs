@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The ten-line twin.
+/// The ten-line twin of a small object.
 #[derive(Clone, Debug, Default)]
 struct Naive {
     value: Option<Vec<u8>>,

@@ -19,7 +19,7 @@ impl Store {
         if !commits.iter().any(|commit| needs_tree(&commit.change)) {
             return Ok(vec![None; commits.len()]);
         }
-        // Newest of all, so that they are the last that eviction comes to.
+        // The commit's objects become the newest of all, so that they are the last that eviction comes to.
         let mut spared = Vec::new();
         for commit in commits {
             if let Some(found) = locked[of(commit)].find(commit.key, now) {

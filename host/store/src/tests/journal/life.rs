@@ -79,7 +79,7 @@ impl Life {
         token.map_or(1, |(info, _)| info.cas) + self.random.below(3) - 1
     }
 
-    /// One operation, after some time.
+    /// Does one operation, after some time.
     pub(super) fn step(&mut self) {
         if self.chance(12) {
             self.now_s += 1;
@@ -87,7 +87,7 @@ impl Life {
         self.step_at_rest();
     }
 
-    /// One operation; time stands still.
+    /// Does one operation; time stands still.
     pub(super) fn step_at_rest(&mut self) {
         match self.random.below(34) {
             0..8 => self.set(),
@@ -182,7 +182,7 @@ impl Life {
     }
 
     fn arith(&mut self) {
-        // Names of their own, so that most are numbers.
+        // Numbers have names of their own, so that most of their values are numbers.
         let name = format!("number {}", self.random.below(8)).into_bytes();
         let digits = self.random.below(20) as u32;
         let arith = Arith {

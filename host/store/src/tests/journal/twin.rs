@@ -18,7 +18,7 @@ pub(super) enum Told {
     Stored {
         tick: u64,
         key: Vec<u8>,
-        /// Without its body.
+        /// The item; what is in it is `content`.
         entry: Entry,
         content: Owned,
     },
@@ -64,7 +64,7 @@ impl Told {
     }
 }
 
-/// A `Content` that stays.
+/// A `Content` that owns its bytes.
 #[derive(Clone, Debug)]
 pub(super) enum Owned {
     Value(Vec<u8>),
@@ -183,12 +183,12 @@ impl Twin {
         }
     }
 
-    /// What it holds, although it may have expired.
+    /// What the twin holds, although it may have expired.
     pub(super) fn all(&self) -> &BTreeMap<Vec<u8>, Entry> {
         &self.0
     }
 
-    /// What it holds that has not expired.
+    /// What the twin holds that has not expired.
     pub(super) fn alive(&self, now: Now) -> BTreeMap<Vec<u8>, Entry> {
         let mut alive = self.0.clone();
         let end = u64::from(now.unix_s) * 1000;
@@ -235,7 +235,7 @@ fn changed(old: Option<Body>, content: &Owned) -> Body {
     }
 }
 
-/// Writes down what it is told, and by which thread.
+/// A journal that writes down what it is told, and by which thread.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recorder(Arc<Mutex<Records>>);
 
@@ -256,7 +256,7 @@ impl Recorder {
         records.new.push(told);
     }
 
-    /// What was told since it was asked last.
+    /// What was told since the recorder was asked last.
     pub(super) fn take(&self) -> Vec<Told> {
         std::mem::take(&mut self.0.lock().expect("nobody panicked").new)
     }
