@@ -9,12 +9,12 @@ use cacheismo::cache::{Cache, Config, Connection, Next, Standalone, Worker};
 use cacheismo::runtime::{Budget, Engine, EngineOptions, LimitsTable, NoLog, Registry, Source};
 use cacheismo::store::{self, Eviction};
 
-/// Requests of one turn, as of a pipelining client.
+/// Requests of one turn, as a pipelining client sends them.
 const TURN: usize = 64;
 /// Turns counted.
 const TURNS: usize = 50;
 const ITEMS: usize = 10_000;
-/// Rounds after which calls are given up that don't come back from the lanes.
+/// Rounds of warming up after which the bench stops waiting for calls to come back from the lanes.
 const WARM_UPS_MAX: usize = 100;
 
 /// A path: what fills the cache, and the requests of one turn.
@@ -72,7 +72,7 @@ const PATHS: [Path; 8] = [
 fn main() {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     let Some(path) = PATHS.iter().find(|path| path.name == wanted) else {
-        // Also what `cargo bench` gets: the names, for whoever counts.
+        // `cargo bench`, too, comes here: it gets the names, for whoever counts.
         PATHS.iter().for_each(|path| println!("{}", path.name));
         return;
     };
@@ -89,7 +89,8 @@ fn main() {
             requests.collect()
         })
         .collect();
-    // Everything is warm before it is counted, and calls are back from the lanes: a first one is slow under valgrind.
+    // Everything is warm before the count starts, and calls are back from the lanes: under valgrind a first call is
+    // slow.
     let warm = (0..WARM_UPS_MAX).any(|_| run(&mut worker, &mut connection, &turns, &mut out));
     assert!(warm, "calls stay on lanes");
     println!("{}", TURN * TURNS);
@@ -102,7 +103,7 @@ fn counted(worker: &mut Worker, connection: &mut Connection, turns: &[String], o
     assert!(run(worker, connection, turns, out), "calls went to lanes");
 }
 
-/// False when calls had to run on lanes.
+/// Executes the turns; false when calls had to run on lanes.
 fn run(
     worker: &mut Worker,
     connection: &mut Connection,
@@ -146,7 +147,8 @@ fn cache() -> Cache {
         ..EngineOptions::default()
     };
     let engine = Engine::new(&options).expect("this processor is supported");
-    // Under valgrind a call takes fifty times as long, and a new instance would be counted with whoever needs it.
+    // Under valgrind a call takes fifty times as long, and making an instance would be counted with the call that needs
+    // it.
     let mut limits = LimitsTable::default();
     for limit in ["deadline_ms=10000", "instance_calls=1000000000"] {
         limits.set(limit).expect("such a limit");

@@ -1,14 +1,15 @@
-//! When calls that keep being stopped are refused without trying, and whose.
+//! When calls that keep being stopped are refused without trying, and which calls.
 //!
-//! A trap costs an instance, and a deadline stop holds a thread for its whole time. Calls of one function
-//! on one object that are stopped again and again are paused, for longer each time, and then tried again. The function's
-//! calls on other objects go on: one client's huge object is no fault of theirs. Only when many
-//! objects in a row are stopped, and no call in between succeeded, it is the function that is broken, and paused as a whole:
-//! whoever stops his own calls cannot pause those of others that succeed. Pure logic.
+//! A trap costs an instance, and a deadline stop holds a thread for its whole time. Calls of one function on one object
+//! that are stopped again and again are paused, for longer each time, and then tried again. The function's calls on
+//! other objects go on: one client's huge object is no fault of theirs. Only when many objects in a row are stopped,
+//! without a success in between, the function itself is taken for broken and paused as a whole. So a client whose calls
+//! are stopped cannot pause the calls of others that succeed. Pure logic.
 
 /// Stops within [`WINDOW_MS`] that pause a function's calls on one object.
 pub const STOPS_MAX: u32 = 8;
-/// Different objects stopped in a row within [`WINDOW_MS`], without a success in between, that pause the whole function.
+/// Different objects stopped in a row within [`WINDOW_MS`], without a success in between, that pause the whole
+/// function.
 pub const ROW_MAX: usize = 16;
 /// How far back stops are counted, in milliseconds.
 pub const WINDOW_MS: u64 = 10_000;
@@ -19,21 +20,21 @@ pub const PAUSE_MS_MAX: u64 = 30_000;
 /// Objects of one function whose stops are remembered; the one stopped longest ago is forgotten first.
 pub const OBJECTS_MAX: usize = 64;
 
-/// Whose calls are paused.
+/// Which calls of a function are paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// The function's on one object.
+    /// Calls on one object.
     OneObject,
-    /// The function's on whatever object.
+    /// Calls on any object.
     All,
 }
 
 /// A pause that a stop has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paused {
-    /// Whose calls it is.
+    /// Which calls are paused.
     pub whose: Whose,
-    /// When it ends.
+    /// When the pause ends, in milliseconds of the clock by which stops are noted.
     pub until_ms: u64,
 }
 
@@ -47,17 +48,17 @@ pub struct Backoff {
 /// An object on which calls were stopped.
 #[derive(Debug)]
 struct Stopped {
-    /// Hash of its name.
+    /// Hash of the object's name.
     object: u64,
     stops: Stops,
     last_ms: u64,
-    /// No call of the function has succeeded since.
+    /// No call of the function has succeeded since the object's last stop.
     in_row: bool,
 }
 
 impl Backoff {
-    /// Notes a trap or deadline stop of a call on an object, and whether any call of the function has `succeeded` since the
-    /// last one; returns the pause it brings, if it brings one.
+    /// Notes a trap or deadline stop of a call on an object, and whether any call of the function has `succeeded` since
+    /// the stop before; returns the pause that the stop brings, if it brings one.
     pub fn note_stop(&mut self, object: u64, succeeded: bool, now_ms: u64) -> Option<Paused> {
         if succeeded {
             self.end_row();
@@ -80,7 +81,7 @@ impl Backoff {
         })
     }
 
-    /// Until when calls on the object are paused, if they are.
+    /// The pause of calls on the object, if they are paused.
     pub fn paused(&self, object: u64, now_ms: u64) -> Option<Paused> {
         let of_object = self
             .objects
@@ -96,7 +97,7 @@ impl Backoff {
         .map(|(whose, until_ms)| Paused { whose, until_ms })
     }
 
-    /// The record of an object, in the place of the stalest if there are too many.
+    /// The record of an object. A new one takes the place of the stalest if there are too many.
     fn stopped(&mut self, object: u64) -> &mut Stopped {
         let known = self.objects.iter().position(|known| known.object == object);
         let place = known.unwrap_or_else(|| {
@@ -126,7 +127,7 @@ impl Backoff {
 /// The recent stops on one object.
 #[derive(Clone, Copy, Debug, Default)]
 struct Stops {
-    /// Times of the last ones, a ring.
+    /// Times of the last stops in milliseconds, a ring.
     times: [u64; STOPS_MAX as usize],
     /// Stops noted since the last pause, or since the ring was last stale.
     noted: u32,
@@ -134,10 +135,10 @@ struct Stops {
 }
 
 impl Stops {
-    /// Notes one; returns until when there is a pause, if there is to be one.
+    /// Notes a stop; returns when the pause ends that the stop brings, if it brings one.
     ///
-    /// After a pause one single stop within [`WINDOW_MS`] suffices for the next, longer one: what still
-    /// fails need not fail eight times more. Who lasts longer starts with a clean record.
+    /// After a pause a single stop within [`WINDOW_MS`] brings the next, longer pause: what still fails need not fail
+    /// eight times more. An object without a stop for that long starts with a clean record.
     fn note(&mut self, now_ms: u64) -> Option<u64> {
         let on_probation = self.pause.is_recent(now_ms);
         let slot = (self.noted % STOPS_MAX) as usize;
@@ -156,18 +157,18 @@ impl Stops {
 /// The last pause.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pause {
-    /// Its end; 0 when there was none.
+    /// When the pause ends, in milliseconds; 0 when there was none.
     until_ms: u64,
     length_ms: u64,
 }
 
 impl Pause {
-    /// It goes on, or ended less than [`WINDOW_MS`] ago.
+    /// Whether the pause goes on, or ended less than [`WINDOW_MS`] ago.
     fn is_recent(&self, now_ms: u64) -> bool {
         self.length_ms > 0 && now_ms < self.until_ms + WINDOW_MS
     }
 
-    /// The next one begins, twice as long when the last was recent; returns its end.
+    /// Begins the next pause, twice as long when the last was recent; returns when it ends.
     fn begin(&mut self, now_ms: u64) -> u64 {
         if !self.is_recent(now_ms) {
             self.length_ms = 0;
@@ -184,7 +185,7 @@ mod tests {
 
     const OBJECT: u64 = 7;
 
-    /// A stop on the object; the end of the pause it brought.
+    /// Notes a stop on the object; returns the end of the pause it brought.
     fn stop(backoff: &mut Backoff, now_ms: u64) -> Option<u64> {
         let paused = backoff.note_stop(OBJECT, false, now_ms)?;
         assert_eq!(paused.whose, Whose::OneObject);
@@ -197,7 +198,7 @@ mod tests {
     fn some_stops_are_tolerated() {
         let mut backoff = Backoff::default();
         for n in 0..100 {
-            // Seven in ten seconds, forever.
+            // Seven stops in ten seconds, forever.
             assert_eq!(stop(&mut backoff, n * (WINDOW_MS / 7 + 1)), None);
         }
     }

@@ -1,9 +1,9 @@
 //! How large a module, and each function of it, may be. Checked before a byte of it is compiled: a thread that
 //! compiles cannot be stopped, and takes as long, and as much memory, as the module wants.
 //!
-//! What compiling costs is no matter of bytes: 120 KB of code that keep 10,000 values on the stack take 9 s, 7 KB of loops in
-//! each other half a gigabyte. So each function's cost is estimated by `effort`, from measurements of functions
-//! made to be dear (`tests/compile_cost.rs`, which also holds the estimate against them).
+//! The cost of compiling does not follow from the bytes: 120 KB of code that keep 10,000 values on the stack take 9 s,
+//! 7 KB of loops in each other half a gigabyte. So each function's cost is estimated by `effort`, from measurements of
+//! functions made to be dear (`tests/compile_cost.rs`, which also holds the estimate against them).
 
 use wasmparser::{
     CompositeInnerType, ElementItems, FunctionBody, Parser, Payload, SubType, TypeRef,
@@ -41,35 +41,35 @@ pub const LOCALS_MAX: u64 = 2_000;
 pub const NESTING_MAX: u64 = 500;
 /// Estimated time in which one function is compiled, in microseconds of a processor of 2024.
 pub const FUNCTION_EFFORT_US_MAX: u64 = 4_000_000;
-/// The same of all functions together. Of memory that is 400 MiB at most.
+/// Estimated time in which all functions are compiled, in microseconds. At this bound, compiling takes at most 400 MiB.
 pub const MODULE_EFFORT_US_MAX: u64 = 10_000_000;
 
 /// What is too much about a module.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Excess {
-    /// Of the whole module.
+    /// Too much in the module as a whole.
     #[error("{count} {what} are more than {max}")]
     Module {
-        /// What is too many.
+        /// The name of what there is too much of.
         what: &'static str,
         /// How many there are.
         count: u64,
         /// How many there may be.
         max: u64,
     },
-    /// Of one function.
+    /// Too much in one function.
     #[error("function {function}: {count} {what} are more than {max}")]
     Function {
-        /// Its number, imported ones counted, as tools show it.
+        /// The function's number, imported ones counted, as tools show it.
         function: u64,
-        /// What is too many.
+        /// The name of what there is too much of.
         what: &'static str,
         /// How many there are.
         count: u64,
         /// How many there may be.
         max: u64,
     },
-    /// It cannot be read.
+    /// The module cannot be read.
     #[error("does not compile: {0}")]
     Malformed(String),
 }
@@ -83,7 +83,7 @@ impl From<wasmparser::BinaryReaderError> for Excess {
 /// Holds a module against all bounds; returns the microseconds that compiling it is estimated to take.
 ///
 /// # Errors
-/// The first bound it passes.
+/// The first bound that the module passes.
 pub(super) fn check(wasm: &[u8]) -> Result<u64, Excess> {
     let mut seen = Seen::default();
     for payload in Parser::new(0).parse_all(wasm) {

@@ -1,7 +1,7 @@
 //! Whether a directory of compiled code may be trusted.
 //!
-//! What lies there is run as it is, with all rights of the server. So nobody but the server's user, and root, may be able to
-//! put anything there, or to put another directory in its place.
+//! What lies there is run as it is, with all rights of the server. So nobody but the server's user, and root, may be
+//! able to put anything there, or to put another directory in its place.
 
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
@@ -47,7 +47,7 @@ fn trusted_below(top: &Path, directory: &Path) -> Result<PathBuf, String> {
     Ok(directory)
 }
 
-/// The directory and what is in it is the server's own.
+/// Checks that the directory and what is in it are the server's own.
 fn check_all(path: &Path, refused: u32, depth: usize) -> Result<(), String> {
     let found = check(path, &[own_user()], refused)?;
     if !found.is_dir() {
@@ -66,8 +66,8 @@ fn check_all(path: &Path, refused: u32, depth: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Nobody but one of `owners` can change what is at `path`: none of the permissions `refused` is given. Who may write to a directory may exchange what is in it, where it
-/// is sticky, too: before it was made.
+/// Checks that nobody but `owners` can change what is at `path`: it gives none of the permissions `refused`. Who may
+/// write to a directory may exchange what is in it; in a sticky one, too, before it is made.
 fn check(path: &Path, owners: &[u32], refused: u32) -> Result<Metadata, String> {
     let found =
         fs::symlink_metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -162,7 +162,7 @@ mod tests {
         let home = own_directory();
         let cache = home.path().join("cache");
         trusted_below(home.path(), &cache).expect("ours");
-        // Only root can give one away; others find that /proc/1 or the like is not theirs.
+        // Only root can give a directory away; others find that /proc/1 or the like is not theirs.
         match std::os::unix::fs::chown(&cache, Some(65534), None) {
             Ok(()) => {
                 let error = trusted_below(home.path(), &cache).expect_err("it is another's");

@@ -9,19 +9,19 @@ use super::ticker::{Clock, TICK_MS};
 /// When a call has to end, for an operation of the host that may take long.
 #[derive(Clone, Default)]
 pub struct Deadline {
-    /// `None` never ends.
+    /// The clock to compare with; `None` when the deadline never passes.
     clock: Option<Clock>,
     end_ms: u64,
 }
 
 impl Deadline {
-    /// One that never passes, as a call by the host itself has.
+    /// A deadline that never passes, for a call by the host itself.
     pub fn never() -> Deadline {
         Deadline::default()
     }
 
-    /// Has it passed? One load and a comparison, so it may be asked for every few items. It moves with the
-    /// ticks, every 4 ms.
+    /// Whether the deadline has passed. That is one load and a comparison, so it may be asked every few items. The
+    /// answer changes with the ticks, every 4 ms.
     #[inline]
     pub fn expired(&self) -> bool {
         self.clock
@@ -32,7 +32,7 @@ impl Deadline {
     /// The same as a reason to end the call: `deadline.check()?`.
     ///
     /// # Errors
-    /// [`Stop::Deadline`] when it has passed.
+    /// [`Stop::Deadline`] when the deadline has passed.
     #[inline]
     pub fn check(&self) -> Result<(), Stop> {
         match self.expired() {
@@ -63,7 +63,7 @@ pub(super) struct CallTime {
 }
 
 impl CallTime {
-    /// Of no call as yet.
+    /// The time of no call as yet.
     pub(super) fn new(clock: Clock) -> CallTime {
         let deadline = Deadline {
             clock: Some(clock),
@@ -85,12 +85,12 @@ impl CallTime {
         self.deadline.end_ms = end_ms(ticked_ms, budget_ms);
     }
 
-    /// It begins anew, after a wait that was not the guest's.
+    /// Begins the call's time anew, after a wait that was not the guest's.
     pub(super) fn begin_again(&mut self, ticked_ms: u64) {
         self.begin(ticked_ms, self.budget_ms);
     }
 
-    /// For the host.
+    /// The call's deadline, for operations of the host.
     pub(super) fn deadline(&self) -> &Deadline {
         &self.deadline
     }
@@ -100,7 +100,7 @@ impl CallTime {
         self.budget_ms
     }
 
-    /// A tick came while the guest runs: is it to be stopped?
+    /// Whether the guest is to be stopped, when a tick came while it runs.
     ///
     /// The first tick after a call began may be late, on a loaded machine. Then the call may have begun
     /// long after the tick before, and has its whole time all the same.
@@ -115,7 +115,7 @@ impl CallTime {
     }
 }
 
-/// The tick under way when a call begins is not a whole one.
+/// When a call's time ends: a tick is added, as the one under way when the call begins is not a whole one.
 #[inline(always)]
 fn end_ms(ticked_ms: u64, budget_ms: u64) -> u64 {
     ticked_ms.saturating_add(budget_ms).saturating_add(TICK_MS)

@@ -28,7 +28,7 @@ const UNUSED_SLOTS_WARM_MAX: u32 = 16;
 const SLOT_ADDRESS_BYTES: u64 = 4 << 30;
 /// Addresses a memory reserves beyond its size where addresses are scarce, so that it needn't move each time it grows.
 const SPARE_RESERVATION_BYTES: u64 = 1 << 20;
-/// Addresses behind a memory there that nothing uses.
+/// Addresses behind a memory that nothing uses, where addresses are scarce.
 const SPARE_GUARD_BYTES: u64 = 64 << 10;
 
 /// How the engine is made.
@@ -132,7 +132,7 @@ impl Engine {
         self.ticker.clock()
     }
 
-    /// Has the clock go on for so many milliseconds, for a deadline that ends within them; gives the time.
+    /// Keeps the clock going for so many milliseconds, for a deadline that ends within them; returns the time.
     #[inline]
     pub(super) fn tick_for(&self, ms: u64) -> u64 {
         self.ticker.tick_for(ms)
@@ -157,7 +157,7 @@ fn config() -> Config {
         .epoch_interruption(true)
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(WASM_STACK_BYTES)
-        // What no guest toolchain emits by default is surface for nothing.
+        // Features that no guest toolchain uses by default would only be more to attack.
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_relaxed_simd(false)

@@ -11,7 +11,7 @@ use super::sections::SectionError;
 pub struct LoadError {
     /// File, or name of the embedded module.
     pub source_name: String,
-    /// Why.
+    /// The reason.
     #[source]
     pub refusal: Refusal,
 }
@@ -34,9 +34,9 @@ pub enum Refusal {
     /// Longer than the option allows.
     #[error("module of {len} bytes is longer than {max}")]
     TooLong {
-        /// Its length in bytes.
+        /// Length of the module in bytes.
         len: usize,
-        /// The option.
+        /// Longest module that the option allows, in bytes.
         max: usize,
     },
     /// The binary's framing is broken.
@@ -48,10 +48,10 @@ pub enum Refusal {
     /// The metadata breaks a rule.
     #[error("{0}")]
     Metadata(#[from] MetadataError),
-    /// It would run code at instantiation, before any deadline.
+    /// The module would run code at instantiation, before any deadline.
     #[error("a start function is not allowed")]
     Start,
-    /// Larger than what may be compiled.
+    /// The module is larger than what may be compiled.
     #[error("{0}")]
     Excess(#[from] Excess),
     /// Not valid, or using a proposal that is switched off.
@@ -64,7 +64,7 @@ pub enum Refusal {
         module: String,
         /// Import name.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong with the import.
         reason: String,
     },
     /// An export is missing or of another type.
@@ -72,10 +72,10 @@ pub enum Refusal {
     Export {
         /// Export name.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong with the export.
         reason: String,
     },
-    /// It could not be instantiated within its limits.
+    /// The module could not be instantiated within its limits.
     #[error("cannot be instantiated: {0}")]
     Instantiate(String),
     /// Another module has the type name.
@@ -83,7 +83,7 @@ pub enum Refusal {
     Duplicate {
         /// The name.
         type_name: String,
-        /// Where the first one came from.
+        /// Where the first module came from.
         other: String,
     },
     /// More types, or functions, than there are numbers.
@@ -99,7 +99,7 @@ pub enum Refusal {
 /// `Display` is the reason as the client reads it after `SERVER_ERROR type:function: `: one line, bounded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The guest said so, with `fail`, or the host refused what it asked for.
+    /// The guest failed on purpose, with `fail`, or the host refused what it asked for.
     #[error("{0}")]
     Failed(String),
     /// Too few arguments.
@@ -108,10 +108,10 @@ pub enum CallError {
     /// A limit other than the deadline was reached.
     #[error("{0}")]
     Limit(String),
-    /// It was still running at its deadline.
+    /// The call was still running at its deadline.
     #[error("stopped at its deadline of {ms} ms")]
     Deadline {
-        /// The deadline.
+        /// The deadline in milliseconds.
         ms: u64,
     },
     /// The guest broke a rule of wasm or of the ABI, or panicked.
@@ -120,21 +120,21 @@ pub enum CallError {
     /// Refused without trying: the function was stopped too often of late.
     #[error("paused for {for_ms} ms after {}", stops(*whose))]
     Paused {
-        /// Milliseconds until it is tried again.
+        /// Milliseconds until the call may be tried again.
         for_ms: u64,
-        /// Whose calls are paused.
+        /// Which calls are paused.
         whose: Whose,
     },
     /// No instance could be made, or the function left with a reload.
     #[error("{0}")]
     Unavailable(String),
-    /// It took longer than the inline budget: run it again with [`Budget::Full`](super::Budget::Full) on a lane.
+    /// The call took longer than the inline budget: run it again with [`Budget::Full`](super::Budget::Full) on a lane.
     #[error("too slow for a worker")]
     Slow,
-    /// A host function wants to wait: run it again on a lane.
+    /// A host function wants to wait: run the call again on a lane.
     #[error("it may have to wait")]
     NeedsLane,
-    /// Somebody else was faster: run it again.
+    /// Somebody else was faster: run the call again.
     #[error("conflict with another call")]
     Conflict,
 }

@@ -51,7 +51,7 @@ fn with_memory<H: ObjectHost, R>(
     finish(state, |host, guest| body(memory, host, guest))
 }
 
-/// Runs the body of a host function that does not.
+/// Runs the body of a host function that does not use the guest's memory.
 fn without_memory<H: ObjectHost, R>(
     caller: &mut Caller<'_, H>,
     body: impl FnOnce(&mut H, &mut Guest) -> std::result::Result<R, Stop>,

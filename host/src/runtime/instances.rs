@@ -52,7 +52,7 @@ struct Slot<H: ObjectHost> {
     gauges: Vec<Gauge>,
     prepared: Option<InstancePre<CallState<H>>>,
     warm: Option<Warm<H>>,
-    /// When it was last called, by the ticks.
+    /// When the instance was last called, in milliseconds of the ticks.
     used_ms: u64,
 }
 
@@ -84,13 +84,15 @@ impl<H: ObjectHost> Instances<H> {
     /// Calls a function. `args` are the object's key and the arguments; those beyond what the function
     /// takes are left out. The reply is appended to `reply`, which is as it was when the call fails.
     ///
-    /// The host is taken for the time of the call, and is back in any case. Its writes are to be committed only after `Ok`.
+    /// The host is taken for the time of the call, and is back in any case. Its writes are to be committed only after
+    /// `Ok`.
     ///
     /// # Errors
     /// See [`CallError`]; after `Slow`, `NeedsLane` and `Conflict` the call is to be made again.
     ///
     /// # Panics
-    /// When there is no host, or when a host function of it panics. The instance isn't used again then, nor is the host.
+    /// When there is no host, or when a host function of it panics. The instance isn't used again then, nor is the
+    /// host.
     pub fn call(
         &mut self,
         function: FunctionRef,
@@ -168,7 +170,7 @@ impl<H: ObjectHost> Instances<H> {
     /// scripts; all later ones start from its memory.
     ///
     /// # Errors
-    /// When there can be none.
+    /// When no instance can be made.
     pub fn prepare(
         &mut self,
         function: FunctionRef,
@@ -240,7 +242,7 @@ fn make_room<H: ObjectHost>(
     }
 }
 
-/// Reasons to refuse a call before anything runs. True when calls of the function are watched.
+/// Refuses a call for reasons known before anything runs. True when calls of the function are watched.
 #[inline(always)]
 fn admit<H: ObjectHost>(
     object: &ObjectType,
@@ -249,7 +251,7 @@ fn admit<H: ObjectHost>(
     engine: &Engine,
     host: &Option<Box<H>>,
 ) -> Result<bool, Box<CallError>> {
-    // The object's key is one more.
+    // `args` begins with the object's key, so it has one more.
     if args.len() <= callable.required {
         let usage = callable.function.usage(&object.name);
         return Err(Box::new(CallError::Usage(usage)));
@@ -267,7 +269,7 @@ fn admit<H: ObjectHost>(
     Ok(watched)
 }
 
-/// Whose calls pay for a stop.
+/// Hash of the object whose calls pay for a stop.
 #[cold]
 fn object_hash<H: ObjectHost>(host: &Option<Box<H>>) -> u64 {
     host.as_ref().map_or(0, |host| host.object_hash())
@@ -316,7 +318,7 @@ impl<H: ObjectHost> Slot<H> {
         self.cool_down();
     }
 
-    /// It can be called: there is an instance, and no call in it that never ended, as the host panicked.
+    /// Whether the type can be called: there is an instance, and no call in it that never ended, as the host panicked.
     #[inline(always)]
     fn is_warm(&self) -> bool {
         self.warm.as_ref().is_some_and(|warm| !warm.in_call())

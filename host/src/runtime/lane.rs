@@ -35,7 +35,7 @@ impl Gauge {
     /// Notes a time that stands for `calls` calls. After an advice other than `Stay` it starts anew.
     pub fn note(&mut self, ns: u64, calls: u64, on_lane: bool) -> Advice {
         if on_lane && self.calls == 0 {
-            // What is on the lane is slow until it has shown otherwise.
+            // A function on the lane counts as slow until it has shown otherwise.
             self.average_ns = SLOW_NS;
         }
         // One call counts for a second at most, which bounds the arithmetic too.

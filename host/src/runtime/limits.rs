@@ -105,7 +105,7 @@ impl Limits {
 /// The limits of all types.
 #[derive(Clone, Debug, Default)]
 pub struct LimitsTable {
-    /// Of types that have none of their own.
+    /// The limits of types that have none of their own.
     pub general: Limits,
     overrides: BTreeMap<String, Vec<(String, u64)>>,
 }

@@ -28,7 +28,7 @@ pub struct Source {
     pub wasm: std::borrow::Cow<'static, [u8]>,
     /// Longest binary accepted, in bytes.
     pub bytes_max: usize,
-    /// Why there is no binary: the source is refused for this.
+    /// Why there is no binary: for this reason the source is refused.
     pub unread: Option<Arc<Refusal>>,
     /// `Some` for an interpreter: no virtual key names it, and every new instance first calls its function
     /// [`SETUP`] with these arguments.
@@ -37,15 +37,15 @@ pub struct Source {
     pub scripted: Arc<[Scripted]>,
 }
 
-/// A function a script defines. Its calls are calls of a function of the interpreter, but its pace and its
-/// stops are its own: a slow one takes no other along to the lanes.
+/// A function a script defines. Its calls are calls of a function of the interpreter, but pace and stops are noted for
+/// each scripted function: a slow one takes no other along to the lanes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scripted {
-    /// Under this name the registry finds it: `type:function`, which no function of a module is called.
+    /// The name by which the registry finds the function: `type:function`, which no function of a module is called.
     pub name: String,
     /// The interpreter's function that runs it.
     pub by: &'static str,
-    /// It may write.
+    /// Whether the function may write.
     pub writes: bool,
 }
 
@@ -74,8 +74,8 @@ impl Source {
         }
     }
 
-    /// Every entry of a directory that is called `*.wasm`, by name. One that cannot be read is refused when it is loaded, and
-    /// keeps no other out.
+    /// Every entry of a directory that is called `*.wasm`, by name. A file that cannot be read is refused when it is
+    /// loaded, and keeps no other out.
     ///
     /// # Errors
     /// When the directory cannot be read, or there is no such entry.
@@ -112,7 +112,7 @@ impl Source {
     /// One file. A file that is too long isn't read.
     ///
     /// # Errors
-    /// When it cannot be read, or is none.
+    /// When the file cannot be read, or is none.
     pub fn file(path: &Path) -> Result<Source, Refusal> {
         Ok(Source {
             wasm: read_file(path, MODULE_BYTES_MAX)?.into(),
@@ -129,7 +129,7 @@ fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(Refusal::NoFile);
     }
-    // It may be another by now: opening it doesn't wait in any case, and it is looked at again.
+    // The path may name another file by now: opening it doesn't wait in any case, and it is looked at again.
     let file = std::fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
@@ -146,7 +146,7 @@ fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
         return Err(too_long(metadata.len()));
     }
     let mut bytes = Vec::new();
-    // It may grow meanwhile.
+    // The file may grow meanwhile.
     file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     match bytes.len() > bytes_max {
         true => Err(too_long(bytes.len() as u64)),
@@ -164,9 +164,9 @@ pub(super) struct Loaded {
 /// Where the host writes to a module's memory: the same in every instance, the globals being constant.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {
-    /// Of the scratch buffer.
+    /// Address of the scratch buffer.
     pub(super) buffer: usize,
-    /// Of the value cell, if it has one.
+    /// Address of the value cell, if the module has one.
     pub(super) value: Option<usize>,
 }
 
@@ -237,7 +237,7 @@ fn check_imports(module: &Module, metadata: &Metadata) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Functions of the items module need the capability that says so to the reader of the metadata.
+/// Refuses an import from the items module without the capability that tells readers of the metadata about it.
 fn check_capability(import: &str, metadata: &Metadata) -> Result<(), String> {
     let granting: &[&str] = match import {
         "peer_get" => &[abi::capability::PEERS],
@@ -287,7 +287,7 @@ fn check_exports(module: &Module, metadata: &Metadata) -> Result<(), Refusal> {
         .try_for_each(|f| function(&format!("{}{}", abi::FUNCTION_PREFIX, f.name), "i:I"))
 }
 
-/// Does a wasm function type read as the ABI's notation: `i` and `I`, parameters, colon, result?
+/// Whether a wasm function type reads as the ABI's notation: `i` and `I`, parameters, colon, result.
 fn is(ty: &FuncType, signature: &str) -> bool {
     let letter = |ty: ValType| match ty {
         ValType::I32 => 'i',

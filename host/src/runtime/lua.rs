@@ -8,9 +8,9 @@
 
 use wasmtime::{Caller, Extern, Linker, Result, TypedFunc};
 
-/// Import module of the two.
+/// Import module of both functions.
 pub(super) const LUA_MODULE: &str = "cacheismo_lua_1";
-/// Their signatures, in the notation of `abi::imports`.
+/// Signatures of both functions, in the notation of `abi::imports`.
 pub(super) const LUA_IMPORTS: &[(&str, &str)] = &[("pcall", "iii:i"), ("throw", ":")];
 
 /// The guest's `invoke`, looked up at the first `pcall` of an instance.
@@ -30,7 +30,7 @@ pub(super) struct LuaThrow;
 /// Defines both imports.
 ///
 /// # Errors
-/// When they are defined already.
+/// When the linker has one of them already.
 pub(super) fn add_to_linker<T: LuaData>(linker: &mut Linker<T>) -> Result<()> {
     linker.func_wrap(LUA_MODULE, "throw", || -> Result<()> {
         Err(LuaThrow.into())

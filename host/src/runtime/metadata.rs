@@ -1,4 +1,4 @@
-//! The metadata a module carries in a custom section: what it is, what it can do, how it is called.
+//! The metadata a module carries in a custom section: what its type is, what it can do, how it is called.
 //!
 //! The format is described in `guest-sdk/ABI.md`. It is guest-chosen, so every name, number and
 //! length is checked here, once; the rest of the host trusts a [`Metadata`].
@@ -34,7 +34,7 @@ pub const RESERVED_TYPES: &[&str] = &["help"];
 /// What a module says of itself, checked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Metadata {
-    /// The ABI it was built for; always [`ABI_VERSION`] once checked.
+    /// The ABI the module was built for; always [`ABI_VERSION`] once checked.
     pub abi: u32,
     /// Name of the type: the first word of its virtual keys.
     #[serde(rename = "type")]
@@ -49,16 +49,16 @@ pub struct Metadata {
     pub example: String,
     /// Size of the scratch buffer in bytes.
     pub buffer: u32,
-    /// Names of [`capability`] it asks for.
+    /// Names of [`capability`] that the module asks for.
     #[serde(default)]
     pub capabilities: Vec<String>,
-    /// Other types whose objects it reads, or [`EVERY_TYPE`].
+    /// Other types whose objects the type reads, or [`EVERY_TYPE`].
     #[serde(default)]
     pub opens: Vec<String>,
-    /// Other types whose objects it reads and changes, or [`EVERY_TYPE`].
+    /// Other types whose objects the type reads and changes, or [`EVERY_TYPE`].
     #[serde(default)]
     pub writes: Vec<String>,
-    /// What can be called.
+    /// The functions that can be called.
     pub functions: Vec<Function>,
 }
 
@@ -89,7 +89,7 @@ impl Metadata {
     /// Reads and checks a metadata section.
     ///
     /// # Errors
-    /// Says the first rule it breaks.
+    /// The first rule that the section breaks.
     pub fn parse(section: &[u8]) -> Result<Metadata, MetadataError> {
         if section.len() > METADATA_BYTES_MAX {
             return Err(MetadataError::TooLong(section.len()));
@@ -104,7 +104,7 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// It asks for the capability.
+    /// Whether the module asks for the capability.
     pub fn has_capability(&self, name: &str) -> bool {
         self.capabilities.iter().any(|asked| asked == name)
     }
@@ -149,7 +149,7 @@ fn check_type_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A list of other types.
+/// Checks a list of other types.
 fn check_others(what: &str, types: &[String]) -> Result<(), String> {
     if types.len() > TYPES_NAMED_MAX {
         return Err(format!("{what}: more than {TYPES_NAMED_MAX} types"));
@@ -183,7 +183,7 @@ fn check_capabilities(asked: &[String]) -> Result<(), String> {
     }
 }
 
-/// Function and argument names.
+/// Checks the name of a function or an argument.
 fn check_name(what: &str, name: &str) -> Result<(), String> {
     let well_formed = name.len() <= NAME_BYTES_MAX
         && name.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -11,12 +11,12 @@ impl Handle {
     pub const OWN: Handle = Handle(0);
 }
 
-/// Why a host function ends the call. Nothing of it is kept.
+/// Why a host function ends the call. Nothing of the call is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// Another call or client was faster, or the object left: run the call again.
     Conflict,
-    /// What it wants may take long: run the call again on a thread that may wait.
+    /// The host function may take long: run the call again on a thread that may wait.
     NeedsLane,
     /// A limit was reached; the text goes to the client.
     Limit(String),
@@ -28,26 +28,26 @@ pub enum Stop {
     Misuse(&'static str),
 }
 
-/// State as seen by one call. Reads see the call's own writes; writes are kept only by a commit after it.
+/// State as seen by one call. Reads see the call's own writes; writes are kept only by a commit after the call.
 pub trait ObjectHost: Send + 'static {
-    /// A hash of the name of the call's own object: calls on one object that keep being stopped are paused, and those on
-    /// others are not. 0 makes them all one.
+    /// A hash of the name of the call's own object: calls on one object that keep being stopped are paused, and those
+    /// on others are not. A host that gives 0 makes all objects one.
     fn object_hash(&self) -> u64 {
         0
     }
     /// Opens another object.
     fn open(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop>;
-    /// Does it exist?
+    /// Whether the object exists.
     fn exists(&mut self, h: Handle) -> Result<bool, Stop>;
-    /// Creates it empty; false when it was there.
+    /// Creates the object empty; false when it was there.
     fn create(&mut self, h: Handle) -> Result<bool, Stop>;
-    /// Deletes it; false when it was not there.
+    /// Deletes the object; false when it was not there.
     fn delete(&mut self, h: Handle) -> Result<bool, Stop>;
-    /// Milliseconds left, `abi::TTL_NEVER` or `abi::TTL_ABSENT`.
+    /// Milliseconds that the object has left, `abi::TTL_NEVER` or `abi::TTL_ABSENT`.
     fn ttl_ms(&mut self, h: Handle) -> Result<i64, Stop>;
-    /// Sets it; false when the object does not exist.
+    /// Sets how long the object lives from now on; false when it does not exist.
     fn set_ttl_ms(&mut self, h: Handle, ms: i64) -> Result<bool, Stop>;
-    /// Copies the opaque value from `offset` into `out`; returns its full length.
+    /// Copies the opaque value from `offset` into `out`; returns the value's full length.
     fn value_get(
         &mut self,
         h: Handle,
@@ -79,8 +79,8 @@ pub trait ObjectHost: Send + 'static {
     ) -> Result<Scan, Stop>;
     /// Deletes every field.
     fn field_clear(&mut self, h: Handle) -> Result<(), Stop>;
-    /// When the call has to end. Given before each operation that may take long (`item_get`, `item_keys`, `peer_get`), which
-    /// ask [`Deadline::check`] between two pieces of their work.
+    /// Tells when the call has to end, before each operation that may take long (`item_get`, `item_keys`, `peer_get`).
+    /// These ask [`Deadline::check`] between two pieces of their work.
     fn set_deadline(&mut self, _deadline: &Deadline) {}
     /// Milliseconds since 1970, the same during the whole call.
     fn now_ms(&self) -> i64;
@@ -93,16 +93,16 @@ pub trait ObjectHost: Send + 'static {
 
     /// Items capability: `u32 flags, i64 expiry unix ms or -1, data` appended to `out`; false on a miss.
     fn item_get(&mut self, key: &[u8], out: &mut Vec<u8>) -> Result<bool, Stop>;
-    /// Items capability.
+    /// Items capability: stores a plain item.
     fn item_put(&mut self, key: &[u8], flags: u32, expiry_ms: i64, data: &[u8])
     -> Result<(), Stop>;
-    /// Items capability; true when it was there.
+    /// Items capability: deletes a plain item; true when it was there.
     fn item_delete(&mut self, key: &[u8]) -> Result<bool, Stop>;
     /// Items capability: evicts from the tail at commit.
     fn item_delete_lru(&mut self, bytes: u64) -> Result<(), Stop>;
     /// Items capability: keys with the prefix, as `abi::imports::ITEMS` packs them.
     fn item_keys(&mut self, prefix: &[u8], out: &mut Vec<u8>) -> Result<(), Stop>;
-    /// Peers capability: see `peer_get` of the ABI.
+    /// Peers capability: asks other servers, see `peer_get` of the ABI.
     fn peer_get(&mut self, requests: &[u8], out: &mut Vec<u8>) -> Result<(), Stop>;
 }
 

@@ -22,7 +22,7 @@ pub struct ObjectType {
     pub(super) metadata: Metadata,
     pub(super) source_name: String,
     pub(super) limits: Limits,
-    /// New with every load; an instance of another generation is dropped.
+    /// A number that is new with every load; an instance of another generation is dropped.
     pub(super) generation: u64,
     pub(super) name: Arc<str>,
     pub(super) module: Module,
@@ -31,10 +31,10 @@ pub struct ObjectType {
     /// Functions by their number; `None` was dropped by a reload.
     pub(super) functions: Vec<Option<Callable>>,
     pub(super) by_name: Names,
-    /// Numbers of all functions there have been: one that comes back gets its old number.
+    /// Numbers of all functions there have been: a function that comes back gets its old number.
     pub(super) numbers: Names,
     pub(super) tallies: Arc<Tallies>,
-    /// Other types' objects it may touch.
+    /// Other types whose objects the module may touch.
     pub(super) reach: Arc<Reach>,
     /// See [`Source::setup`].
     pub(super) setup: Option<Arc<[Vec<u8>]>>,
@@ -58,7 +58,7 @@ pub(super) struct Callable {
     pub(super) required: usize,
     pub(super) most: usize,
     pub(super) pace: Pace,
-    /// Number of the module's function that runs it: its own, but for a script's.
+    /// Number of the module's function that runs this one: its own, except for a script's function.
     pub(super) run_by: u16,
 }
 
@@ -74,32 +74,33 @@ impl Callable {
     }
 }
 
-/// Where a function runs, and whose calls of it are paused. Shared by all threads, written rarely.
+/// Where a function runs, and which of its calls are paused. Shared by all threads, written rarely.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     pub(super) on_lane: AtomicBool,
-    /// Until then its calls are watched, as some were stopped; 0 when none were of late, the usual case.
+    /// Until when the function's calls are watched, as some were stopped, in milliseconds; 0 when none were of late,
+    /// the usual case.
     watched_until_ms: AtomicU64,
-    /// End of the last pause, whosever it is.
+    /// When the last pause ends, of whichever calls, in milliseconds.
     paused_until_ms: AtomicU64,
-    /// A call has succeeded since the last stop.
+    /// Whether a call has succeeded since the last stop.
     succeeded: AtomicBool,
     backoff: Mutex<Backoff>,
 }
 
 impl Pace {
-    /// Calls were stopped of late. The only question of a call of a function that behaves.
+    /// Whether calls were stopped of late. A call of a function that behaves asks nothing more.
     #[inline(always)]
     pub(super) fn is_watched(&self) -> bool {
         self.watched_until_ms.load(Relaxed) != 0
     }
 
-    /// Whether calls on the object are paused now.
+    /// The pause of calls on the object, if they are paused now.
     #[cold]
     pub(super) fn paused(&self, object: u64, now_ms: u64) -> Option<Paused> {
         let watched_until_ms = self.watched_until_ms.load(Relaxed);
         if now_ms >= watched_until_ms {
-            // Unless another thread has just noted a stop.
+            // Nothing changes if another thread has just noted a stop.
             let _ = self
                 .watched_until_ms
                 .compare_exchange(watched_until_ms, 0, Relaxed, Relaxed);
@@ -138,12 +139,12 @@ impl ObjectType {
         &self.metadata
     }
 
-    /// File it came from.
+    /// File that the type came from.
     pub fn source_name(&self) -> &str {
         &self.source_name
     }
 
-    /// Limits of its calls.
+    /// Limits of the type's calls.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -153,10 +154,10 @@ impl ObjectType {
         self.functions.get(function.function as usize)?.as_ref()
     }
 
-    /// The same for a call of it.
+    /// As `callable`, for a call of the function.
     ///
     /// # Errors
-    /// When a reload dropped it.
+    /// When a reload dropped the function.
     #[inline]
     pub(super) fn called(&self, function: FunctionRef) -> Result<&Callable, Box<CallError>> {
         self.callable(function).ok_or_else(|| {
@@ -171,20 +172,20 @@ impl ObjectType {
         self.callable(function).map(|callable| &callable.function)
     }
 
-    /// Its module cannot open other objects, nor items: a call uses its own object, and nothing else.
+    /// Whether a call uses its own object and nothing else: the module can open neither other objects nor items.
     #[inline]
     pub fn is_alone(&self) -> bool {
         self.alone
     }
 
-    /// Calls of this function take long: run them on a lane, with [`Budget::Full`](super::Budget::Full).
+    /// Whether calls of this function take long: then run them on a lane, with [`Budget::Full`](super::Budget::Full).
     #[inline]
     pub fn wants_lane(&self, function: FunctionRef) -> bool {
         self.callable(function)
             .is_some_and(|c| c.pace.on_lane.load(Relaxed))
     }
 
-    /// Its counters, over all threads.
+    /// The type's counters, over all threads.
     pub fn stats(&self) -> TypeStats {
         self.tallies.sum()
     }

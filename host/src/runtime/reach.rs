@@ -17,14 +17,14 @@ pub(super) enum Access {
 #[derive(Debug)]
 pub(super) struct Reach {
     own: String,
-    /// Types it may read.
+    /// Types whose objects the module may read.
     opens: Vec<String>,
-    /// Types it may read and change.
+    /// Types whose objects the module may read and change.
     writes: Vec<String>,
 }
 
 impl Reach {
-    /// As the metadata says.
+    /// The reach of a module, as its metadata says.
     pub(super) fn of_module(metadata: &Metadata) -> Reach {
         Reach {
             own: metadata.type_name.clone(),
@@ -33,7 +33,7 @@ impl Reach {
         }
     }
 
-    /// An interpreter is part of the server, and its scripts' types are not known here.
+    /// The reach of an interpreter: all types. It is part of the server, and its scripts' types are not known here.
     pub(super) fn of_interpreter(metadata: &Metadata) -> Reach {
         Reach {
             writes: vec![EVERY_TYPE.to_owned()],
@@ -46,7 +46,7 @@ impl Reach {
         &self.own
     }
 
-    /// What it may do with objects of a type.
+    /// What the module may do with objects of a type.
     pub(super) fn access(&self, type_name: &[u8]) -> Access {
         let names = |listed: &[String]| {
             listed

@@ -23,7 +23,7 @@ pub struct FunctionRef {
 }
 
 impl FunctionRef {
-    /// Number of its type.
+    /// Number of the function's type.
     pub fn type_number(self) -> u16 {
         self.slot
     }
@@ -36,11 +36,11 @@ type Calls = HashMap<Box<[u8]>, FunctionRef, rapidhash::fast::RandomState>;
 /// All object types, as they were at one moment.
 #[derive(Debug, Default)]
 pub struct Types {
-    /// How many there were before these.
+    /// How many snapshots there were before this one.
     number: u64,
     slots: Vec<Arc<ObjectType>>,
     by_name: Names,
-    /// By `type:function`, as a virtual key begins.
+    /// Functions by `type:function`, as a virtual key begins.
     calls: Calls,
     /// Interpreters, which no virtual key names.
     interpreters: Names,
@@ -135,7 +135,7 @@ impl Registry {
 
     /// Loads what can be loaded, and returns what was refused.
     ///
-    /// Whether the server starts without the refused ones is the caller's to say.
+    /// The caller decides whether the server starts without the refused ones.
     pub fn load(&self, sources: &[Source]) -> Vec<LoadError> {
         let _guard = self
             .loading
@@ -171,7 +171,7 @@ impl Registry {
     fn load_one(&self, source: &Source) -> Result<(), Refusal> {
         let metadata = loader::metadata(source)?;
         let types = self.types();
-        // Known before the module is compiled, so asked before.
+        // Another module of the same type is found before this one is compiled.
         if let Some(slot) = types.names(source).get(metadata.type_name.as_bytes()) {
             let other = types.slots[*slot as usize].source_name.clone();
             return Err(Refusal::Duplicate {
@@ -238,7 +238,7 @@ impl Registry {
     }
 }
 
-/// What virtual keys can name.
+/// The functions that virtual keys can name.
 fn calls(slots: &[Arc<ObjectType>], by_name: &Names) -> Calls {
     let mut calls = Calls::default();
     for (type_name, &slot) in by_name {
@@ -258,10 +258,10 @@ pub struct TypesReader {
     recent: Option<Recent>,
 }
 
-/// What was found last, for clients that make the same call again and again.
+/// The call that was found last, for clients that make the same call again and again.
 #[derive(Clone)]
 struct Recent {
-    /// The number of the types it was found in.
+    /// Number of the [`Types`] that the call was found in.
     types: u64,
     call: ArrayVec<u8, RECENT_BYTES_MAX>,
     function: FunctionRef,

@@ -33,7 +33,7 @@ pub enum SectionError {
 pub(super) struct Outline<'a> {
     /// Payload of the custom section that was asked for.
     pub(super) custom: Option<&'a [u8]>,
-    /// The module runs code when it is instantiated.
+    /// Whether the module runs code when it is instantiated.
     pub(super) has_start: bool,
 }
 
@@ -187,7 +187,7 @@ mod tests {
             prop_assert_eq!(found.custom, Some(&content[..]));
             prop_assert_eq!(found.has_start, sections.iter().any(|(id, _)| *id == START));
 
-            // Cut anywhere but between sections, it is refused.
+            // A module that is cut anywhere but between sections is refused.
             let cut = cut.index(wasm.len());
             prop_assert_eq!(outline(&wasm[..cut], "mine").is_ok(), ends.contains(&cut));
         }

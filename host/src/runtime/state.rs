@@ -20,7 +20,7 @@ pub(super) struct CallState<H> {
     pub(super) host: Option<Box<H>>,
     pub(super) guest: Guest,
     pub(super) memory_guard: MemoryGuard,
-    /// Of an interpreter that catches errors through the host.
+    /// The export `invoke` of an interpreter that catches errors through the host.
     pub(super) invoke: Option<super::lua::Invoke>,
 }
 
@@ -32,28 +32,28 @@ impl<H: ObjectHost> super::lua::LuaData for CallState<H> {
 
 /// The part of the state that does not depend on the host.
 pub(super) struct Guest {
-    /// Its memory; set right after instantiation.
+    /// The guest's memory; set right after instantiation.
     pub(super) memory: Option<Memory>,
     pub(super) limits: Limits,
     pub(super) used: Used,
-    /// The last call came back from the guest by itself, with a reply or a failure.
+    /// Whether the last call came back from the guest by itself, with a reply or a failure.
     pub(super) returned: bool,
-    /// The function called may write.
+    /// Whether the function called may write.
     pub(super) writes: bool,
     /// The caller's buffer, swapped in for the time of a call.
     pub(super) reply: Vec<u8>,
     /// Length of `reply` before the call.
     pub(super) reply_start: usize,
-    /// What `fail` was given.
+    /// The text that `fail` was given.
     pub(super) failure: Option<Vec<u8>>,
     /// Why a host function ended the call.
     pub(super) stop: Option<Stop>,
-    /// What `result_read` reads.
+    /// The bytes that `result_read` reads.
     pub(super) parked: Vec<u8>,
     /// What is parked, on the account.
     parked_share: Share,
     pub(super) time: CallTime,
-    /// Other types' objects it may touch.
+    /// Other types whose objects the module may touch.
     reach: Arc<Reach>,
     /// Objects the call has opened that it may only read.
     read_only: Vec<Handle>,
@@ -74,7 +74,7 @@ pub(super) struct Used {
 
 /// Where guests' and the runtime's log lines go.
 pub trait Log: Send + Sync {
-    /// Are lines of this level ([`cacheismo_abi::level`]) shown? Asked before a line is made.
+    /// Whether lines of this level ([`cacheismo_abi::level`]) are shown. Asked before a line is made.
     fn shows(&self, level: i32) -> bool;
     /// One line, printable, about `type:function`.
     fn line(&self, level: i32, subject: &str, text: &str);
@@ -197,7 +197,7 @@ impl Guest {
         }
     }
 
-    /// The object may be read, not changed.
+    /// Notes that the object may be read, not changed.
     pub(super) fn note_read_only(&mut self, h: Handle) {
         if !self.read_only.contains(&h) {
             self.read_only.push(h);
@@ -213,8 +213,8 @@ impl Guest {
         ))
     }
 
-    /// Counts a write to an object, and refuses it in a read-only function, or if it is another type's that the module may
-    /// only read.
+    /// Counts a write to an object, and refuses it in a read-only function, or on an object of another type that the
+    /// module may only read.
     #[inline]
     pub(super) fn spend_write_to(&mut self, h: Handle, bytes: usize) -> Result<(), Stop> {
         if h != Handle::OWN && self.read_only.contains(&h) {
@@ -284,9 +284,9 @@ pub(super) struct MemoryGuard {
     /// The memory on the account.
     share: Share,
     table_elements: usize,
-    /// Growth beyond a limit was refused; a trap that follows is most likely due to it.
+    /// Whether growth beyond a limit was refused; a trap that follows is most likely due to it.
     pub(super) refused: bool,
-    /// It grew.
+    /// Whether the memory grew.
     pub(super) grew: bool,
 }
 

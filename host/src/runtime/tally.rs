@@ -41,7 +41,7 @@ pub(super) enum Ending {
     Trap,
     Deadline,
     Limit,
-    /// It will be run again.
+    /// The call will be run again.
     Retry,
 }
 
@@ -69,7 +69,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Is the next call to be timed, and if so, how many calls does it stand for?
+    /// How many calls the next one stands for, if it is to be timed.
     #[inline]
     pub(super) fn timing(&self) -> Option<u64> {
         let calls = self.calls.load(Relaxed);

@@ -1,7 +1,7 @@
 //! Time as guests see it: a thread that reads the clock once a tick while calls may be running, and sleeps otherwise.
 //!
-//! A call says how long it may take ([`Ticker::tick_for`]), which costs it two loads. The thread sleeps when all
-//! calls that said so are over their time, and some more, so that it need not be woken for each call of a few.
+//! A call says how long it may take ([`Ticker::tick_for`]), which costs it two loads. The thread sleeps only some time
+//! after all these calls are over, so that it need not be woken for each call of a few.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rustix::thread::set_current_timer_slack;
 
-/// How long a tick is. Deadlines have this resolution. Measured on a virtual machine, where timers are dear: ticks of 1 ms
-/// cost a busy worker 3 % of its processor when the thread shares it.
+/// How long a tick is. Deadlines have this resolution. Measured on a virtual machine, where timers are dear: ticks of 1
+/// ms cost a busy worker 3 % of its processor when the thread shares it.
 pub(super) const TICK_MS: u64 = 4;
-/// The thread asks to be woken so much before the tick ends,
+/// How long before the tick ends the thread asks to be woken.
 const EARLY: Duration = Duration::from_micros(100);
-/// and may be woken so much later than it asks. Then a kernel that interrupts a busy processor every 4 ms wakes it at that
-/// occasion: on a virtual machine an interrupt of its own costs 20 us, and this one 3.
+/// How much later than it asks the thread may be woken. Then a kernel that interrupts a busy processor every 4 ms wakes
+/// it at that occasion: on a virtual machine an interrupt of its own costs 20 us, and this one 3.
 const SLACK: Duration = Duration::from_micros(400);
 /// How long the thread stays awake when no call needs it any more.
 pub(super) const LINGER_MS: u64 = 1000;
@@ -40,7 +40,7 @@ struct Shared {
     origin: Instant,
     /// Milliseconds since `origin` when the last tick was.
     ticked_ms: AtomicU64,
-    /// Until then no call misses the thread if it sleeps. Changes under the lock.
+    /// The thread stays awake until then, in milliseconds since `origin`. Changes under the lock.
     awake_until_ms: AtomicU64,
     linger_ms: u64,
     sleep: Mutex<Sleep>,
@@ -81,12 +81,12 @@ impl Ticker {
         })
     }
 
-    /// The clock alone, which does not keep the thread.
+    /// The clock alone, which does not keep the thread alive.
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Has the thread tick for so many milliseconds from now on; gives the time of the last tick.
+    /// Has the thread tick for so many milliseconds from now on; returns the time of the last tick.
     #[inline]
     pub(super) fn tick_for(&self, ms: u64) -> u64 {
         let shared = &self.clock.0;
@@ -99,7 +99,7 @@ impl Ticker {
 }
 
 impl Clock {
-    /// Milliseconds at the last tick: one load. It stands still while the thread sleeps.
+    /// Milliseconds at the last tick: one load. The number stands still while the thread sleeps.
     #[inline]
     pub(super) fn ticked_ms(&self) -> u64 {
         self.0.ticked_ms.load(Relaxed)
@@ -117,7 +117,7 @@ impl Shared {
     }
 
     fn run(&self, tick: impl Fn()) {
-        // Where it is refused, ticks only cost more.
+        // Where the slack is refused, ticks only cost more.
         let _ = set_current_timer_slack(NonZeroU64::new(SLACK.as_nanos() as u64));
         let mut sleep = self.sleep.lock();
         while !sleep.stop {
@@ -133,7 +133,7 @@ impl Shared {
         }
     }
 
-    /// Rare: about once in the time the thread lingers.
+    /// Wakes the thread, if it sleeps, and keeps it awake. Rare: about once in the time the thread lingers.
     #[cold]
     fn stay_awake(&self, ms: u64) -> u64 {
         let mut sleep = self.sleep.lock();

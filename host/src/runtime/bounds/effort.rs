@@ -1,40 +1,40 @@
-//! How long a function takes to compile, estimated.
+//! An estimate of how long a function takes to compile.
 //!
-//! Most of it is the register allocator's, whose time grows with the square of what is alive at once and of the
-//! places where control or registers change hands. The terms are simple, and each is fitted to the dearest functions that were
+//! Most of the time is the register allocator's, which grows with the square of what is alive at once and of the places
+//! where control or registers change hands. The terms are simple, and each is fitted to the dearest functions that were
 //! found for it; what compilers make of people's code is estimated at several times its real cost.
 
 use wasmparser::{
     BlockType, ContType, FrameKind, FuncType, ModuleArity, Operator, RefType, SubType,
 };
 
-/// Of a function, however short.
+/// Cost of a function, however short.
 const FUNCTION_NS: u64 = 100_000;
-/// Of any operator,
+/// Cost of any operator.
 const OPERATOR_NS: u64 = 5_000;
-/// a call, on top,
+/// Cost of a call, on top of that of its operator.
 const CALL_NS: u64 = 10_000;
-/// an operator for which a function of the engine is called, or the type of a function is compared, on top,
+/// Cost of an operator for which a function of the engine is called, or the type of a function is compared, on top.
 const HELPED_NS: u64 = 130_000;
-/// and a target of a table of branches, on top.
+/// Cost of a target of a table of branches, on top.
 const TARGET_NS: u64 = 10_000;
-/// Of each parameter and result of a block: these are copied at its borders.
+/// Cost of each parameter and result of a block: they are copied at its borders.
 const BLOCK_VALUE_NS: u64 = 25_000;
-/// Of each value alive at a call,
+/// Cost of each value alive at a call.
 const CALLED_NS: u64 = 100;
-/// of each alive at a branch, to each place it may go to,
+/// Cost of each value alive at a branch, for each place it may go to.
 const BRANCHED_NS: u64 = 5_000;
-/// and of each value alive at a loop, for each loop around it.
+/// Cost of each value alive at a loop, for each loop around it.
 const LOOPED_NS: u64 = 1_500;
-/// Of each pair of calls,
+/// Cost of each pair of calls.
 const CALL_PAIR_NS: u64 = 40;
-/// of branches,
+/// Cost of each pair of branches.
 const BRANCH_PAIR_NS: u64 = 100;
-/// of different targets of tables,
+/// Cost of each pair of different targets of tables, in picoseconds.
 const TARGET_PAIR_PS: u64 = 2_500;
-/// of loops,
+/// Cost of each pair of loops.
 const LOOP_PAIR_NS: u64 = 500;
-/// and of operands alive at once.
+/// Cost of each pair of operands alive at once.
 const OPERAND_PAIR_NS: u64 = 100;
 
 /// What is known of a function so far.
@@ -43,7 +43,7 @@ pub(super) struct Effort<'m> {
     functions: &'m [u32],
     /// Local variables and parameters.
     variables: u64,
-    /// What grows by the operator.
+    /// Cost of the operators so far.
     ns: u64,
     calls: u64,
     branches: u64,
@@ -60,7 +60,7 @@ pub(super) struct Effort<'m> {
 struct Block {
     ty: BlockType,
     kind: FrameKind,
-    /// Operands below its parameters.
+    /// Operands below the block's parameters.
     below: u64,
 }
 
@@ -104,7 +104,7 @@ impl<'m> Effort<'m> {
         self.blocks.len() as u64
     }
 
-    /// Microseconds.
+    /// The estimate, in microseconds.
     pub(super) fn us(&self) -> u64 {
         let square = |n: u64| n.saturating_mul(n);
         let pairs = [
@@ -117,7 +117,7 @@ impl<'m> Effort<'m> {
         pairs.into_iter().fold(self.ns, u64::saturating_add) / 1000
     }
 
-    /// One more operator.
+    /// Adds one more operator.
     pub(super) fn add(&mut self, operator: &Operator<'_>) {
         self.ns = self
             .ns
@@ -196,7 +196,7 @@ impl<'m> Effort<'m> {
         });
     }
 
-    /// What an unreachable end left on the stack, or did not, is made right.
+    /// Ends the innermost block. Its operands are gone, whatever an unreachable end left on the stack.
     fn leave(&mut self) {
         let Some(block) = self.blocks.pop() else {
             return;
@@ -227,7 +227,7 @@ impl ModuleArity for Effort<'_> {
         let place = self.blocks.len().checked_sub(depth as usize + 1)?;
         self.blocks.get(place).map(|block| (block.ty, block.kind))
     }
-    // Of proposals that are off.
+    // Tags and continuations are of proposals that are off.
     fn tag_type_arity(&self, _: u32) -> Option<(u32, u32)> {
         None
     }

@@ -1,4 +1,4 @@
-//! What is noted after a call that was timed, watched, lasted or failed.
+//! Bookkeeping after a call that was timed, watched, lasted or failed.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::runtime::ticker::TICK_MS;
 /// Calls over which the tick changed this often certainly lasted.
 pub(super) const LASTING_TICKS_MS: u64 = 2 * TICK_MS;
 
-/// What is noted after a call, off the straight path.
+/// Bookkeeping after a call, off the straight path.
 pub(super) struct After<'a> {
     pub(super) object: &'a ObjectType,
     pub(super) callable: &'a Callable,
@@ -29,7 +29,8 @@ pub(super) struct After<'a> {
 }
 
 impl After<'_> {
-    /// After a call that was timed, watched, lasted or failed. `timed` are nanoseconds, and for how many calls they stand.
+    /// Notes a call that was timed, watched, lasted or failed. `timed` are its nanoseconds, and for how many calls they
+    /// stand.
     #[inline(never)]
     pub(super) fn note<H: ObjectHost>(
         &self,
@@ -51,7 +52,7 @@ impl After<'_> {
         };
         self.note_error(error);
         if matches!(error, CallError::NeedsLane) {
-            // It would come to the same point each time, and each time cost the instance.
+            // The call would come to the same point each time, and each time cost the instance.
             let on_lane = &self.callable.pace.on_lane;
             on_lane.store(true, Relaxed);
             slot.gauges[self.number] = Gauge::default();

@@ -7,7 +7,7 @@
 /// Bytes compared and copied together: a page of the system.
 const PAGE_BYTES: usize = 4096;
 
-/// The memory after the scripts, where it differs from that of a new instance.
+/// An interpreter's memory after it took its scripts, where it differs from that of a new instance.
 #[derive(Debug)]
 pub(in crate::runtime) struct Image {
     memory_bytes: usize,
@@ -38,7 +38,7 @@ impl Image {
         self.memory_bytes
     }
 
-    /// Makes the memory of a new instance, grown to its size, what it was.
+    /// Makes the memory of a new instance, grown to the image's size, what it was after the scripts.
     pub(super) fn write(&self, memory: &mut [u8]) {
         for (offset, page) in &self.pages {
             memory[*offset..*offset + page.len()].copy_from_slice(page);

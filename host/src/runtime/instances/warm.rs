@@ -27,7 +27,7 @@ pub(super) struct Warm<H: ObjectHost> {
     places: Places,
     buffer_bytes: usize,
     reserve: TypedFunc<i32, i32>,
-    /// By number of the function; those of scripts have none.
+    /// The module's functions, by their numbers; the functions of scripts have no place here.
     functions: Box<[Option<TypedFunc<i32, i64>>]>,
     calls: u64,
     in_call: bool,
@@ -40,12 +40,12 @@ pub(super) struct Call<'a> {
     pub(super) writes: bool,
     pub(super) deadline_ms: u64,
     pub(super) budget: Budget,
-    /// The last tick before it.
+    /// The last tick before the call, in milliseconds.
     pub(super) ticked_ms: u64,
 }
 
 impl Call<'_> {
-    /// Milliseconds it may take.
+    /// Milliseconds the call may take.
     #[inline]
     fn budget_ms(&self) -> u64 {
         match self.budget {
@@ -54,7 +54,7 @@ impl Call<'_> {
         }
     }
 
-    /// What it is when it took longer.
+    /// The error of a call that took longer.
     fn late(&self) -> CallError {
         if self.budget_ms() < self.deadline_ms {
             CallError::Slow
@@ -120,7 +120,7 @@ impl<H: ObjectHost> Warm<H> {
         })
     }
 
-    /// A call was begun and never ended.
+    /// Whether a call was begun and never ended.
     #[inline]
     pub(super) fn in_call(&self) -> bool {
         self.in_call
@@ -149,8 +149,8 @@ impl<H: ObjectHost> Warm<H> {
         grew.then(|| self.memory_bytes())
     }
 
-    /// Is it to be dropped? Always after a call that was stopped: a trap leaves the guest's stack pointer,
-    /// and whatever it was about to do, where they were.
+    /// Whether the instance is to be dropped. Always after a call that was stopped: a trap leaves the guest's stack
+    /// pointer, and whatever it was about to do, where they were.
     #[inline]
     pub(super) fn is_spent(&self, failed: bool, limits: &Limits) -> bool {
         let grew = self.store.data().memory_guard.grew;
@@ -159,7 +159,7 @@ impl<H: ObjectHost> Warm<H> {
             || grew && self.memory_bytes() as u64 > limits.memory_keep_bytes
     }
 
-    /// The last call came back from the guest by itself.
+    /// Whether the last call came back from the guest by itself.
     #[inline]
     fn returned(&self) -> bool {
         self.store.data().guest.returned
@@ -234,7 +234,8 @@ impl<H: ObjectHost> Warm<H> {
         Ok(())
     }
 
-    /// Writes count, lengths and bytes of the arguments where the guest expects them; returns its parameter.
+    /// Writes count, lengths and bytes of the arguments where the guest expects them; returns the parameter of its
+    /// function.
     #[inline(always)]
     fn put_arguments(&mut self, args: &[&[u8]]) -> Result<i32, Fault> {
         let bytes: usize = args.iter().map(|arg| arg.len()).sum();
@@ -307,7 +308,7 @@ fn there<H>(host: &mut Option<Box<H>>) -> &mut H {
     host.as_mut().expect("a call has a host")
 }
 
-/// A host function's, or the host's own, reason to end a call.
+/// The error of a call that the host or a host function ended, with the reason `stop`.
 fn stopped(stop: Stop, frames: Vec<String>, call: &Call<'_>) -> CallError {
     match stop {
         Stop::Deadline => call.late(),

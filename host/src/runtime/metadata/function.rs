@@ -14,12 +14,12 @@ const ARGUMENTS_MAX: usize = 64;
 pub struct Function {
     /// The second word of a virtual key.
     pub name: String,
-    /// What it does, for the help.
+    /// What the function does, for the help.
     #[serde(default)]
     pub doc: String,
-    /// It may write. A function without it is stopped when it tries.
+    /// Whether the function may write. One that may not is stopped when it tries.
     pub writes: bool,
-    /// Its arguments; the object's key comes before them.
+    /// The function's arguments; the object's key comes before them.
     #[serde(default)]
     pub args: Vec<Argument>,
 }
@@ -31,10 +31,10 @@ pub struct Argument {
     pub name: String,
     /// What the guest will parse it as.
     pub kind: Kind,
-    /// It may be left out.
+    /// Whether the argument may be left out.
     #[serde(default)]
     pub optional: bool,
-    /// It stands for all that follow, also none.
+    /// Whether the argument stands for all that follow, also none.
     #[serde(default)]
     pub rest: bool,
 }
@@ -53,7 +53,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for it.
+    /// The word for the kind.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Bytes => "bytes",
@@ -80,7 +80,7 @@ impl Function {
         }
     }
 
-    /// How it is called: `set:put:<set>:<member>`, `set:union:<set>[:<other>...]`.
+    /// How the function is called: `set:put:<set>:<member>`, `set:union:<set>[:<other>...]`.
     pub fn usage(&self, type_name: &str) -> String {
         let mut usage = format!("{type_name}:{}:<{type_name}>", self.name);
         let mut open = 0;

@@ -22,7 +22,7 @@ impl Code {
         self.0.push(value as u8);
         self
     }
-    /// A signed number.
+    /// Appends a signed number.
     fn sleb(mut self, mut value: i64) -> Code {
         loop {
             let byte = value as u8 & 0x7f;
@@ -378,7 +378,7 @@ fn what_passes_is_compiled_within_what_was_estimated() {
     }
 }
 
-/// Of this process, so far.
+/// Processor time of this process, so far.
 fn processor_time() -> Duration {
     use nix::sys::resource::{UsageWho, getrusage};
     let usage = getrusage(UsageWho::RUSAGE_SELF).expect("of this process");
@@ -387,7 +387,7 @@ fn processor_time() -> Duration {
     spent.into_iter().sum()
 }
 
-/// Most memory there was since the mark was last set back.
+/// Most memory in KiB that this process had since the mark was last set back.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("of this process");
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));

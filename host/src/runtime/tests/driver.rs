@@ -18,7 +18,7 @@ pub(super) use guest::{text, text_with};
 const BUFFER: usize = 1024;
 const BUFFER_BYTES: usize = 4096;
 const RESERVED: usize = 65536;
-/// Where it leaves the results of its steps, eight bytes each.
+/// Where the guest leaves the results of its steps, eight bytes each.
 const RESULTS: usize = 8192;
 const STEPS_MAX: usize = 64;
 /// Where [`Param::Out`] points.
@@ -58,7 +58,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// Its bytes as an argument that will lie at `address`.
+    /// The step as an argument that will lie at `address`.
     fn encode(&self, address: usize) -> Vec<u8> {
         match self {
             Step::Import(name, params) => encode_import(name, params, address),
@@ -124,7 +124,7 @@ fn width(letter: char) -> usize {
     if letter == 'i' { 4 } else { 8 }
 }
 
-/// What came of a call.
+/// What a call left behind.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Output {
     /// Results of the steps, in order.
@@ -173,12 +173,12 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// With some limits changed.
+    /// A driver with some limits changed.
     pub(super) fn new(limits: &[&str]) -> Driver {
         Driver::of(limits, &text("driver", "1"))
     }
 
-    /// With one more member of the metadata, and no right to other types' objects but by it.
+    /// A driver with one more member of the metadata, and no right to other types' objects but by that member.
     pub(super) fn with_metadata(member: &str) -> Driver {
         Driver::of(&[], &text_with("driver", "1", member))
     }

@@ -1,4 +1,5 @@
-//! Modules that a generator makes, with the exports of an object: each is refused or works, in bounded time, without a panic.
+//! Modules that a generator makes, with the exports of an object: each is refused or works, in bounded time, without a
+//! panic.
 
 use std::time::{Duration, Instant};
 
@@ -27,10 +28,10 @@ fn generated(seed: &[u8]) -> Option<Vec<u8>> {
         max_instructions: 1000,
         max_memory32_bytes: 64 << 20,
         max_table_elements: 30_000,
-        // Beside the one that is exported.
+        // The generator makes no memory beside the one that is exported.
         max_memories: 0,
         allow_start_export: false,
-        // What the engine refuses anyway would leave little to try.
+        // Features that the engine refuses anyway would leave little to try.
         gc_enabled: false,
         exceptions_enabled: false,
         threads_enabled: false,

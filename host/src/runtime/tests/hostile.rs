@@ -115,7 +115,7 @@ fn output_over_input_traps() {
     let out = OUT as i32;
     let over = import!(field_get, 0, out + 7, 4, out, 8);
     traps(&mut driver, over, "output overlaps input");
-    // Nothing can be written over an empty input.
+    // An empty input, wherever it lies, cannot be overwritten.
     assert!(
         driver
             .run(&[import!(field_scan, 0, out + 4, 0, 0, out, 8)])
@@ -212,7 +212,7 @@ fn growth_that_is_refused_is_not_yet_an_error() {
     let mut driver = Driver::new(&["memory_bytes=131072"]);
     let output = driver.run(&[Step::Grow(1)]).unwrap();
     assert_eq!(output.results, [-1]);
-    // And it explains no later trap.
+    // The growth that was refused is not taken for the reason of a later trap.
     traps(
         &mut driver,
         Step::Unreachable,

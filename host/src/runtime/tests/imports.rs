@@ -261,7 +261,7 @@ fn a_failure_carries_its_reason_on_one_line() {
         Err(CallError::Failed("failed".to_owned()))
     );
     assert_eq!(driver.host, PlainHost::new());
-    // It returned by itself, so its instance is still good.
+    // The call returned by itself, so its instance is still good.
     assert_eq!(driver.object().stats().instances_made, 1);
     assert_eq!(driver.object().stats().errors, 2);
     let output = driver.run(&[import!(fail, "changed its mind")]).unwrap();

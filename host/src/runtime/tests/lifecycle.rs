@@ -197,7 +197,7 @@ fn a_function_that_keeps_trapping_is_paused_for_a_while() {
     assert_eq!(driver.object().stats().traps, 8);
     driver.look(&[]).expect("the others go on");
     eventually(|| driver.run(&[]).ok());
-    // On probation.
+    // After a pause one stop is enough for the next.
     assert!(matches!(
         driver.run(&[Step::Unreachable]),
         Err(CallError::Trap(_))
@@ -229,7 +229,7 @@ fn a_function_that_fails_on_all_objects_is_paused_as_a_whole() {
         driver.host.object_hash = object;
         driver.run(step)
     };
-    // As long as one in sixteen succeeds it is not broken.
+    // As long as one call in sixteen succeeds, the function is not broken.
     for object in 1..4 * ROW_MAX as u64 {
         let step = [Step::Unreachable];
         let succeeds = object.is_multiple_of(ROW_MAX as u64);

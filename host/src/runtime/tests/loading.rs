@@ -267,7 +267,8 @@ impl TestDirectory {
         TestDirectory::below(&std::env::temp_dir(), name)
     }
 
-    /// One where nobody else can put files: what lies in the directory for temporary files is trusted by nobody.
+    /// A directory where nobody else can put files: what lies in the directory for temporary files is trusted by
+    /// nobody.
     fn private(name: &str) -> TestDirectory {
         TestDirectory::below(&std::env::home_dir().expect("a home"), name)
     }
@@ -346,7 +347,7 @@ fn an_entry_that_is_no_file_keeps_no_other_out() {
         ("g", "module of 1099511627776 bytes is longer than 4194304"),
         ("h", no_file),
     ];
-    // A privileged user reads it all the same, and finds the type of its neighbour.
+    // A privileged user reads the file all the same, and finds the type of its neighbour.
     reasons.push(match std::fs::read(path.join("i.wasm")) {
         Ok(_) => ("i", "type \"good\" is already loaded"),
         Err(_) => ("i", "Permission denied"),

@@ -34,11 +34,11 @@ pub(crate) struct PlainHost {
     pub(crate) handles: Vec<String>,
     pub(crate) lru_bytes: u64,
     pub(crate) random: u64,
-    /// What the next `exists` answers instead.
+    /// How the next `exists` ends the call instead.
     pub(crate) stop: Option<Stop>,
-    /// The next `exists` panics.
+    /// Whether the next `exists` panics.
     pub(crate) panics: bool,
-    /// Of the call's own object.
+    /// Hash of the name of the call's own object.
     pub(crate) object_hash: u64,
     /// Pieces of work that `item_keys` finds before the keys, each a millisecond long.
     pub(crate) scan_ms: u64,
@@ -81,7 +81,7 @@ fn copy(from: &[u8], out: &mut [u8]) {
     out[..len].copy_from_slice(&from[..len]);
 }
 
-/// A deadline, which makes no difference between two worlds.
+/// A deadline that does not count when two hosts are compared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SeenDeadline(Deadline);
 
@@ -93,7 +93,7 @@ impl PartialEq for SeenDeadline {
 
 impl Eq for SeenDeadline {}
 
-/// Work for so long.
+/// Works for so long.
 fn work(time: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < time {

@@ -10,7 +10,7 @@ fn opens(type_name: &str) -> Step {
     import!(object_open, type_name, "key")
 }
 
-/// Everything that changes the second object of a call, which is the first that it opened.
+/// Every step that changes the second object of a call, which is the first that it opened.
 fn changes() -> [Step; 8] {
     [
         import!(object_create, 1),
