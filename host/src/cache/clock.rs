@@ -15,7 +15,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// The zone is `TZ`'s, or the system's.
+    /// The clock with the zone of `TZ`, or the system's.
     pub(super) fn new() -> Clock {
         Clock {
             started: Instant::now(),
@@ -42,7 +42,7 @@ impl Clock {
         Timestamp::from_second(unix_s).map_or(0, |at| self.zone.to_offset(at).seconds())
     }
 
-    /// Abbreviation of local time's name at that second, as `CET`. Without a zone it is that of UTC, as in C.
+    /// Abbreviation of local time's name at that second, as `CET`. Without a zone it is UTC's, as in C.
     pub(super) fn zone_name(&self, unix_s: i64) -> String {
         let at = Timestamp::from_second(unix_s).ok();
         let named = at.filter(|_| !self.zone.is_unknown());

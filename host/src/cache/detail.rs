@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-/// Ends the prefix of a key; `-D` sets another.
+/// The byte that ends the prefix of a key; `-D` sets another.
 pub const PREFIX_DELIMITER: u8 = b':';
-/// Prefixes counted; keys with further ones are not.
+/// Most prefixes that are counted; keys with further ones are not.
 const PREFIXES_MAX: usize = 100_000;
 
 /// What happened to a key.
@@ -52,7 +52,7 @@ impl Detail {
         self.on.store(on, Relaxed);
     }
 
-    /// Counts, when switched on. A key without a delimiter has no prefix.
+    /// Counts the event, when counting is switched on. A key without a delimiter has no prefix.
     #[inline]
     pub(super) fn note(&self, key: &[u8], event: Event) {
         if self.is_on() {

@@ -11,7 +11,8 @@ use super::ops::Ops;
 use super::reply::CallResult;
 use crate::store::{Key, SetOutcome};
 
-/// What to do after a command: nearly always the next one. Everything else is boxed, so that this comes back in registers.
+/// What to do after a command: nearly always the next one. Everything else is boxed, so that a `Flow` fits in
+/// registers.
 pub(super) type Flow = ControlFlow<Box<Halt>>;
 
 /// The next command.
@@ -21,9 +22,10 @@ pub(super) const GO_ON: Flow = ControlFlow::Continue(());
 pub(super) enum Halt {
     /// The output has to be written.
     Write,
-    /// The output has to be written with a value put in, after its first so many bytes.
+    /// The output has to be written with a value put in, behind so many bytes of it.
     Send(usize, Box<dyn Buf>),
-    /// A call runs elsewhere. Its answer belongs here; what follows may go on if it does not touch what the call does.
+    /// A call runs elsewhere and leaves a hole here. What follows may go on if it touches nothing that the call
+    /// touches.
     Call(Box<LaneJob>, Box<dyn Answer>, Footprint),
     /// A call runs elsewhere, and nothing goes on before its outcome is known.
     Await(Box<LaneJob>, Box<dyn Unfinished>),
@@ -33,7 +35,7 @@ pub(super) enum Halt {
     EndOfGet(Option<String>),
     Close,
     Watch(Vec<u8>),
-    /// A command is halted, and this is left of it.
+    /// The command is halted for this reason, and has something left to do.
     Then(Box<Halt>, Box<dyn Unfinished>),
 }
 
@@ -53,7 +55,7 @@ impl Halt {
 
 /// What is left of a command that was halted.
 pub(super) trait Unfinished: Debug {
-    /// Goes on. `outcome` is that of the call it awaited, if it did.
+    /// Goes on with the command. `outcome` is how the call ended that the command awaited, if it awaited one.
     fn resume(
         self: Box<Self>,
         x: &mut Executor<'_>,
@@ -62,7 +64,7 @@ pub(super) trait Unfinished: Debug {
     ) -> Flow;
 }
 
-/// How the client of a call wants to be answered: what is needed of its request once the reply is there.
+/// How the client of a call wants to be answered: what the answer needs of the request once the reply is there.
 pub(super) trait Answer: Debug {
     /// Counts the call and writes its answer. The text of an error that ends a `get` is returned instead.
     fn write(&self, ops: &Ops, result: &CallResult<'_>, out: &mut Vec<u8>) -> Option<String>;
@@ -70,13 +72,13 @@ pub(super) trait Answer: Debug {
 
 /// How the client of a storing command wants to be answered.
 pub(super) trait StoreAnswer: Debug {
-    /// Writes how it ended; the client sent `sent` bytes.
+    /// Writes how the command ended; the client sent `sent` bytes.
     fn stored(&self, outcome: SetOutcome, sent: usize, out: &mut Vec<u8>);
     /// Refuses a data block that does not end where its length says.
     fn bad_end(&self, out: &mut Vec<u8>);
 }
 
-/// What executing a command takes.
+/// What it takes to execute a command.
 pub(super) struct Executor<'w> {
     pub(super) ops: &'w Ops,
     pub(super) calls: &'w mut Calls,
@@ -85,10 +87,10 @@ pub(super) struct Executor<'w> {
 }
 
 impl Executor<'_> {
-    /// Makes a call. `write` answers it, or `detach` makes what will answer it when it has run elsewhere.
+    /// Makes a call. `write` answers the call; if it runs elsewhere, `detach` makes what will answer it later.
     ///
     /// # Errors
-    /// What halts the command: the call runs elsewhere.
+    /// The halt of the command, when the call runs elsewhere.
     #[inline]
     pub(super) fn call<R>(
         &mut self,
@@ -107,7 +109,7 @@ impl Executor<'_> {
         }
     }
 
-    /// As [`Executor::call`] where the answer is all of the command's.
+    /// As [`Executor::call`], for a command whose whole answer is that of the call.
     #[inline]
     pub(super) fn only_call(
         &mut self,
@@ -122,7 +124,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Whether a command on that target must wait for those before it.
+    /// Whether a command on that target must wait for calls before it.
     #[inline]
     pub(super) fn must_wait(&mut self, target: &Target<'_>) -> bool {
         !self.waiting.is_empty() && {
@@ -131,7 +133,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Whether a command on the item or object of that name must wait for those before it.
+    /// Whether a command on the item or object of that name must wait for calls before it.
     #[inline]
     pub(super) fn key_must_wait(&self, key: Key<'_>) -> bool {
         !self.waiting.is_empty() && self.meets_waiting(Footprint::of_key(&self.ops.shared, key))

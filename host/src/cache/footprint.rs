@@ -19,7 +19,7 @@ pub(super) enum Footprint {
 }
 
 impl Footprint {
-    /// That of a command on the item or object of that name.
+    /// The footprint of a command on the item or object of that name.
     pub(super) fn of_key(shared: &Shared, key: Key<'_>) -> Footprint {
         match shared.is_object_name(key.bytes) {
             true => Footprint::One(key.hash),
@@ -27,7 +27,7 @@ impl Footprint {
         }
     }
 
-    /// Whether the order of two commands makes a difference.
+    /// Whether the order of two commands with these footprints makes a difference.
     pub(super) fn meets(self, other: Footprint) -> bool {
         use Footprint::{All, Item, Nothing, Objects, One};
         match (self, other) {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::peers::{NoPeers, Peers};
 use crate::stats::WatchHub;
 
-/// What comes of a login.
+/// How a login ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// Right.
+    /// User and password are right.
     Granted,
-    /// Wrong; the client may try again.
+    /// They are wrong; the client may try again.
     Denied,
-    /// Wrong once too often: the connection ends.
+    /// They were wrong once too often: the connection ends.
     Cut,
 }
 
@@ -37,7 +37,7 @@ pub trait Host: Debug + Send + Sync {
     fn flush_enabled(&self) -> bool;
     /// Whether SASL is asked for.
     fn asks_for_sasl(&self) -> bool;
-    /// What comes of a login on the connection of this number.
+    /// Checks a login on the connection of this number.
     fn sasl(&self, connection: u64, user: &[u8], password: &[u8]) -> Login;
     /// Other servers, for calls that ask them. By default there are none.
     fn peers(&self) -> Arc<dyn Peers> {

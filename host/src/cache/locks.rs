@@ -55,7 +55,7 @@ impl ObjectLocks {
         (hash >> 40) as usize % STRIPES
     }
 
-    /// Asks for the line of an object's lock, which nobody may have used for long.
+    /// Fetches the cache line of an object's lock, which nobody may have used for long.
     #[inline]
     pub(in crate::cache) fn prefetch(&self, hash: u64) {
         prefetch_for_writing(&self.stripes[ObjectLocks::stripe(hash)]);
@@ -81,7 +81,7 @@ impl ObjectLocks {
 }
 
 impl LockSet {
-    /// Forgets what an earlier call wanted; sets the mode of all locks to come, and the object whose is the first.
+    /// Forgets what an earlier call wanted. Sets the mode of all locks to come, and wants the lock of the object `own`.
     #[inline]
     pub(super) fn begin(&mut self, exclusive: bool, own: u64) {
         self.release();
@@ -90,14 +90,14 @@ impl LockSet {
         self.exclusive = exclusive;
     }
 
-    /// Nothing wanted is held by anybody.
+    /// Whether nobody holds any of the wanted locks.
     #[inline]
     pub(super) fn are_free(&self, locks: &ObjectLocks) -> bool {
         let mut wanted = self.wanted.iter();
         wanted.all(|stripe| !locks.stripes[*stripe].is_locked())
     }
 
-    /// What it holds is held against all others: the call may write.
+    /// Whether the locks are held against all others: the call may write.
     #[inline]
     pub(super) fn is_exclusive(&self) -> bool {
         self.exclusive
@@ -111,7 +111,8 @@ impl LockSet {
         }
     }
 
-    /// Takes everything wanted, in stripe order. False when that would mean waiting and `may_wait` is not set; then nothing is held.
+    /// Takes all wanted locks, in stripe order. False when others hold one and `may_wait` is not set; then none is
+    /// held.
     pub(super) fn acquire(&mut self, locks: &ObjectLocks, may_wait: bool) -> bool {
         debug_assert!(
             self.held.is_empty(),
@@ -139,7 +140,8 @@ impl LockSet {
         true
     }
 
-    /// Lets a running call use one more object. False when another call has it: start again; it is then among the wanted.
+    /// Lets a running call use one more object. False when another call has its lock: then it is among the wanted, and
+    /// the call has to start again.
     pub(super) fn join(&mut self, locks: &ObjectLocks, hash: u64) -> bool {
         let stripe = ObjectLocks::stripe(hash);
         if self.held.iter().any(|(held, _)| *held == stripe) {
@@ -155,7 +157,7 @@ impl LockSet {
         }
     }
 
-    /// Gives everything back; what was wanted stays wanted.
+    /// Gives all locks back; those wanted stay wanted.
     #[inline]
     pub(super) fn release(&mut self) {
         // Readers of one small object hold nothing.

@@ -41,21 +41,21 @@ use crate::protocol::Limits;
 use crate::runtime::{Budget, Log, Registry, Source};
 use crate::store::{self, Store};
 
-/// Expired items and other deferred work the maintenance does in one step.
+/// Expired items, and pieces of other deferred work, that the maintenance does in one step.
 const MAINTAIN_STEP: usize = 1000;
 
 /// How a cache is made.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Of the store.
+    /// How the store is made.
     pub store: store::Config,
-    /// For a call on a worker, in whose way all its connections are.
+    /// How long a call may keep a worker, whose other connections wait meanwhile.
     pub inline_budget: Budget,
-    /// Count by key prefix from the start (`stats detail`), and what ends a prefix.
+    /// Whether keys are counted by prefix from the start (`stats detail`), and the byte that ends a prefix.
     pub detail: (bool, u8),
-    /// Keys may be listed (`lru_crawler`, `stats cachedump`; not with `-X`).
+    /// Whether keys may be listed (`lru_crawler`, `stats cachedump`; not with `-X`).
     pub dump: bool,
-    /// Scripts handle every text command.
+    /// Whether scripts handle every text command.
     pub lua_main: bool,
 }
 
@@ -114,8 +114,8 @@ impl Cache {
         Worker::new(Arc::clone(&self.shared), Arc::clone(&self.lanes))
     }
 
-    /// Runs scripts in `interpreter`, a module the registry has with an empty setup, and from then on answers
-    /// the types they define, whatever else has their names. Returns those names.
+    /// Runs scripts in `interpreter`, a module the registry has with an empty setup, and from then on answers the types
+    /// they define, whatever else has the names of those types. Returns these names.
     ///
     /// # Errors
     /// Which script failed, where and why. The scripts loaded before then stay.
@@ -127,7 +127,8 @@ impl Cache {
         self.shared.load_scripts(interpreter, scripts)
     }
 
-    /// A step of the work that nobody waits for: expired items, memory given back. True when there is more to do at once.
+    /// A step of the work that nobody waits for: expired items, memory given back. True when there is more to do at
+    /// once.
     pub fn maintain(&self) -> bool {
         self.shared
             .store

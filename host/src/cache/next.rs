@@ -1,4 +1,4 @@
-//! What is to be done next: the one answer that goes from a command to the socket.
+//! What is to be done next: the one answer of the cache to the connection.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct Step<Job> {
     pub next: Next<Job>,
 }
 
-/// What a connection has to do before it comes again with the rest of its input, be it empty.
+/// What a connection has to do before it comes again with the rest of its input, even if the rest is empty.
 pub enum Next<Job> {
     /// Write the output and read more: it makes sense to come again when the rest is at least `needed` bytes long.
     Read {
@@ -29,13 +29,15 @@ pub enum Next<Job> {
         /// The value.
         value: Box<dyn Buf>,
     },
-    /// Have the job run on a thread that may wait, and come again at once. The job's outcome is handed in when it is there.
+    /// Have the job run on a thread that may wait, and come again at once. The job's outcome is handed in when it is
+    /// there.
     Run(Job),
     /// Write the output and wait for an outcome: nothing can be executed before that.
     Wait,
     /// Write the output, then close.
     Close,
-    /// Write the output; from now on the connection receives the log lines of these streams (`watch`), words separated by spaces.
+    /// Write the output; from now on the connection receives the log lines of these streams (`watch`), words separated
+    /// by spaces.
     Watch(Vec<u8>),
 }
 

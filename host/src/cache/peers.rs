@@ -7,12 +7,13 @@ use crate::protocol::{KEY_BYTES_MAX, key_end};
 /// Servers one request may name.
 const SERVERS_MAX: usize = 1024;
 
-/// Is told of an item found: the number of its question, its key and its value.
+/// The function that is told of an item found: the number of its question, its key and its value.
 pub type Hit<'h> = dyn FnMut(usize, &[u8], &[u8]) + 'h;
 
 /// Asks other servers, on a thread that may wait.
 pub trait Peers: Debug + Send + Sync {
-    /// Asks every question, all servers at a time, and tells `hit` of each item found. A server that cannot be reached, answers nonsense or is late counts as one that has none of its keys.
+    /// Asks every question, all servers at a time, and tells `hit` of each item found. A server that cannot be reached,
+    /// answers nonsense or is late counts as one that has none of its keys.
     ///
     /// # Errors
     /// Why nobody was asked, in words for the client.

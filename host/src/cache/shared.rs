@@ -29,13 +29,13 @@ pub struct Shared {
     /// Other servers.
     pub(super) peers: Arc<dyn Peers>,
     pub(super) protocol_limits: Limits,
-    /// `-I`, in bytes.
+    /// Longest item (`-I`), in bytes.
     pub(super) item_bytes_max: usize,
     pub(super) detail: Detail,
-    /// Keys may be listed.
+    /// Whether keys may be listed.
     pub(super) dump: bool,
     pub(super) inline_budget: Budget,
-    /// Scripts handle every text command.
+    /// Whether scripts handle every text command.
     pub(super) lua_main: bool,
     /// Commands that workers executed.
     pub(super) counters: PerThread<CommandCounters>,

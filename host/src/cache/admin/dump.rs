@@ -27,7 +27,7 @@ pub(super) struct Dump {
     what: What,
     /// Items not visited yet; `None` when all were.
     cursor: Option<Cursor>,
-    /// For a binary client.
+    /// What each line for a binary client repeats; `None` for a text client.
     echo: Option<Echo>,
 }
 
@@ -58,7 +58,7 @@ impl Dump {
         Dump::of(if details { What::Details } else { What::Keys })
     }
 
-    /// Up to `keys` keys, all for 0, but a bounded answer.
+    /// Lists up to `keys` keys, or all when that is 0; the answer is bounded either way.
     pub(super) fn cachedump(keys: u32) -> Dump {
         let keys = match keys {
             0 => usize::MAX,
@@ -70,7 +70,7 @@ impl Dump {
         })
     }
 
-    /// How many items there are of each size.
+    /// Counts the items of each size.
     pub(super) fn sizes(echo: Option<Echo>) -> Dump {
         Dump {
             echo,
@@ -78,7 +78,7 @@ impl Dump {
         }
     }
 
-    /// Takes one item in.
+    /// Lists or counts one item.
     fn visit(
         &mut self,
         now: Now,
@@ -122,7 +122,8 @@ impl Dump {
         matches!(self.what, What::Cachedump { keys: 0, .. })
     }
 
-    /// Says what could only be said once all were visited, until the piece is long enough. True when it is all said.
+    /// Writes what could only be written once all items were visited, until the piece is long enough. True when all of
+    /// it is written.
     fn conclude(&mut self, out: &mut Vec<u8>) -> bool {
         let echo = self.echo;
         if let What::Sizes(sizes) = &mut self.what {

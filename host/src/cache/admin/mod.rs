@@ -153,7 +153,7 @@ pub(super) fn stats(x: &mut Executor<'_>, mut args: Tokens<'_>, out: &mut Vec<u8
     GO_ON
 }
 
-/// The same for a binary client.
+/// `stats` for a binary client.
 pub(super) fn binary_stats(
     x: &mut Executor<'_>,
     echo: Echo,

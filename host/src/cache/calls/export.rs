@@ -13,7 +13,7 @@ const LINE_END: &[u8] = b"\r\n";
 const MORE: &[u8] = b"...\r\n";
 
 impl Calls {
-    /// The state of an object as text: a client's `get type$key`. `None` when it is gone.
+    /// The state of an object as text: a client's `get type$key`. `None` when the object is gone.
     pub(in crate::cache) fn export(&mut self, now: Now, key: Key<'_>) -> Option<&[u8]> {
         let transaction = there(&mut self.transaction);
         transaction.begin(now, key, false, true);
@@ -35,7 +35,8 @@ impl Calls {
 }
 
 /// Appends the opaque value, if any, as `= value`, and each field as `field : value`, a line each, bytes that are no
-/// ASCII escaped. At most about `bytes_max` bytes; a last line `...` says that there is more. False when there is no object.
+/// ASCII escaped. At most about `bytes_max` bytes; a last line `...` says that there is more. False when there is no
+/// object.
 fn write(transaction: &mut Transaction, bytes_max: usize, out: &mut Vec<u8>) -> Result<bool, Stop> {
     if !transaction.exists(Handle::OWN)? {
         return Ok(false);
@@ -83,7 +84,7 @@ fn write(transaction: &mut Transaction, bytes_max: usize, out: &mut Vec<u8>) -> 
     }
 }
 
-/// First entry of a scanned batch, and what follows.
+/// The first entry of a scanned batch, as field and value, and the entries behind it.
 fn entry(batch: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (head, rest) = batch.split_first_chunk::<SCAN_ENTRY_HEAD>()?;
     let number =

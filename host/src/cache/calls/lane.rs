@@ -18,28 +18,28 @@ use crate::store::Expiry;
 pub struct LaneJob {
     pub(in crate::cache) shared: Arc<Shared>,
     pub(in crate::cache) lanes: Arc<Lanes>,
-    /// Which of the connection's waiting answers this is for.
+    /// Tells which of the connection's waiting answers this is for.
     pub(in crate::cache) ticket: u64,
     pub(in crate::cache) function: FunctionRef,
     pub(in crate::cache) writes: bool,
-    /// `type$key`.
+    /// The object's name, `type$key`.
     pub(in crate::cache) object: Vec<u8>,
-    /// As error lines name the call.
+    /// The call's name in error lines.
     pub(in crate::cache) name: String,
     pub(in crate::cache) args: Vec<Vec<u8>>,
     pub(in crate::cache) touch: Option<Expiry>,
     /// Hashes of names to lock beside the object's.
     pub(in crate::cache) wanted: Vec<u64>,
-    /// The reply of a script's function begins with a tag.
+    /// Whether the reply begins with a tag, as that of a script's function does.
     pub(in crate::cache) tagged: bool,
     /// Its arguments, later its reply, on the account.
     pub(in crate::cache) share: Share,
 }
 
-/// What came of it: the reply, or the error line for the client.
+/// How a job ended: with the reply, or with the error line for the client.
 #[derive(Debug)]
 pub struct LaneResult {
-    /// Which of the connection's waiting answers this is for.
+    /// Tells which of the connection's waiting answers this is for.
     pub(in crate::cache) ticket: u64,
     tagged: bool,
     result: Result<Vec<u8>, String>,
@@ -61,7 +61,7 @@ impl LaneResult {
 }
 
 impl LaneJob {
-    /// The number of its object type.
+    /// The number of the call's object type.
     pub fn kind(&self) -> u64 {
         self.function.type_number().into()
     }
@@ -125,7 +125,7 @@ impl LaneJob {
     }
 }
 
-/// Instances that no lane thread uses at present.
+/// Instances and transactions that no lane thread uses at present.
 #[derive(Debug, Default)]
 pub(in crate::cache) struct Lanes {
     idle: Mutex<Vec<(Instances<Transaction>, Box<Transaction>)>>,

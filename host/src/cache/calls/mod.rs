@@ -39,7 +39,7 @@ const CAPABILITIES: [&str; 2] = [capability::ITEMS, capability::PEERS];
 /// How far a call came.
 pub(super) enum Called<'r> {
     Done(CallResult<'r>),
-    /// It has to run where it may wait.
+    /// The call has to run where it may wait.
     Waits(Box<LaneJob>),
 }
 
@@ -64,14 +64,14 @@ pub(super) struct Calls {
     pub(super) types: TypesReader,
     pub(super) scripts: arc_swap::Cache<Arc<ArcSwapOption<Scripts>>, Option<Arc<Scripts>>>,
     pub(super) instances: Instances<Transaction>,
-    /// Always there between calls.
+    /// The worker's transaction, which is away only during a call.
     pub(super) transaction: Option<Box<Transaction>>,
     lanes: Arc<Lanes>,
     /// Names of the objects that the calls of the present batch are about.
     names: Vec<u8>,
     /// Room for a reply.
     pub(super) reply: Vec<u8>,
-    /// Room for what a script is told.
+    /// Room for the request that a script is told.
     pub(super) told: Encoded,
 }
 
@@ -86,12 +86,12 @@ pub(super) struct Asked<'a> {
 }
 
 impl Call<'_> {
-    /// Its function is a script's.
+    /// Whether the function is a script's.
     pub(super) fn is_script(&self) -> bool {
         self.script
     }
 
-    /// Fills `args`; it is long, so it is not handed around by value.
+    /// Fills `args`, which is long, so it is not handed around by value.
     fn args<'a>(
         &'a self,
         asked: &Asked<'a>,

@@ -27,12 +27,12 @@ enum Touched {
     State,
 }
 
-/// Changed fields of a large object: `None` is a deleted one.
+/// Changed fields of a large object: `None` is a deleted field.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// No field of the store's shows through.
+    /// Whether the fields that the store has are hidden.
     pub(super) cleared: bool,
-    /// Nothing of the store's shows through, its opaque value neither.
+    /// Whether all that the store has is hidden, the opaque value included.
     fresh: bool,
     pub(super) fields: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     value: Option<Vec<u8>>,
@@ -42,11 +42,11 @@ pub(super) struct Changes {
 /// An opened object.
 #[derive(Debug)]
 pub(super) struct Object {
-    /// `type$key`.
+    /// The object's name, `type$key`.
     pub(super) name: Vec<u8>,
     pub(super) hash: u64,
     opened: bool,
-    /// What the store had, and where.
+    /// Version and place of the object in the store; `None` when the store has none.
     base: Option<(Version, Place)>,
     present: bool,
     expiry: Expiry,
@@ -71,7 +71,7 @@ impl Object {
         }
     }
 
-    /// Makes it stand for another object, keeping the buffers.
+    /// Makes this value stand for another object, keeping the buffers.
     pub(super) fn rename(&mut self, key: Key<'_>) {
         self.name.clear();
         self.name.extend_from_slice(key.bytes);
@@ -79,7 +79,7 @@ impl Object {
         self.forget();
     }
 
-    /// Back to "not read yet": for the next run of the same call.
+    /// Makes the object one that was not read yet, for the next run of the same call.
     pub(super) fn forget(&mut self) {
         self.opened = false;
         self.base = None;
@@ -97,7 +97,7 @@ impl Object {
         }
     }
 
-    /// Reads it from the store.
+    /// Reads the object from the store.
     pub(super) fn open(&mut self, store: &Store, now: Now) -> Result<(), Stop> {
         let key = Key {
             bytes: &self.name,
@@ -125,7 +125,7 @@ impl Object {
         self.opened
     }
 
-    /// Read from the store field by field.
+    /// Whether the object is read from the store field by field.
     pub(super) fn is_large(&self) -> bool {
         self.large.is_some()
     }
@@ -162,7 +162,7 @@ impl Object {
         was
     }
 
-    /// The call's own version of a field, if it wrote it or the store's is hidden. `None`: ask the store.
+    /// The field as the call sees it, if the call wrote it or the store's fields are hidden. `None`: ask the store.
     #[inline(always)]
     fn own(&self, field: &[u8]) -> Option<Option<&[u8]>> {
         match &self.large {
@@ -182,7 +182,7 @@ impl Object {
         version
     }
 
-    /// Calls `read` with the field's value; `scratch` is used when it comes from the store.
+    /// Calls `read` with the field's value; `scratch` is used when the value comes from the store.
     pub(super) fn field<R>(
         &self,
         store: &Store,
@@ -242,7 +242,7 @@ impl Object {
         Ok(put == Put::New)
     }
 
-    /// Writing what was there is no write, so nothing is committed for it.
+    /// Notes a write. To write the value that is there is none, so nothing is committed for it.
     fn wrote(&mut self, put: Put) {
         if put != Put::Same || !self.present {
             self.present = true;
@@ -361,13 +361,13 @@ impl Object {
         Ok(batch.finish())
     }
 
-    /// Whether the call wrote to it.
+    /// Whether the call wrote to the object.
     pub(super) fn written(&self) -> bool {
         self.touched != Touched::Nothing
     }
 
-    /// Commits it, if it is a small one of the store's that became another of the same length. False when it is not, or
-    /// when something happened to it meanwhile.
+    /// Commits a small object over the one in the store, if that has the same length. False when it has not, or when it
+    /// changed meanwhile.
     #[inline]
     pub(super) fn rewrite(&self, store: &Store) -> bool {
         match self.base {
@@ -378,7 +378,7 @@ impl Object {
         }
     }
 
-    /// What the commit has to do for it; `None` when the store need not hear of it.
+    /// What the commit has to do for the object; `None` when the object was not opened.
     #[inline(always)]
     pub(super) fn commit(&self) -> Option<Commit<'_>> {
         if !self.opened {

@@ -34,7 +34,7 @@ impl<'a> Batch<'a> {
         self.flags & SCAN_REVERSE != 0
     }
 
-    /// False when the entry does not fit any more.
+    /// Adds an entry; false when it does not fit any more.
     pub(super) fn push(&mut self, field: &[u8], value: &[u8]) -> bool {
         let value = if self.flags & SCAN_KEYS != 0 {
             &[]

@@ -1,4 +1,4 @@
-//! The life of one call: run until it was not disturbed, then committed.
+//! The life of one call: it runs until nobody disturbed it, then it is committed.
 
 use super::transaction::Transaction;
 use crate::runtime::{Budget, CallError, FunctionRef, Instances};
@@ -9,9 +9,9 @@ const RUNS_MAX: usize = 100;
 
 /// Why a call has no reply.
 pub(in crate::cache) enum Failure {
-    /// For the client.
+    /// The text of an error line for the client.
     Text(String),
-    /// It has to run where it may wait.
+    /// The call has to run where it may wait.
     Lane,
 }
 
@@ -24,7 +24,7 @@ pub(in crate::cache) struct Run<'a> {
     pub(in crate::cache) budget: Budget,
 }
 
-/// The transaction, which is away only during a call.
+/// The transaction, which is taken away only during a call.
 pub(in crate::cache) fn there(transaction: &mut Option<Box<Transaction>>) -> &mut Transaction {
     transaction.as_mut().expect("it comes back from every call")
 }

@@ -20,7 +20,7 @@ pub(in crate::cache) enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// Hash of the item or the object's; anything where there can be no object.
+    /// Hash of the item's key or of the object's name; 0 where there can be no object.
     pub(in crate::cache) fn hash(&self) -> u64 {
         match self {
             Target::Item(key) => key.hash,
@@ -33,17 +33,17 @@ impl Target<'_> {
 #[derive(Clone, Debug)]
 pub(in crate::cache) struct Call<'a> {
     pub(super) virtual_key: VirtualKey<'a>,
-    /// `None` when its name is too long for any object.
+    /// Name of the object; `None` when it is too long for any object.
     pub(super) object: Option<ObjectName>,
-    /// `None` is the host's own help.
+    /// The function called; `None` for the host's own help.
     pub(super) function: Option<FunctionRef>,
-    /// It may write.
+    /// Whether the function may write.
     pub(super) writes: bool,
-    /// It uses no other object and no item.
+    /// Whether the function uses no other object and no item.
     pub(super) alone: bool,
-    /// Its calls have been slow of late.
+    /// Whether the function's calls have been slow of late.
     pub(super) on_lane: bool,
-    /// The function is a script's.
+    /// Whether the function is a script's.
     pub(super) script: bool,
 }
 
@@ -75,7 +75,7 @@ impl Calls {
     }
 
     /// What the key calls; `None` when it is an ordinary key.
-    // Always, as what is found is long.
+    // Always inlined, as the result is long.
     #[inline(always)]
     fn virtual_key<'a>(&mut self, virtual_key: VirtualKey<'a>) -> Option<Call<'a>> {
         let scripts = self.scripts.load().as_deref();
@@ -118,12 +118,12 @@ impl Calls {
         })
     }
 
-    /// Hash of the name of a virtual key's object; 0 when that is too long for any object.
+    /// Hash of the name of a virtual key's object; 0 when the name is too long for any object.
     pub(in crate::cache) fn object_hash(&mut self, key: &VirtualKey<'_>) -> u64 {
         self.object_name(key).map_or(0, |object| object.hash)
     }
 
-    /// Puts down the name of the object; `None` when that is too long for any object.
+    /// Adds the object's name to those of the batch; `None` when it is too long for any object.
     #[inline(always)]
     pub(super) fn object_name(&mut self, key: &VirtualKey<'_>) -> Option<ObjectName> {
         let (type_name, object) = (key.type_name(), key.object());

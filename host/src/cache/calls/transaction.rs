@@ -14,7 +14,7 @@ use crate::store::{Change, Commit, CommitError, Expiry, Key, Now};
 
 /// Objects one call may open.
 pub const OBJECTS_MAX: usize = 256;
-/// Longest `type$key` name of an object in bytes: a key of 250 and a type of 32.
+/// Longest `type$key` name of an object in bytes: that of any key.
 pub const OBJECT_NAME_BYTES_MAX: usize = 250;
 
 /// A plain item written by a call with the items capability.
@@ -30,17 +30,17 @@ pub(super) struct ItemWrite {
 pub struct Transaction {
     shared: Arc<Shared>,
     now: Now,
-    /// This thread may wait for locks and peers.
+    /// Whether this thread may wait for locks and peers.
     lane: bool,
-    /// When what takes long has to end.
+    /// When the call has to end, for operations that take long.
     deadline: Deadline,
-    /// Nothing of this call has been committed yet, so it may start again.
+    /// Whether the call may start again, as nothing of it has been committed yet.
     restartable: bool,
     locks: LockSet,
-    /// So far it uses only its own object, and that as it was at one moment: it needs no lock. If it writes, its commit
-    /// finds out whether others were faster.
+    /// Whether the call needs no lock: so far it uses only its own object, as that was at one moment. If the call
+    /// writes, its commit finds out whether others were faster.
     lockless: bool,
-    /// The first `used` are this call's; handle 0 is its own object.
+    /// Opened objects. The first `used` are this call's; handle 0 is its own object.
     objects: Vec<Object>,
     used: usize,
     items: BTreeMap<Vec<u8>, Option<ItemWrite>>,
@@ -50,7 +50,7 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Boxed, since it goes into an instance for every call and comes back.
+    /// A transaction without a call. Boxed, since it goes into an instance for every call and comes back.
     pub(in crate::cache) fn new(shared: Arc<Shared>) -> Box<Transaction> {
         Box::new(Transaction {
             shared,
@@ -85,7 +85,8 @@ impl Transaction {
         self.forget_items();
     }
 
-    /// The call uses no other object and no item: its first run need not lock, unless somebody else holds the lock.
+    /// Tells that the call uses no other object and no item: its first run need not lock, unless somebody else holds
+    /// the lock.
     #[inline]
     pub(in crate::cache) fn go_alone(&mut self) {
         self.lockless |= !self.lane && self.locks.are_free(&self.shared.locks);
@@ -104,12 +105,13 @@ impl Transaction {
         hashes.iter().for_each(|hash| self.locks.want(*hash));
     }
 
-    /// Takes the locks, if it needs any. False when that would mean waiting and this thread may not.
+    /// Takes the locks, if the call needs any. False when this thread would have to wait and may not.
     pub(in crate::cache) fn lock(&mut self) -> bool {
         self.lockless || self.locks.acquire(&self.shared.locks, self.lane)
     }
 
-    /// Begins to hold locks in the middle of a run. What was read of its own object before may have changed since.
+    /// Begins to hold locks in the middle of a run. A conflict when the call's own object was read before: it may have
+    /// changed since.
     fn lock_late(&mut self) -> Result<(), Stop> {
         self.lockless = false;
         let read = self.objects[0].is_opened();
@@ -130,7 +132,8 @@ impl Transaction {
         self.forget_items();
     }
 
-    /// Ends a run that succeeded. `touch`: the call's own object gets this expiry, if it exists (`gat` of a virtual key).
+    /// Ends a run that succeeded. `touch`: the call's own object gets this expiry, if it exists (`gat` of a virtual
+    /// key).
     pub(in crate::cache) fn finish(&mut self, touch: Option<Expiry>) -> Result<(), CommitError> {
         if let Some(expiry) = touch {
             let own = self.opened(Handle::OWN).map_err(|_| CommitError::Gone)?;
@@ -193,10 +196,10 @@ impl Transaction {
         self.shared.store.commit(self.now, &commits)
     }
 
-    /// What `item_delete_lru` asked for.
+    /// Evicts as much as `item_delete_lru` asked for.
     fn evict(&self) {
         if self.evict_bytes > 0 {
-            // A script that means everything says 64 GiB.
+            // A script that wants everything evicted says 64 GiB.
             let all = self.shared.store.stats().limit_maxbytes;
             let bytes = self.evict_bytes.min(all);
             self.shared.store.evict(bytes as usize);
@@ -208,7 +211,7 @@ impl Transaction {
         self.restartable
     }
 
-    /// One more object, whose number is the last.
+    /// Adds an object, whose number is the last.
     #[inline(always)]
     fn add(&mut self, key: Key<'_>) {
         if self.used == self.objects.len() {
@@ -238,7 +241,7 @@ impl Transaction {
             if !(self.lockless && object.is_large()) {
                 return Ok(());
             }
-            // It is read piece by piece, which writers would disturb: once more, with locks.
+            // A large object is read piece by piece, which writers would disturb: it is read once more, with locks.
             object.forget();
             self.lock_late()?;
         }

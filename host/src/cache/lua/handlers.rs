@@ -1,5 +1,5 @@
-//! `--lua-main`: every text command is given to the scripts' `mainVirtualKey`, as in the original. The server
-//! executes what they leave to it, and what is not theirs: objects that are no script's.
+//! `--lua-main`: every text command is given to the scripts' `mainVirtualKey`, as in the original. The server executes
+//! what the scripts leave to it, and calls of objects that are no script's.
 
 use cacheismo_lua_contract::{Main, Tag};
 
@@ -20,7 +20,7 @@ enum Handled {
     Reply(Vec<u8>),
     /// The whole reply, after which the connection ends.
     Close(Vec<u8>),
-    /// The server is to execute it.
+    /// The server is to execute the command.
     Native,
     /// Text for `SERVER_ERROR`.
     Error(String),
@@ -29,11 +29,12 @@ enum Handled {
 /// How far a handler came.
 enum Progress {
     Done(Handled),
-    /// It has to run where it may wait.
+    /// The handler has to run where it may wait.
     Waits(Box<LaneJob>),
 }
 
-/// Any command but a `get`; `None` when the server is to execute it. `raw` are its bytes.
+/// Has the scripts handle any command but a `get`; `None` when the server is to execute it. `raw` are the command's
+/// bytes.
 pub(in crate::cache) fn by_scripts(
     x: &mut Executor<'_>,
     command: &Command<'_>,
@@ -67,10 +68,10 @@ pub(in crate::cache) fn by_scripts(
 /// A command whose handler runs elsewhere.
 #[derive(Debug)]
 struct RestOfCommand {
-    /// Its bytes, for the case that the scripts leave it to the server.
+    /// The command's bytes, for the case that the scripts leave it to the server.
     raw: Vec<u8>,
     noreply: bool,
-    /// Its key, if it stores data.
+    /// The command's key, if it stores data.
     key: Option<Vec<u8>>,
 }
 
@@ -117,7 +118,8 @@ impl Unfinished for RestOfCommand {
     }
 }
 
-/// `get` and its kin. Keys that are the server's business are answered in their places among the others.
+/// Has the scripts handle `get` and its kin. Keys that the server answers itself are answered in their places among the
+/// others.
 pub(in crate::cache) fn get_by_scripts(
     x: &mut Executor<'_>,
     get: &Get<'_>,
@@ -137,7 +139,7 @@ pub(in crate::cache) fn get_by_scripts(
 #[derive(Debug)]
 struct RestOfGet {
     keys: Box<[u8]>,
-    /// Where the next key is.
+    /// Offset of the next key in the list of keys, in bytes.
     at: usize,
     cas: bool,
     touch: Option<i64>,
@@ -168,7 +170,7 @@ impl RestOfGet {
         self.keys.len() - keys.rest().len()
     }
 
-    /// Goes on from the next key. `outcome` is that of the handler that was asked about it.
+    /// Goes on from the next key. `outcome` is how the handler ended that was asked about it.
     fn go_on(
         mut self: Box<Self>,
         x: &mut Executor<'_>,
@@ -274,7 +276,7 @@ impl Unfinished for RestOfGet {
     }
 }
 
-/// Keys that call functions of objects which are no script's, or name the state of an object.
+/// Whether the key calls a function of an object that is no script's, or names the state of an object.
 fn is_own(x: &mut Executor<'_>, key: &[u8]) -> bool {
     if x.ops.shared.is_object_name(key) {
         return true;
@@ -334,7 +336,7 @@ impl Handler<'_> {
         self.keys.iter().next().unwrap_or_default()
     }
 
-    /// As error lines name it.
+    /// The handler's name in error lines.
     fn name(&self) -> String {
         let only = self.keys.iter().nth(1).is_none() && self.about.name == "get";
         match VirtualKey::parse(self.key()).filter(|_| only) {
@@ -353,7 +355,7 @@ impl Handler<'_> {
         .collect()
     }
 
-    /// Runs it here, its answer left in the room for replies; or says that it has to run on a lane.
+    /// Runs the handler here and leaves its answer in the room for replies, or makes the job of a lane.
     fn run(&self, x: &mut Executor<'_>) -> Result<Option<Box<LaneJob>>, String> {
         let wanted = self.wanted(x);
         let own = [b"$", self.key()].concat();

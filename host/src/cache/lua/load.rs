@@ -105,7 +105,8 @@ impl Shared {
         prepared.map_err(|error| format!("scripts: {error}"))
     }
 
-    /// What scripts are told before all else: the longest value, and the types whose objects only their functions write.
+    /// What scripts are told before all else: the longest value, and the types whose objects only their functions
+    /// write.
     fn rules(&self) -> Vec<u8> {
         let mut rules = Vec::new();
         let types = self.registry.types();

@@ -31,7 +31,7 @@ impl Ops {
     fn count_arith(&self, decrement: bool, outcome: &ArithOutcome) {
         let counters = &self.counters;
         match (decrement, outcome) {
-            // A number that was made is neither.
+            // A number that was made is neither hit nor miss.
             (_, ArithOutcome::Done { created: true, .. }) => return,
             (false, ArithOutcome::Done { .. }) => &counters.incr_hits,
             (false, ArithOutcome::NotFound) => &counters.incr_misses,

@@ -4,7 +4,7 @@ use super::Ops;
 use crate::cache::detail::Event;
 use crate::store::{DeleteOptions, DeleteOutcome, Key};
 
-/// What was asked makes no sense of the state of an object.
+/// The request makes no sense for the state of an object.
 #[derive(Debug)]
 pub(in crate::cache) struct NotForObjects;
 

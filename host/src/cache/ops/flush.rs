@@ -11,7 +11,7 @@ pub(in crate::cache) enum FlushError {
 }
 
 impl Ops {
-    /// Everything stored until then stops existing: at once, or at the moment `delay`, an exptime, names.
+    /// Makes everything stored until then stop existing: at once, or at the moment `delay`, an exptime, names.
     pub(in crate::cache) fn flush(&self, delay: Option<i64>) -> Result<(), FlushError> {
         if !self.shared.host.flush_enabled() {
             return Err(FlushError::NotAllowed);

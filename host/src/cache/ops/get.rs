@@ -7,7 +7,7 @@ use crate::store::{GetOptions, ItemInfo, Key, Pinned, ValueRef};
 /// What was found.
 pub(in crate::cache) enum Lookup {
     Miss,
-    /// An item, which was shown. The rest of the answer, if the value is to be sent from the store.
+    /// An item, which was shown; and the rest of its value, if that is to be sent from the store.
     Item(Option<Box<Pinned>>),
     /// The state of an object, which was not shown: its type has to write it as text.
     Object(Box<ItemInfo>),
@@ -17,7 +17,7 @@ pub(in crate::cache) enum Lookup {
 
 impl Ops {
     /// Looks for an item and has `show` write it. Objects are not shown.
-    // Inlined, as calling `show` costs as much as it does.
+    // Inlined, as calling `show` costs as much as its work.
     #[inline(always)]
     pub(in crate::cache) fn get(
         &self,
@@ -67,7 +67,7 @@ impl Ops {
         self.shared.store.get(key, self.now, &options, show)
     }
 
-    /// Counts one key of a retrieval. One that touches counts as a touch instead, as in memcached.
+    /// Counts one key of a retrieval. A retrieval that touches counts as a touch instead, as in memcached.
     #[inline]
     pub(super) fn count_get(&self, key: &[u8], found: bool, touches: bool) {
         let counters = &self.counters;

@@ -1,7 +1,7 @@
 //! The operations on items, each once: guarded, counted, told to watchers, stored.
 //!
-//! Whoever speaks a protocol translates its requests to these and their outcomes back; whatever must be true of an operation
-//! in every protocol stands here.
+//! Whoever speaks a protocol translates its requests to these and their outcomes back; whatever must be true of an
+//! operation in every protocol stands here.
 
 mod arith;
 mod call;

@@ -4,13 +4,13 @@ use super::Ops;
 use crate::cache::detail::Event;
 use crate::store::{DeleteOptions, Expiry, Key, SetMode, SetOutcome, Upload, Write};
 
-/// What is told of a write beside its key.
+/// What watchers and counters are told of a write, beside its key.
 struct Told {
     command: &'static str,
     expiry: Expiry,
     /// Length of the client's data in bytes.
     len: usize,
-    /// The write counts among those that compare a CAS token. As in memcached, appending does not.
+    /// Whether the write counts among those that compare a CAS token. As in memcached, appending does not.
     counts_cas: bool,
 }
 
@@ -26,7 +26,7 @@ fn command_name(mode: SetMode, compares: bool) -> &'static str {
     }
 }
 
-/// Whether a write depends on what is there: such a one cannot be a call.
+/// Whether a write depends on what is there: such a write cannot be a call.
 pub(in crate::cache) fn is_conditional(mode: SetMode, compares: bool) -> bool {
     mode != SetMode::Set || compares
 }
@@ -46,7 +46,8 @@ impl Ops {
         self.store(key, &told, || self.shared.store.set(key, self.now, write))
     }
 
-    /// Stores a value that is in the store's memory already; `Err`: one of so many bytes, for which there was no room.
+    /// Stores a value that is in the store's memory already. `Err` is the length of a value for which there was no
+    /// room.
     pub(in crate::cache) fn publish(
         &self,
         key: Key<'_>,
@@ -105,7 +106,7 @@ impl Ops {
         self.count_set(key);
     }
 
-    /// Refuses a value over the limit. With `drop_old` the value before it goes: it must not be taken for the new one.
+    /// Refuses a value over the limit. With `drop_old` the old value goes: it must not be taken for the new one.
     pub(in crate::cache) fn refuse_value(&self, key: &[u8], drop_old: bool) {
         self.counters.store_too_large.add_alone(1);
         self.shared.detail.note(key, Event::Set);

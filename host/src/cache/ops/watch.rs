@@ -167,7 +167,7 @@ impl Shared {
     }
 }
 
-/// Tells of items that had to leave.
+/// The store's observer that tells watchers of evicted items.
 #[derive(Debug)]
 struct Evictions(std::sync::Arc<WatchHub>);
 

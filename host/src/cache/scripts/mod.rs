@@ -12,23 +12,23 @@ pub(super) use request::{Encoded, Keys, Numbers, Request};
 use crate::protocol::VirtualKey;
 use crate::runtime::FunctionRef;
 
-/// Looked into for every virtual key.
+/// A map by name. It is looked into for every virtual key.
 type Names<T> = HashMap<Vec<u8>, T, rapidhash::fast::RandomState>;
 
-/// The types there are.
+/// All types that scripts define.
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) types: Names<ScriptType>,
-    /// Under `--lua-main`: what handles a command, by its name.
+    /// Under `--lua-main`: the handler of each command, by the command's name.
     pub(super) main: HashMap<&'static str, FunctionRef>,
 }
 
 /// A type defined by scripts.
 #[derive(Debug)]
 pub(super) struct ScriptType {
-    /// Its state is an object's, which clients do not write; else plain items in marshal format.
+    /// Whether the type's state is an object's, which clients do not write; else it is plain items in marshal format.
     pub(super) protected: bool,
-    /// By name.
+    /// The type's functions, by name.
     pub(super) functions: Names<ScriptFunction>,
 }
 
@@ -40,7 +40,8 @@ pub(super) struct ScriptFunction {
 }
 
 impl Scripts {
-    /// The function a key names: `None` when its type is no script's, `Some(None)` when the script has no such function.
+    /// The function a key names: `None` when its type is no script's, `Some(None)` when the script has no such
+    /// function.
     pub(super) fn find(&self, key: &VirtualKey<'_>) -> Option<Option<ScriptFunction>> {
         let of = self.types.get(key.type_name())?;
         Some(of.functions.get(key.function()).copied())
@@ -54,7 +55,7 @@ impl Scripts {
         names.iter().map(line).collect()
     }
 
-    /// What can be called of a type; scripts say no more of themselves.
+    /// The functions of a type, for the help; scripts say no more of their types.
     pub(super) fn describe(&self, type_name: &[u8]) -> Option<String> {
         let functions = &self.types.get(type_name)?.functions;
         let mut names: Vec<_> = functions

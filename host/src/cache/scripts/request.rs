@@ -17,7 +17,7 @@ pub(in crate::cache) struct Request<'a> {
 /// The keys of a command.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cache) enum Keys<'a> {
-    /// The first so many of a list.
+    /// The first keys of a list, so many.
     List(Tokens<'a>, usize),
     One(&'a [u8]),
     None,
@@ -63,8 +63,8 @@ pub(in crate::cache) struct Encoded {
 }
 
 impl Encoded {
-    /// Takes the form of the request a call is made for. Of many keys the call is told the first ones: each call of a
-    /// command is told them anew, which would take the square of their number.
+    /// Takes the form of the request a call is made for. It holds only the first of many keys: each call of a command
+    /// is told them anew, which would take the square of their number.
     pub(in crate::cache) fn set_for_call(&mut self, request: &Request<'_>) {
         self.keys.clear();
         write_first_keys(&mut self.keys, request.keys.iter());

@@ -56,7 +56,7 @@ pub(in crate::cache) fn request(
     GO_ON
 }
 
-/// Whether a request must wait for those of its connection that wait.
+/// Whether a request must wait for calls of its connection that run elsewhere.
 pub(in crate::cache) fn must_wait(x: &mut Executor<'_>, command: &Command<'_>) -> bool {
     let key = match command {
         Command::Noop | Command::Version => return false,
@@ -78,10 +78,10 @@ pub(in crate::cache) fn must_wait(x: &mut Executor<'_>, command: &Command<'_>) -
 #[derive(Clone, Copy)]
 struct GetForm<'a> {
     echo: Echo,
-    /// A miss is not told.
+    /// Whether a miss gets no answer.
     quiet: bool,
     key: &'a [u8],
-    /// The answer has the key.
+    /// Whether the answer has the key.
     with_key: bool,
     touches: bool,
 }
@@ -106,7 +106,7 @@ impl GetForm<'_> {
         }
     }
 
-    /// A value that is no item's.
+    /// Writes a value that is no item's.
     fn block(&self, cas: u64, value: &[u8], out: &mut Vec<u8>) {
         self.echo.hit(out, 0, cas, self.shown(), value.len());
         out.extend_from_slice(value);
@@ -239,7 +239,7 @@ fn write<'a>(ops: &Ops, request: &Request<'_>, asked: &Store<'a>) -> Write<'a> {
         value: asked.value,
         mode: match asked.verb {
             StoreVerb::Set => SetMode::Set,
-            // With a token to compare, these are the same.
+            // With a token to compare, Add and Replace are the same as Set.
             StoreVerb::Add | StoreVerb::Replace if cas != 0 => SetMode::Set,
             StoreVerb::Add => SetMode::Add,
             StoreVerb::Replace => SetMode::Replace,
@@ -381,7 +381,7 @@ fn arith(x: &mut Executor<'_>, request: &Request<'_>, arith: &Arith<'_>, out: &m
     let Request {
         echo, quiet, cas, ..
     } = *request;
-    // No retrieval would ever find a number that is made there.
+    // A number made under a virtual key would never be found by a retrieval.
     if arith.create.is_some() && matches!(x.calls.target(arith.key), Target::Call(_)) {
         return refuse(echo, sentence(ONLY_SET_CALLS), out);
     }

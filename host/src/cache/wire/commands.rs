@@ -14,7 +14,7 @@ use crate::protocol::{Command, KeyBuffer, MetaKey, reply};
 pub(in crate::cache) type Aim<'a> = (&'a [u8], Target<'a>);
 
 /// The key of a frequent command that has one, and where it leads.
-// Always: its result is long, and would be waited for on its way through memory.
+// Always inlined: the result is long, and would be waited for on its way through memory.
 #[inline(always)]
 pub(in crate::cache) fn aim<'a>(x: &mut Executor<'_>, command: &Command<'a>) -> Option<Aim<'a>> {
     let key = match command {
@@ -93,7 +93,8 @@ fn execute_other(
     GO_ON
 }
 
-/// Whether a command must wait for those of its connection that wait. A `get` of several keys asks for each of them.
+/// Whether a command must wait for calls of its connection that run elsewhere. A `get` of several keys asks for each of
+/// them.
 pub(in crate::cache) fn must_wait(
     x: &mut Executor<'_>,
     command: &Command<'_>,
@@ -198,7 +199,7 @@ impl<'a> About<'a> {
         about
     }
 
-    /// Takes over what a meta command with a key says.
+    /// Takes over the key and the flags of a meta command.
     fn meta(&mut self, command: &Command<'a>, buffer: &'a mut KeyBuffer) {
         let key = match *command {
             Command::MetaSet { meta, value } => {

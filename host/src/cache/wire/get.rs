@@ -1,6 +1,6 @@
 //! `get`, `gets`, `gat`, `gats`: a block for each hit, then END.
 //!
-//! A call that fails is left out, and its error line stands at the end in place of END: what can be answered is. A call
+//! A call that fails is left out, and its error line stands at the end in place of END: all else is answered. A call
 //! that runs elsewhere leaves a hole, and the keys behind it are answered meanwhile.
 
 use arrayvec::ArrayVec;
@@ -22,7 +22,7 @@ const KEY_BATCH: usize = 32;
 pub(in crate::cache) struct Ending {
     /// The error line of the first call that failed.
     failed: Option<String>,
-    /// Some of its calls run elsewhere.
+    /// Whether some of the `get`'s calls run elsewhere.
     waits: bool,
 }
 
@@ -30,14 +30,14 @@ pub(in crate::cache) struct Ending {
 #[derive(Debug)]
 struct RestOfGet {
     keys: Box<[u8]>,
-    /// Where the next key is.
+    /// Offset of the next key in the list of keys, in bytes.
     at: usize,
     cas: bool,
     touch: Option<i64>,
     ending: Ending,
 }
 
-/// A `get` of one key, whose memory was asked for before.
+/// A `get` of one key, whose memory was prefetched.
 pub(in crate::cache) fn get_one(
     x: &mut Executor<'_>,
     get: &Get<'_>,
@@ -128,7 +128,8 @@ pub(in crate::cache) fn values(
     }
 }
 
-/// Writes the block of an item that is there. The result belongs before the last line end of `out`.
+/// Writes the block of an item that is there. Returns what of the value is still to be sent, before the last line end
+/// of `out`.
 fn item(
     x: &mut Executor<'_>,
     key: Key<'_>,
@@ -144,7 +145,7 @@ fn item(
     let found = x.ops.get(
         key,
         &options,
-        // Calling it costs as much as it does.
+        // Inlined, as calling this costs as much as its work.
         #[inline(always)]
         |info, found| {
             let token = cas.then_some(info.cas);
@@ -166,7 +167,7 @@ fn item(
     None
 }
 
-/// Makes a call and writes its block; or the text of its error line; `Err`: it runs elsewhere.
+/// Makes a call and writes its block, or returns the text of its error line. `Err`: the call runs elsewhere.
 fn by_call(
     x: &mut Executor<'_>,
     get: &Get<'_>,
@@ -205,7 +206,7 @@ struct Form<'a> {
     touches: bool,
 }
 
-/// The same for a call that runs elsewhere.
+/// As `Form`, for a call that runs elsewhere.
 #[derive(Debug)]
 struct DetachedForm {
     key: Box<[u8]>,
@@ -236,7 +237,7 @@ impl Answer for DetachedForm {
     }
 }
 
-/// A value that is no item's.
+/// Writes the block of a value that is no item's.
 fn block(out: &mut Vec<u8>, key: &[u8], value: &[u8], cas: Option<u64>) {
     reply::value_header(out, key, 0, value.len(), cas);
     out.extend_from_slice(value);
@@ -276,7 +277,7 @@ impl RestOfGet {
         }
     }
 
-    /// Halts, unless nothing but END is left after a value that is sent: that is written with it.
+    /// Halts the command. If a value is sent and only END is left, END is written with the value, and nothing is left.
     #[cold]
     fn halted(self, halt: Box<Halt>, out: &mut Vec<u8>) -> Flow {
         let done = Tokens::new(&self.keys[self.at..]).next().is_none();

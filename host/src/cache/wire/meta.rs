@@ -63,13 +63,13 @@ fn get_item(x: &mut Executor<'_>, meta: &Meta<'_>, key: Key<'_>, out: &mut Vec<u
     GO_ON
 }
 
-/// The client has this very version, so it needs no value.
+/// Whether the client has this very version, so that it needs no value.
 fn is_known(meta: &Meta<'_>, info: &ItemInfo) -> bool {
     let compared = meta.flags.cas_compare();
     compared.is_some_and(|cas| cas == info.cas && cas != 0)
 }
 
-/// A hit without a value.
+/// Writes a hit without a value.
 fn done(out: &mut Vec<u8>, meta: &Meta<'_>, info: &ItemInfo, now: Now) {
     let mut reply = MetaReply::new(out, MetaCode::Done);
     return_flags(&mut reply, meta, info, now);
@@ -178,7 +178,7 @@ fn write<'a>(ops: &Ops, flags: &MetaFlags<'_>, value: &'a [u8]) -> Write<'a> {
     }
 }
 
-/// Whether the flags ask for more than a function can do: a condition, or a token of their own.
+/// Whether the flags ask for what no function can do: a condition, or a token of the client's choice.
 fn calls_nothing(flags: &MetaFlags<'_>, write: &Write<'_>) -> bool {
     is_conditional(write.mode, write.cas_compare.is_some())
         || [b'C', b'E', b'I', b'N'].iter().any(|flag| flags.has(*flag))
@@ -311,7 +311,7 @@ pub(in crate::cache) fn arith(x: &mut Executor<'_>, meta: &Meta<'_>, out: &mut V
     let flags = &meta.flags;
     let mut buffer = KeyBuffer::default();
     let bytes = meta.key.bytes(&mut buffer);
-    // No retrieval would ever find a number that is made there.
+    // A number made under a virtual key would never be found by a retrieval.
     if flags.vivify().is_some() && matches!(x.calls.target(bytes), Target::Call(_)) {
         return out.extend_from_slice(ONLY_SET_CALLS.as_bytes());
     }
@@ -319,7 +319,7 @@ pub(in crate::cache) fn arith(x: &mut Executor<'_>, meta: &Meta<'_>, out: &mut V
     let request = Arith {
         delta: flags.delta(),
         decrement: flags.mode == Mode::Decrement,
-        // A number made on a miss gets the lifetime of `T`, wherever that stands.
+        // A number made on a miss gets the lifetime of `T`, wherever the `T` stands.
         vivify: flags.vivify().map(|made| {
             let exptime = flags.ttl().unwrap_or(made);
             (flags.initial(), x.ops.expiry(exptime))
@@ -375,7 +375,7 @@ pub(in crate::cache) fn debug(x: &mut Executor<'_>, key: MetaKey<'_>, out: &mut 
     }
 }
 
-/// A flag that only echoes the request: opaque and key. They follow misses too.
+/// Writes a flag that only echoes the request: opaque and key. Misses have these flags, too.
 fn echo(reply: &mut MetaReply<'_>, key: MetaKey<'_>, flag: u8, argument: &[u8]) {
     match flag {
         b'O' => reply.opaque(argument),
@@ -384,7 +384,7 @@ fn echo(reply: &mut MetaReply<'_>, key: MetaKey<'_>, flag: u8, argument: &[u8]) 
     }
 }
 
-/// Return flags of a hit, in the order of the request, then what the item says of itself.
+/// Writes the return flags of a hit in the order of the request, then those that tell of the item's state.
 fn return_flags(reply: &mut MetaReply<'_>, meta: &Meta<'_>, info: &ItemInfo, now: Now) {
     let mut expiry = info.expiry_before;
     for (flag, argument) in meta.flags.in_order() {
@@ -411,14 +411,14 @@ fn return_flags(reply: &mut MetaReply<'_>, meta: &Meta<'_>, info: &ItemInfo, now
     }
 }
 
-/// Until it expires; `None` when it never does.
+/// Seconds until the item expires; `None` when it never does.
 fn seconds_left(expiry: Expiry, now: Now) -> Option<u64> {
     expiry
         .0
         .map(|at| (at / 1000).saturating_sub(u64::from(now.unix_s)))
 }
 
-/// A code with the echoed flags.
+/// Writes a code with the echoed flags.
 fn status(out: &mut Vec<u8>, code: MetaCode, meta: &Meta<'_>) {
     let mut reply = MetaReply::new(out, code);
     for (flag, argument) in meta.flags.in_order() {
@@ -427,7 +427,7 @@ fn status(out: &mut Vec<u8>, code: MetaCode, meta: &Meta<'_>) {
     reply.end();
 }
 
-/// When an item made on a miss expires, if one is to be made: `T` counts for it too where it follows `N`.
+/// When an item made on a miss expires, if one is to be made. A `T` that follows the `N` sets this, too.
 fn vivified_expiry(flags: &MetaFlags<'_>, ops: &Ops) -> Option<Expiry> {
     let last = flags
         .in_order()
@@ -453,7 +453,7 @@ fn get_options(flags: &MetaFlags<'_>, ops: &Ops) -> GetOptions {
     }
 }
 
-/// A hit: `VA` with the value when it is asked for, else `HD`.
+/// Writes a hit: `VA` with the value when that is asked for, else `HD`.
 fn hit(
     out: &mut Vec<u8>,
     meta: &Meta<'_>,

@@ -17,7 +17,7 @@ const OBJECT_NAME: &str =
     "CLIENT_ERROR the state of an object is written by its functions only\r\n";
 /// Refusal of a write that depends on what is there, where a function would be called.
 const ONLY_SET_CALLS: &str = "CLIENT_ERROR only set calls a function\r\n";
-/// What a script may write only into the reply of `get` and its kin.
+/// Refusal of raw output, which a script may write only into the reply of `get` and its kin.
 const RAW_REFUSED: &str = "raw output is only possible for get";
 
 /// The sentence of a refusal, without the word in front and the line end.

@@ -4,7 +4,7 @@ use crate::cache::flow::{Executor, Flow, GO_ON, Halt};
 use crate::cache::host::Login;
 use crate::protocol::binary::{Echo, Status};
 
-/// The mechanism there is.
+/// The only mechanism.
 const MECHANISM: &[u8] = b"PLAIN";
 
 /// `SASL list mechanisms`.

@@ -1,10 +1,11 @@
-//! Big values in answers: they are sent from the store's memory.
+//! Large values in answers: they are sent from the store's memory.
 
 use crate::cache::flow::{Flow, GO_ON, Halt};
 use crate::cache::shared::Shared;
 use crate::store::{PINNED_BYTES_MIN, Pinned, ValueRef};
 
-/// Puts a value into an answer. Of a big one that is to be sent from the store only the first bytes are put there.
+/// Puts a value into an answer. If the value is to be sent from the store, only its first bytes are put there, and the
+/// rest is returned.
 #[inline]
 pub(super) fn put(shared: &Shared, value: ValueRef<'_>, out: &mut Vec<u8>) -> Option<Box<Pinned>> {
     if value.len() < PINNED_BYTES_MIN {
@@ -26,7 +27,7 @@ fn put_big(shared: &Shared, value: ValueRef<'_>, out: &mut Vec<u8>) -> Option<Bo
     None
 }
 
-/// What to do after a value was put into `out`, and after it `end`.
+/// What to do after a value and then `end` were put into `out`.
 #[inline]
 pub(super) fn after(value: Option<Box<Pinned>>, out: &[u8], end: &str) -> Flow {
     match value {

@@ -37,7 +37,7 @@ enum Part {
         answer: Box<dyn Answer>,
         outcome: Option<LaneResult>,
     },
-    /// The last line of a `get`, of which another call may have failed already.
+    /// The last line of a `get`: END, or the error line if a call has failed already.
     EndOfGet(Option<String>),
 }
 
@@ -52,7 +52,7 @@ impl Answers {
         self.parts.is_empty()
     }
 
-    /// So much waits that the next commands have to.
+    /// Whether so much waits that the next commands have to wait, too.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= HOLES_MAX || self.bytes >= KEPT_BYTES_MAX
     }
@@ -65,7 +65,7 @@ impl Answers {
             .collect()
     }
 
-    /// Keeps bytes that follow what is here.
+    /// Keeps bytes that follow those kept already.
     pub(super) fn push(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
             self.bytes += bytes.len();
@@ -73,7 +73,7 @@ impl Answers {
         }
     }
 
-    /// Leaves a hole for the answer of a call. Its ticket says later what belongs there.
+    /// Leaves a hole for the answer of a call. The ticket tells later which hole a reply fills.
     pub(super) fn leave_hole(&mut self, answer: Box<dyn Answer>, footprint: Footprint) -> u64 {
         self.last_ticket += 1;
         let ticket = self.last_ticket;

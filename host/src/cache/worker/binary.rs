@@ -24,7 +24,7 @@ pub(super) fn execute(
             return Next::Write.after(at);
         }
         x.calls.forget_names();
-        // Who is not logged in gets no memory: other requests are refused by their header.
+        // A client that is not logged in gets no memory: its other requests are refused by their header.
         let parsed = match asks && !connection.authenticated {
             true => binary::parse_before_login(&input[at..], &limits),
             false => binary::parse(&input[at..], &limits),

@@ -19,15 +19,16 @@ pub struct Connection {
     pub(super) upload: Option<Box<Upload>>,
     /// A command that is not finished.
     pub(super) unfinished: Option<Box<dyn Unfinished>>,
-    /// The unfinished command goes on with the outcome of a call; `Some(None)` while that is not there.
+    /// Outcome of the call that the unfinished command waits for, if it waits for one; `Some(None)` until that is
+    /// there.
     awaited: Option<Option<Box<LaneResult>>>,
-    /// Answers that wait for calls, and those behind them.
+    /// Answers that wait for calls, and the answers behind them.
     pub(super) answers: Option<Box<Answers>>,
     /// Number of the connection in `stats conns` and in the log lines of `watch`.
     pub(crate) id: u64,
-    /// Decided by the first byte.
+    /// Whether the client speaks the binary protocol; its first byte decides.
     pub(super) binary: Option<bool>,
-    /// Logged in by SASL.
+    /// Whether the client has logged in by SASL.
     pub(super) authenticated: bool,
 }
 
@@ -49,7 +50,7 @@ impl Connection {
         }
     }
 
-    /// Keeps answers of which nothing waits, if they are not done with.
+    /// Keeps answers without a hole for a command that is not finished, if there is one.
     pub(super) fn keep(&mut self, answers: Box<Answers>) {
         if self.unfinished.is_some() {
             self.answers = Some(answers);
@@ -117,7 +118,7 @@ impl Connection {
         })
     }
 
-    /// The answers that wait, with what is in `out` among them if it belongs behind others.
+    /// The answers that wait. If there are some already, `out` becomes the last of them.
     fn hole(&mut self, x: &Executor<'_>, out: &mut Vec<u8>) -> &mut Answers {
         let answers = self.answers.get_or_insert_default();
         if !x.waiting.is_empty() {

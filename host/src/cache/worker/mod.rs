@@ -134,7 +134,7 @@ impl Worker {
         step
     }
 
-    /// Executes commands. Those that meet one that waits, as their footprints say, are not executed.
+    /// Executes commands up to the first that has to wait for a call before it, as their footprints say.
     fn run(
         &mut self,
         connection: &mut Connection,

@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use super::{Connection, Worker};
 use crate::protocol::key_end;
 
-/// Keys looked at before they are fetched; those beyond are not waited for.
+/// Most keys gathered before they are fetched; further ones are not waited for.
 const KEYS_MAX: usize = 32;
 /// Longest name of a command that has a key, and the space after it.
 const WORD_BYTES_MAX: usize = 8;
@@ -18,7 +18,7 @@ pub(super) type Prefetch = ArrayVec<u64, KEYS_MAX>;
 
 impl Worker {
     /// Looks at input that is executed a little later, after [`Worker::fetch_ahead`]. False when waiting would not
-    /// help: it has no key, or so little is stored that it is near the processor anyway.
+    /// help: the input has no key, or so little is stored that it is near the processor anyway.
     pub fn look_ahead(&mut self, connection: &Connection, input: &[u8]) -> bool {
         if !self.ops.shared.store.is_large() || connection.binary != Some(false) {
             return false;

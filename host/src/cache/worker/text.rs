@@ -18,7 +18,7 @@ const COMMAND_BATCH: usize = 32;
 /// A command of a batch.
 struct Ready<'a> {
     command: Command<'a>,
-    /// Where it ends in the input.
+    /// Where the command ends in the input.
     end: usize,
     aim: Option<Aim<'a>>,
 }

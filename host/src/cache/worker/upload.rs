@@ -30,7 +30,7 @@ pub(super) struct Upload {
     answer: Box<dyn StoreAnswer>,
     /// What ends the value.
     end: &'static [u8],
-    /// Without room: how many bytes are still to come, to be skipped.
+    /// The value in the store; without room for it, how many bytes are still to come and to be skipped.
     value: Result<store::Upload, usize>,
 }
 
@@ -71,11 +71,11 @@ impl Connection {
         value.is_some_and(|value| value.as_ref().is_ok_and(|value| value.left() > 0))
     }
 
-    /// Reads bytes of that value from a file, and what comes after it into `after`. `None`: there is no room for them;
-    /// they are to be read as other input.
+    /// Reads bytes of the upload's value from a file, and what comes after it into `after`. `None`: there is no room
+    /// for the value; its bytes are to be read as other input.
     ///
     /// # Errors
-    /// Those of the file, also that there is nothing to read now.
+    /// Errors of the file, also the one that says that there is nothing to read now.
     pub fn fill_from(
         &mut self,
         file: BorrowedFd<'_>,

@@ -1,4 +1,4 @@
-//! What the cache was told to be, for `stats settings`.
+//! The settings of the cache, for `stats settings`.
 
 use crate::cache::shared::Shared;
 use crate::metrics::table;

@@ -1,4 +1,4 @@
-//! What a guest may do, done to a transaction.
+//! The object host of the cache: what a guest may do, done to a transaction.
 
 use cacheismo_abi::{TTL_ABSENT, TTL_NEVER};
 

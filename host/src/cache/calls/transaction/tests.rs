@@ -258,7 +258,7 @@ fn of_two_calls_that_are_alone_on_an_object_the_slower_one_starts_again() {
     let key = store.key(b"t$k");
     let mut slower = Transaction::new(Arc::clone(&cache.shared));
     let mut faster = Transaction::new(Arc::clone(&cache.shared));
-    // Into nothing, over as many bytes, over fewer, and as a large one.
+    // The faster call writes into nothing, as many bytes, fewer, and a large object.
     let long = vec![7; 5000];
     for value in [&b"one"[..], b"two", b"3", &long] {
         alone(&mut slower, key, b"lost");
@@ -270,7 +270,7 @@ fn of_two_calls_that_are_alone_on_an_object_the_slower_one_starts_again() {
             "{} bytes",
             value.len()
         );
-        // Now it has the lock, and nobody is faster.
+        // Now the slower one has the lock, and nobody is faster.
         slower.abandon();
         assert!(slower.lock());
         let mut read = vec![0; value.len()];
