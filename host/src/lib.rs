@@ -1,6 +1,6 @@
 //! The cacheismo host: a memcache server whose keys can be calls of sandboxed wasm objects.
 //!
-//! One request passes through the rooms in this order, and no room knows one to its left:
+//! The rooms, from the sockets inward. No room knows one above it in this list, and all may use [`metrics`]:
 //!
 //! - [`server`]: sockets, tokio, signals, options; feeds bytes in and takes bytes out.
 //! - [`cache`]: executes commands, holds transactions of object calls.

@@ -40,12 +40,12 @@ impl Gauge {
         self.0.fetch_sub(n, Relaxed);
     }
 
-    /// Makes it `n`.
+    /// Sets the number to `n`.
     pub fn set(&self, n: u64) {
         self.0.store(n, Relaxed);
     }
 
-    /// Makes it `n` if it is less.
+    /// Sets the number to `n` if it is less.
     pub fn raise(&self, n: u64) {
         self.0.fetch_max(n, Relaxed);
     }

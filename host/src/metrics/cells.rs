@@ -10,13 +10,13 @@ use super::table::{Line, Table};
 
 /// A struct of counters and gauges, as `metrics!` declares it.
 pub trait Cells: Debug + Default + 'static {
-    /// The plain numbers of such a struct, or the sums over several.
+    /// The plain numbers of the struct, or the sums over several.
     type Totals: Copy + Debug + Default + 'static;
 
     /// Adds every number of this struct to `totals`.
     fn add_to(&self, totals: &mut Self::Totals);
 
-    /// What shows the totals.
+    /// The table that shows the totals.
     fn table() -> &'static Table<Self::Totals>;
 }
 

@@ -9,22 +9,22 @@ use std::time::Duration;
 pub struct Metric {
     /// The name in `stats`: memcached's where it has one.
     pub name: &'static str,
-    /// What its values do over time.
+    /// What the metric's values do over time.
     pub kind: Kind,
-    /// What it is measured in.
+    /// What the metric's values are measured in.
     pub unit: Unit,
-    /// What it tells, in whole sentences.
+    /// What the metric tells, in whole sentences.
     pub help: &'static str,
 }
 
 /// What the values of a metric do over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// They only grow, from zero at the start or at `stats reset`.
+    /// Values only grow, from zero at the start or at `stats reset`.
     Counter,
-    /// They rise and fall.
+    /// Values rise and fall.
     Gauge,
-    /// They stay what they are: a version, a setting.
+    /// Values stay what they are: a version, a setting.
     Info,
 }
 
@@ -68,9 +68,9 @@ pub enum Listing {
 /// Metrics that are read together.
 #[derive(Clone, Copy, Debug)]
 pub struct Group {
-    /// The name of its declaration.
+    /// The name of the group's declaration.
     pub name: &'static str,
-    /// Where it is shown.
+    /// The command that shows the group.
     pub listing: Listing,
     /// The metrics, in the order they are shown.
     pub metrics: &'static [Metric],

@@ -18,8 +18,8 @@ pub struct ProcessSample {
 }
 
 impl ProcessSample {
-    /// A sample of now. What the process can't know of itself is the caller's to say: the server's age, the time,
-    /// and the version of memcached it answers like.
+    /// A sample of now. The caller gives what the process can't know of itself: the server's age, the time, and the
+    /// version of memcached it answers like.
     pub fn now(uptime_s: u64, unix_s: u64, memcached_version: &'static str) -> ProcessSample {
         // The call can't fail for this process; the times would be missed by nobody.
         let usage = getrusage(UsageWho::RUSAGE_SELF).ok();

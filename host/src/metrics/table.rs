@@ -16,7 +16,7 @@ pub type Read<S> = fn(&S, &S) -> Value;
 pub struct Table<S: 'static> {
     /// The declarations.
     pub group: Group,
-    /// For each metric of the group its reader.
+    /// The reader of each metric of the group.
     pub reads: &'static [Read<S>],
 }
 
@@ -35,7 +35,7 @@ impl<S> Table<S> {
 
 /// A quantity that grows, and how much it has grown.
 pub trait Since {
-    /// What came since it was `base`; nothing if it is less, because `base` was taken later.
+    /// What came since the quantity was `base`; nothing if it is less, because `base` was taken later.
     #[must_use]
     fn since(self, base: Self) -> Self;
 }

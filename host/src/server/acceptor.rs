@@ -24,7 +24,7 @@ const TOO_MANY: &[u8] = b"ERROR Too many open connections\r\n";
 pub(super) struct Door {
     pub(super) stats: Arc<ServerStats>,
     pub(super) connections_max: u64,
-    /// Over the limit: answer and close, or leave clients waiting outside.
+    /// Whether connections over the limit get an answer and are closed; else they wait outside.
     pub(super) refuse: bool,
     pub(super) workers: Vec<UnboundedSender<Message>>,
     next: std::cell::Cell<usize>,
@@ -127,7 +127,7 @@ impl Door {
         self.stats.counts.curr_connections.get() >= self.connections_max
     }
 
-    /// Waits outside the limit, unless clients over it get an answer.
+    /// Waits until there is room under the limit, unless clients over it get an answer.
     async fn room(&self) {
         if self.refuse || !self.full() {
             return;
@@ -147,7 +147,7 @@ impl Door {
         self.stats.serving.time_in_listen_disabled_us.add(passed);
     }
 
-    /// Tells a client that there is no room for it; encrypted ones would take that for garbage.
+    /// Tells a client that there is no room for it; encrypted clients would take the line for garbage.
     fn turn_away(&self, stream: TcpStream, encrypted: bool) {
         self.stats.counts.rejected_connections.add(1);
         if !encrypted {

@@ -1,6 +1,6 @@
-//! Who may in: the passwords, the login of a text client, and how often one may guess.
+//! Who may enter: the passwords, the login of a text client, and how often one may guess.
 //!
-//! Logins of binary clients are SASL's, which is spoken behind the gate; they pass [`Logins::check`], too.
+//! Binary clients log in by SASL, behind the gate; their logins pass [`Logins::check`], too.
 
 mod gate;
 mod logins;

@@ -96,7 +96,7 @@ impl Outputs {
     }
 }
 
-/// Input of connections that execute together. All is used up before a next group puts its own here.
+/// Input of connections that execute together. A group has used up all of it before the next group puts its own here.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     bytes: Vec<u8>,

@@ -1,5 +1,5 @@
-//! What commands and signals may do to the server: stop it, reload its files. Knows nothing of sockets; the server hangs
-//! its own actions in when it starts.
+//! What commands and signals may do to the server: stop it, reload its files. Knows nothing of sockets; the server
+//! hangs its own actions in when it starts.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -15,7 +15,7 @@ pub struct Control {
     reload_certificates: Action<Result<(), String>>,
     reload_scripts: Action<Result<(), String>>,
     reload: Action<()>,
-    /// A reload was asked for before there was anything to read again.
+    /// Whether a reload was asked for before there was anything to read again.
     reload_early: AtomicBool,
     stop_early: Action<()>,
 }

@@ -33,7 +33,7 @@ impl OwnFile {
         &self.path
     }
 
-    /// Removes it, if it is still there.
+    /// Removes the file, if it is still there.
     pub(super) fn remove(&self) {
         let is_same = fs::symlink_metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode));

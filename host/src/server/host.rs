@@ -26,7 +26,7 @@ pub struct ServerHost {
 }
 
 impl ServerHost {
-    /// For the cache of this server.
+    /// The host of a cache with this configuration.
     pub fn new(config: Config, surroundings: Surroundings) -> ServerHost {
         ServerHost {
             config,

@@ -1,8 +1,8 @@
-//! Threads for calls that may wait. They come as calls come, up to a limit, and go when idle.
+//! Threads for calls that may wait. Threads start as calls come, up to a limit, and end when idle.
 //!
-//! Which of the waiting calls is next is decided in [`queue`]: nobody's slow calls keep those of others
-//! from the threads. The threads run below the workers' priority, so that calls which only compute take what the
-//! workers, and the thread that ends calls at their deadline, leave them.
+//! Which of the waiting calls is next is decided in [`queue`]: nobody's slow calls keep those of others from the
+//! threads. The threads run below the workers' priority: calls that only compute take what is left by the workers, and
+//! by the thread that ends calls at their deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How nice lane threads are: at 10 they get about a tenth of a processor that a worker wants for itself.
 const NICE: i32 = 10;
 
-/// The pool.
+/// The pool of lane threads.
 #[derive(Clone)]
 pub(super) struct Lanes {
     shared: Arc<Shared>,
@@ -113,7 +113,7 @@ impl Lanes {
 
 impl Shared {
     fn work(&self) {
-        // Where it is refused, lanes only compete harder.
+        // Where the lower priority is refused, lanes only compete harder.
         let _ = setpriority_process(None, NICE);
         let mut state = self.state.lock();
         loop {

@@ -33,7 +33,7 @@ pub(super) struct Link {
     /// When the memory began to be held, in seconds of the server's clock.
     held_since_s: Cell<u32>,
     wish: Cell<Wish>,
-    /// The task's, while it waits for its socket.
+    /// The waker of the connection's task, while the task waits for its socket.
     waker: RefCell<Option<Waker>>,
 }
 

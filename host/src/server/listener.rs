@@ -21,7 +21,7 @@ pub enum StartError {
     /// An address can't be listened on.
     #[error("cannot listen on {address}")]
     Listen {
-        /// As the operator wrote it.
+        /// The address as the operator wrote it.
         address: String,
         /// What the system says.
         source: io::Error,

@@ -15,7 +15,7 @@ const REPLY_FRAME_BYTES: u64 = 512;
 /// The modules of `objects/prebuilt`.
 const EMBEDDED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
-/// The one of them that runs scripts.
+/// The embedded module that runs scripts.
 const INTERPRETER: &str = "lua.wasm";
 
 /// Loads all modules; those that are refused stop the start, or are only named with `--objects-lenient`.
@@ -101,7 +101,7 @@ fn limits(config: &Config) -> anyhow::Result<LimitsTable> {
     limits.general.deadline_ms = options.deadline.as_millis() as u64;
     limits.general.slow_log_ms = options.slow_log.as_millis() as u64;
     limits.general.memory_bytes = options.memory_bytes_max as u64;
-    // What an item may hold, a call may be given and answer.
+    // A call may be given, and may answer, as much as an item holds.
     let item_bytes_max = config.store.item_bytes_max as u64;
     let framed = item_bytes_max + REPLY_FRAME_BYTES;
     limits.general.reply_bytes = limits.general.reply_bytes.max(framed);
@@ -112,7 +112,8 @@ fn limits(config: &Config) -> anyhow::Result<LimitsTable> {
     Ok(limits)
 }
 
-/// Refuses a limit for a type that there is none of; a module that was left out leniently may have been meant.
+/// Refuses a limit for a type that does not exist; with `--objects-lenient` it is only named, as a module that was left
+/// out may have been meant.
 fn check_limits(options: &RuntimeOptions, registry: &Registry) -> anyhow::Result<()> {
     let types = registry.types();
     let names: Vec<&str> = types

@@ -14,7 +14,7 @@ use crate::cache::{Hit, Peers, Question};
 
 /// Time to establish a connection.
 const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
-/// How long an answer is waited for when the time of all is over: what has arrived meanwhile is taken.
+/// How long an answer is waited for when the time of its round is over: what has arrived by then is taken.
 const LATE: Duration = Duration::from_millis(1);
 /// Idle connections kept to one server.
 const IDLE_PER_SERVER_MAX: usize = 16;
@@ -31,9 +31,9 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct PeerLinks {
     idle: Mutex<Idle>,
-    /// For one whole round of questions.
+    /// Longest time of one whole round of questions.
     time_max: Duration,
-    /// Longest value accepted.
+    /// Longest value accepted, in bytes.
     value_bytes_max: usize,
 }
 

@@ -15,12 +15,13 @@ use crate::stats::log;
 /// Descriptors beside connections: listeners, runtimes, modules, log.
 const DESCRIPTORS_MORE: u64 = 256;
 
-/// Removes its file in the end, unless another server has put its own there.
+/// The file with the process's id. It is removed in the end, unless another server has put its own there.
 #[derive(Clone, Debug)]
 pub struct PidFile(OwnFile);
 
 impl PidFile {
-    /// Removes the file. Its number alone tells little: once the file was replaced, its number may be another's.
+    /// Removes the file, if it has this process's id. The inode's number alone tells little: once the file was
+    /// replaced, its number may be another's.
     pub(super) fn remove(&self) {
         let text = std::fs::read_to_string(self.0.path());
         if text.is_ok_and(|text| text == pid_line()) {

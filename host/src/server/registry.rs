@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn counters_only_grow_until_they_are_reset() {
-        /// Counters of the machine's, not the server's.
+        /// Counters that the system keeps, not the server.
         const KEPT: &[&str] = &["rusage_user", "rusage_system"];
         let mut worker = worker();
         let counters = |worker: &mut Worker| {

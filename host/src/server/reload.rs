@@ -5,8 +5,8 @@ use std::sync::mpsc::sync_channel;
 
 use super::Surroundings;
 
-/// Has [`Control::reload`](super::Control::reload) read all files again. One reload runs at a time, and those asked for
-/// meanwhile are one more after it.
+/// Has [`Control::reload`](super::Control::reload) read all files again. One reload runs at a time, and all reloads
+/// asked for meanwhile are one more after it.
 pub(super) fn start(surroundings: &Surroundings) -> io::Result<()> {
     let (ask, asked) = sync_channel(1);
     let reader = surroundings.clone();

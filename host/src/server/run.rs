@@ -22,7 +22,7 @@ use super::worker_state::Process;
 use crate::account::Account;
 use crate::stats::{ServerStats, WatchHub, log};
 
-/// Connections that haven't finished by then are cut; the process is gone within 5 s.
+/// Time for connections to finish before they are cut; the process is gone within 5 s.
 const FINISH: Duration = Duration::from_secs(4);
 /// Pause between two steps of maintenance when there is nothing to do.
 const MAINTENANCE: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ pub struct Surroundings {
     pub hub: Arc<WatchHub>,
     /// Stops the server.
     pub control: Arc<Control>,
-    /// Who may in.
+    /// Passwords, and who gave wrong ones.
     pub logins: Arc<Logins>,
     /// The memory that clients cause.
     pub account: Arc<Account>,

@@ -13,7 +13,7 @@ use crate::stats::log;
 /// Loads the scripts now, and again whenever `control` is told to reload.
 ///
 /// # Errors
-/// Why there are none; with `--objects-lenient` those that fail are only named.
+/// Why there are no scripts; with `--objects-lenient` those that fail are only named.
 pub fn load_scripts(
     cache: &Cache,
     options: &RuntimeOptions,
@@ -58,7 +58,7 @@ fn take_first(
         let before = scripts.len();
         let failed = error.script.unwrap_or_default();
         scripts.retain(|(path, _)| Path::new(path).file_name() != Some(failed.as_ref()));
-        // An error of nobody's, or of one of the interpreter's own.
+        // The error is no script's, or that of one of the interpreter's own.
         if scripts.len() == before {
             break;
         }

@@ -27,7 +27,7 @@ pub trait Service: 'static {
     type Connection: Default;
     /// A call that has to run where it may wait.
     type Job: Send + 'static;
-    /// What came of it.
+    /// How a call ended.
     type Outcome: Send + 'static;
 
     /// A connection was opened. `id` is its number in `stats conns` and in log lines.
@@ -73,11 +73,11 @@ pub trait Service: 'static {
         false
     }
 
-    /// Reads from a file straight to that place, and what comes after it into `after`, then `execute` goes on with that.
-    /// `None`: there is no place; read as always.
+    /// Reads from a file straight to that place, and what comes after the value into `after`; then `execute` goes on
+    /// with `after`. `None`: there is no place; read as always.
     ///
     /// # Errors
-    /// Those of the file, also that there is nothing to read now.
+    /// Errors of the file, also the one that says that there is nothing to read now.
     fn fill_from(
         _connection: &mut Self::Connection,
         _file: BorrowedFd<'_>,
@@ -91,7 +91,7 @@ pub trait Service: 'static {
         false
     }
 
-    /// Fetches what all input looked at since the last time will need.
+    /// Fetches the memory that all input looked at since the last time will need.
     fn fetch_ahead(&mut self) {}
 
     /// A number for what kind of call a job is: lanes are shared fairly among kinds, as among clients.
@@ -99,12 +99,12 @@ pub trait Service: 'static {
         0
     }
 
-    /// What comes of a job for which no lane has room; `why` is for the client.
+    /// The outcome of a job for which no lane has room; `why` is for the client.
     fn refuse(job: Self::Job, why: &str) -> Self::Outcome;
 
     /// Runs a job, on a lane thread.
     fn run(job: Self::Job) -> Self::Outcome;
 
-    /// Takes the outcome of a job; the next `execute` writes what it is about.
+    /// Takes the outcome of a job; the next `execute` writes its answer.
     fn resume(connection: &mut Self::Connection, outcome: Self::Outcome);
 }

@@ -26,10 +26,10 @@ use crate::stats::log;
 use calls::Calls;
 use input::{Source, poll_read};
 
-/// Reads that throw away what a client sent after its connection was closed for it.
+/// Reads that throw away what a client has sent, when its connection is closed.
 const DRAIN_READS_MAX: usize = 16;
 
-/// Bytes read first of a command on a connection that sends large values.
+/// Bytes of a command that are read first, on a connection that sends large values.
 const FRONT_BYTES: usize = 4 << 10;
 
 /// A connection over any stream.
@@ -40,14 +40,14 @@ pub(super) struct Session<S: Service, T> {
     state: S::Connection,
     /// The beginning of the next command.
     rest: Rest,
-    /// Nothing reaches the service before this was looked at.
+    /// What stands before the service: nothing passes until it is open.
     gate: Gate,
-    /// Its last input of some length began a value that was read to its place. Of the next one little is read before that is
-    /// known again, so that little of a value is copied.
+    /// Whether the last input of some length began a value that was read to its place. Then little of the next input is
+    /// read first, so that little of a value is copied.
     fronts: bool,
     /// Calls that run elsewhere.
     calls: Calls<S::Outcome>,
-    /// It ended by an error of its socket.
+    /// Whether the connection ended by an error of its socket.
     broken: bool,
     /// Counts the connection as open for as long as it is.
     _admission: Admission,
@@ -134,7 +134,8 @@ impl<S: Service, T: Socket> Session<S, T> {
                 self.fronts = filling;
             }
             if received >= self.worker.turn_bytes / 2 {
-                // A value that has begun goes on at once: each turn it takes is one of all connections.
+                // A value that is being filled goes on at once every other time: whenever it gives way, all connections
+                // have a turn.
                 went_on = filling && !went_on;
                 if !went_on {
                     self.give_way().await;
@@ -209,7 +210,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         next
     }
 
-    /// Executes the rest, be it empty.
+    /// Executes the kept rest of the input, even if it is empty.
     fn execute_rest(&mut self) -> Next<S::Job> {
         let rest = std::mem::take(&mut self.rest);
         let Step { consumed, next } = self.execute(rest.bytes());
@@ -314,7 +315,7 @@ mod tests {
     use super::super::tests::EchoService;
     use super::*;
 
-    /// Beside this an open connection costs its entry, its link and its place in the runtime: some hundred bytes.
+    /// Beside its task, an open connection costs its entry, its link and its place in the runtime: some hundred bytes.
     #[test]
     fn a_connection_is_small() {
         fn task_bytes<S: Service, T, F>(_: fn(Session<S, T>) -> F) -> usize {

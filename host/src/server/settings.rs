@@ -1,4 +1,4 @@
-//! What the server was told to be, for `stats settings`.
+//! The settings of the server, for `stats settings`.
 
 use std::path::Path;
 

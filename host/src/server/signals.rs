@@ -1,7 +1,7 @@
 //! Signals: SIGTERM, SIGINT and SIGUSR1 end the server, SIGHUP has it read its files again.
 //!
-//! They are blocked before there is any thread, and taken by a thread that does nothing else: none is lost, none ends the
-//! process by itself, and none waits for what the server is busy with.
+//! They are blocked before there is any thread, and taken by a thread that does nothing else: none is lost, none ends
+//! the process by itself, and none waits for what the server is busy with.
 
 use std::io;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use super::Control;
 pub struct Signals(SigSet);
 
 impl Signals {
-    /// Blocks them for this thread and all that it starts. The first thing a process should do.
+    /// Blocks the signals for this thread and all that it starts. The first thing a process should do.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn block() -> io::Result<Signals> {
         let signals = SigSet::from_iter([
             Signal::SIGTERM,
@@ -30,7 +30,7 @@ impl Signals {
         Ok(Signals(signals))
     }
 
-    /// Takes them from now on, also those that came since [`Signals::block`].
+    /// Takes the signals from now on, also those that came since [`Signals::block`].
     pub(super) fn take(self, control: Arc<Control>) -> io::Result<()> {
         std::thread::Builder::new()
             .name("signals".into())

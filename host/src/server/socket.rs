@@ -10,8 +10,8 @@ use tokio_rustls::server::TlsStream;
 
 /// A stream of bytes, perhaps with a file behind it from which they can be read as they are.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin {
-    /// Has `read` read from the file when there is something to read; it says as well whether that was all. `None` when
-    /// there is no such file: what comes is encrypted.
+    /// Calls `read` with the file when there is something to read; `read` also tells whether that was all. `None` when
+    /// the stream has no such file, as what comes is encrypted.
     fn poll_file<R>(
         &mut self,
         context: &mut Context<'_>,
@@ -33,7 +33,7 @@ macro_rules! plain {
                     let tried = self.try_io(Interest::READABLE, || {
                         let (some, all) = read(self.as_fd())?;
                         taken = Some(some);
-                        // So that nobody tries to read again before more has come.
+                        // This error keeps everybody from reading again before more has come.
                         match all {
                             true => Err(io::ErrorKind::WouldBlock.into()),
                             false => Ok(()),

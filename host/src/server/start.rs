@@ -18,18 +18,19 @@ use crate::store;
 
 /// Index shards of a worker that is alone.
 const SHARDS_ALONE: usize = 4;
-/// Index shards of several workers: enough that what one has just asked for is seldom taken away by another before it
-/// is used.
+/// Index shards of several workers: enough that a cache line one worker has prefetched is seldom taken by another
+/// before it is used.
 const SHARDS_SHARED: usize = 256;
 /// Time for the last lines of the log.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Runs a server until it is told to stop.
 ///
-/// Sockets come first, since binding fails most and may need privileges; threads only once the process is where it shall be.
+/// Sockets come first, since binding fails most and may need privileges; threads only once the process is where it
+/// shall be.
 ///
 /// # Errors
-/// What the system, a file or a module doesn't give.
+/// When the system, a file or a module doesn't give what the server needs.
 pub fn run(config: &Config, signals: Signals) -> anyhow::Result<()> {
     log::set_level(config.verbosity);
     for warning in &config.warnings {
@@ -85,8 +86,8 @@ fn run_detached(
     Ok(())
 }
 
-/// Files that must not outlive the process. The socket's goes with its listener; only a process that ends at once removes
-/// it here.
+/// Files that must not outlive the process. The socket's file goes with its listener; only a process that ends at once
+/// removes it here.
 #[derive(Clone, Debug)]
 struct Leftovers {
     pid_file: Option<PidFile>,

@@ -1,7 +1,8 @@
 //! Real sockets in front of a service that is no cache: what the server promises whatever is behind it.
 //!
 //! The service knows lines: `echo <text>`, `big <n>` (n bytes of answer), `send <n>` (n bytes in parts that are not in
-//! the output, between brackets), `lane <text>` (answered by a lane thread), `data <n>` (takes n bytes and answers their sum), `panic`, `watch`, `quit`.
+//! the output, between brackets), `lane <text>` (answered by a lane thread), `data <n>` (takes n bytes and answers
+//! their sum), `panic`, `watch`, `quit`.
 
 use std::io::{Cursor, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -39,7 +40,7 @@ pub(super) struct EchoService;
 pub(super) struct EchoConnection {
     /// Answer bytes still to be made.
     big: usize,
-    /// A `lane` is not answered yet.
+    /// Whether a `lane` is not answered yet.
     waits: bool,
     outcome: Option<String>,
 }
@@ -242,14 +243,14 @@ impl Client {
         self
     }
 
-    /// Everything up to the end of the connection.
+    /// Reads everything up to the end of the connection.
     fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.stream.read_to_end(&mut bytes).expect("an end");
         bytes
     }
 
-    /// The server has closed; a reset counts too.
+    /// Expects that the server has closed; a reset counts too.
     fn expect_end(&mut self) {
         let mut bytes = Vec::new();
         match self.stream.read_to_end(&mut bytes) {

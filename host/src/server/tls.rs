@@ -31,9 +31,9 @@ pub(super) struct Tls {
 /// What was read from the files last.
 #[derive(Debug)]
 struct Current {
-    /// As `ssl_verify_mode` says.
+    /// The configuration that `ssl_verify_mode` asks for.
     default: Arc<ServerConfig>,
-    /// With a client certificate required.
+    /// The configuration that requires a client certificate.
     mutual: Option<Arc<ServerConfig>>,
     read_at: Instant,
 }
@@ -88,8 +88,9 @@ impl Current {
     }
 }
 
-/// Certificates and key. rustls would refuse a certificate of X.509 version 1 here, though only clients have to like what
-/// the server shows; so that the key is the certificate's is seen by its public half, which the certificate holds.
+/// Reads certificates and key. rustls would refuse a certificate of X.509 version 1 here, though only clients have to
+/// like what the server shows. So whether the key belongs to the certificate is seen by the key's public half, which
+/// the certificate holds.
 fn identity(options: &TlsOptions) -> Result<CertifiedKey, String> {
     let chain = certificates(&options.chain_cert)?;
     let key = key::private_key(&options.key, options.key_format)?;

@@ -1,9 +1,8 @@
 //! The connections of a worker, polled in turns: all that have input read it, then they execute.
 //!
 //! A turn is what one look at the sockets brought. A connection that has read little may let others read first
-//! ([`Turns::after_others`]); meanwhile the memory of what all of them ask for is on its way. Being one task of
-//! tokio's for all connections, this costs a connection half of what a task of its own does, and its second poll
-//! next to nothing.
+//! ([`Turns::after_others`]); meanwhile the memory of what all of them ask for is on its way. All connections are one
+//! task of tokio's: this costs a connection half of what a task of its own does, and its second poll next to nothing.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -14,10 +13,10 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use parking_lot::Mutex;
 
-/// Connections that wait for each other: so much memory is asked for at a time, and what the first of them waits
-/// longer is what so many reads take.
+/// Most connections that wait for each other. Memory is fetched for so many at a time, and the first of them waits for
+/// as many reads.
 const GROUP: usize = 16;
-/// Fewer connections in a turn don't wait for each other.
+/// Fewest connections in a turn that wait for each other.
 const CROWD: usize = 4;
 
 /// All connections of a worker.
@@ -25,17 +24,17 @@ const CROWD: usize = 4;
 pub(super) struct Turns {
     tasks: RefCell<Tasks>,
     bells: Arc<Bells>,
-    /// There are so many in this turn that they had better wait for each other.
+    /// Whether this turn has so many connections that they had better wait for each other.
     crowd: Cell<bool>,
-    /// The connection just polled asks to be polled again after others.
+    /// Whether the connection just polled asks to be polled again after others.
     again: Cell<bool>,
-    /// Connections of a group execute, one after the other.
+    /// Whether connections of a group execute now, one after the other.
     executing: Cell<bool>,
 }
 
 #[derive(Default)]
 struct Tasks {
-    /// Empty while its task is polled, and when it ended.
+    /// The task of each connection; `None` while it is polled, and when it has ended.
     slots: Vec<Option<Task>>,
     free: Vec<usize>,
 }
@@ -65,7 +64,8 @@ impl Turns {
         });
     }
 
-    /// Polls connections for ever. `before_second` is told whenever some have read, before the first of them goes on.
+    /// Polls connections for ever. `before_second` is called whenever a group has read, before the first of the group
+    /// goes on.
     pub(super) async fn run(&self, before_second: impl Fn()) {
         let mut called = Vec::new();
         let mut group = Vec::with_capacity(GROUP);
@@ -103,13 +103,13 @@ impl Turns {
         tokio::task::unconstrained(turn).await
     }
 
-    /// Whether others read in this turn before it is this connection's again, if it waits for them.
+    /// Whether waiting for others pays: enough connections have input in this turn, and they are still reading it.
     pub(super) fn is_crowd(&self) -> bool {
         self.crowd.get()
     }
 
-    /// Lets other connections read first, when [there are some](Turns::is_crowd). It may end early, so nothing but
-    /// speed may depend on it.
+    /// Lets other connections read first, when [there are some](Turns::is_crowd). The wait may end early, so nothing
+    /// but speed may depend on it.
     pub(super) async fn after_others(&self) {
         self.step_back(&self.crowd).await;
     }
@@ -119,7 +119,7 @@ impl Turns {
         self.step_back(&self.executing).await;
     }
 
-    /// Asks once to be polled again after others, if they are waited for.
+    /// Asks once to be polled again after others, if `waited_for` says that there are some.
     async fn step_back(&self, waited_for: &Cell<bool>) {
         let mut asked = false;
         poll_fn(|_| {
@@ -134,7 +134,7 @@ impl Turns {
     }
 
     fn poll(&self, slot: usize) {
-        // Its slot may have been rung by a waker kept from a connection that ended.
+        // The slot may have been rung by a waker kept from a connection that ended.
         let Some(mut task) = self.tasks.borrow_mut().slots[slot].take() else {
             return;
         };
@@ -167,7 +167,7 @@ impl Wake for Bell {
     }
 }
 
-/// Who was woken since the last turn. Any thread may ring.
+/// The connections that were woken since the last turn. Any thread may ring.
 #[derive(Default)]
 struct Bells {
     rings: Mutex<Rings>,
@@ -178,7 +178,7 @@ struct Rings {
     slots: Vec<usize>,
     /// Which slots are in the list.
     rung: Vec<bool>,
-    /// Of the task that polls the connections.
+    /// The waker of the task that polls the connections.
     waker: Option<Waker>,
     asleep: bool,
 }
@@ -203,7 +203,7 @@ impl Bells {
         }
     }
 
-    /// Gives all that were rung for; whoever is rung for from now on has another turn.
+    /// Gives all slots that were rung for; one that is rung for from now on has another turn.
     fn take(&self, called: &mut Vec<usize>) {
         let mut rings = self.rings.lock();
         std::mem::swap(&mut rings.slots, called);

@@ -15,7 +15,7 @@ use crate::protocol::udp;
 
 /// Largest datagram there is.
 const RECEIVE_BYTES: usize = 64 << 10;
-/// Longest answer that is made; no client could number its parts beyond.
+/// Longest answer that is made, in bytes: parts of a longer one could not be numbered.
 const ANSWER_BYTES_MAX: usize = udp::DATA_BYTES_MAX * u16::MAX as usize;
 
 /// Answers datagrams for ever.

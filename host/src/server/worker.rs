@@ -37,10 +37,10 @@ pub(super) struct Arrival {
     pub(super) admission: Admission,
 }
 
-/// How its bytes travel.
+/// How a connection's bytes travel.
 pub(super) enum Transport {
     Tcp(std::net::TcpStream),
-    /// With a certificate of the client required, or as configured.
+    /// By TLS: with a certificate of the client required, or as configured.
     Tls(std::net::TcpStream, bool),
     Unix(std::os::unix::net::UnixStream),
 }

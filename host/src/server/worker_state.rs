@@ -21,7 +21,7 @@ use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, log};
 
 /// Input read at one go for each request of `-R`: 20 make 64 KiB.
 const TURN_BYTES_PER_REQUEST: usize = (64 << 10) / 20;
-/// What a connection may have in its buffer beyond the largest item.
+/// Bytes that a connection may have in its buffer beyond the largest item.
 const INPUT_SLACK_BYTES: usize = 1 << 20;
 
 /// Memory that a connection has held for so long is taken back when others need it, in seconds.
@@ -84,13 +84,13 @@ impl Process {
     }
 }
 
-/// One worker's own. Never borrowed across an await.
+/// The state of one worker. Never borrowed across an await.
 pub(super) struct WorkerState<S: Service> {
     pub(super) service: RefCell<S>,
-    /// Where connections without a rest read to. Between a read and the execution of what it brought, no other
+    /// The read buffer of connections without a rest. Between a read and the execution of what it brought, no other
     /// task runs, so one buffer does for all.
     pub(super) input: RefCell<Vec<u8>>,
-    /// What was read by connections that let others read before they execute.
+    /// Input of connections that let others read before they execute.
     pub(super) gathered: RefCell<Gathered>,
     pub(super) turns: Turns,
     output: RefCell<Vec<u8>>,
@@ -148,7 +148,7 @@ impl<S: Service> WorkerState<S> {
         self.output.borrow_mut()
     }
 
-    /// The output buffer, to write. While it is away others get another one.
+    /// The output buffer, to write. While it is away, other connections get another one.
     pub(super) fn take_output(&self) -> Vec<u8> {
         self.output.replace(self.outputs.borrow_mut().take())
     }

@@ -40,15 +40,15 @@ impl ConnectionState {
 /// One open connection, as others see it.
 #[derive(Debug)]
 pub struct ConnectionEntry {
-    /// Unique since the start.
+    /// Number of the connection, unique since the start.
     pub id: u64,
     /// Address of the client, like `tcp:127.0.0.1:40000`.
     pub peer: String,
-    /// Address it connected to.
+    /// Address that the client connected to.
     pub local: Arc<str>,
-    /// How far its login is.
+    /// How far the connection's login is.
     pub login: Login,
-    /// Second in which it was opened.
+    /// When the connection was opened, in seconds since the start.
     pub opened_s: u32,
     state: AtomicU8,
     active_s: AtomicU32,
@@ -114,7 +114,7 @@ impl Login {
         self.granted.store(granted, Ordering::Relaxed);
     }
 
-    /// Whether it is logged in.
+    /// Whether the connection is logged in.
     pub fn is_granted(&self) -> bool {
         self.granted.load(Ordering::Relaxed)
     }
@@ -155,7 +155,7 @@ impl std::fmt::Display for Endpoint<'_> {
 /// An address that is listened on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
-    /// Its number among those of connections.
+    /// The address's number, among those of connections.
     pub id: u64,
     /// Like `tcp:127.0.0.1:11211`, `udp:127.0.0.1:11211` or `unix:/path`.
     pub address: Arc<str>,

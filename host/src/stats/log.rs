@@ -1,7 +1,7 @@
 //! Lines for the operator, on standard error.
 //!
-//! Nobody who serves clients waits for standard error: from [`write_behind`] on a thread of its own writes. What clients
-//! and guests cause is limited in number, because they choose how often they cause it.
+//! No thread that serves clients waits for standard error: from [`write_behind`] on, a thread of its own writes. What
+//! clients and guests cause is limited in number, because they choose how often they cause it.
 
 mod allowance;
 mod behind;
@@ -81,7 +81,7 @@ fn write(text: Arguments<'_>) {
     line(format_args!("cacheismo: {text}"));
 }
 
-/// Printable, on one line, not longer than the limit.
+/// The text made printable, on one line, not longer than the limit.
 fn one_line(text: &str) -> String {
     let end = text.floor_char_boundary(FOREIGN_LINE_BYTES_MAX);
     let mut line = String::with_capacity(end);

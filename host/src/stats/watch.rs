@@ -38,7 +38,7 @@ const WATCHERS_MAX: usize = 20;
 pub enum WatchError {
     /// A name that is no stream.
     UnknownStream,
-    /// As many watch as may.
+    /// As many clients watch as may.
     TooMany,
 }
 
@@ -70,7 +70,7 @@ pub struct WatchHub {
     watched: AtomicU8,
     watchers: Mutex<Vec<Arc<Watcher>>>,
     buffer_bytes_max: usize,
-    /// Lines and watchers, counted. The number of a line is how many were written with it.
+    /// Counts of lines and watchers. The number of a line is how many were written, itself included.
     pub counts: Single<WatchCells>,
 }
 
@@ -177,7 +177,7 @@ impl WatchHub {
 pub struct Watched(u8);
 
 impl Watched {
-    /// Whether `stream` is one of them.
+    /// Whether `stream` is in the set.
     #[inline]
     pub fn contains(self, stream: Stream) -> bool {
         self.0 & stream.bit() != 0
@@ -215,7 +215,7 @@ impl Watcher {
         Poll::Ready(())
     }
 
-    /// False when the buffer is full.
+    /// Adds a line; false when the buffer is full.
     fn push(&self, line: &[u8], bytes_max: usize) -> bool {
         let mut buffer = self.buffer.lock();
         if buffer.lines.len() + line.len() > bytes_max {

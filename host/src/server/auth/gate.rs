@@ -10,7 +10,7 @@ use crate::stats::ConnectionEntry;
 const REFUSED_MAX: u8 = 16;
 /// Longest command line before authentication.
 const LINE_BYTES_MAX: usize = 2048;
-/// Longest `user password`.
+/// Longest `user password`, in bytes.
 const TOKEN_BYTES_MAX: usize = 1024;
 
 const UNAUTHENTICATED: &[u8] = b"CLIENT_ERROR unauthenticated\r\n";
@@ -26,7 +26,7 @@ pub(in crate::server) enum Verdict {
     Consumed(usize),
     /// Read until there are this many bytes.
     Needs(usize),
-    /// Let in; these bytes are used up.
+    /// The client is let in; these bytes are used up.
     Open(usize),
     /// Hopeless: write the reply and close.
     Close,

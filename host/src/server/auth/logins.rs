@@ -12,14 +12,14 @@ const WRONG_MAX: u8 = 3;
 /// Bytes of a user's name that are logged.
 const NAME_BYTES_MAX: usize = 64;
 
-/// What came of a login.
+/// How a login ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Right.
+    /// User and password are right.
     Granted,
-    /// Wrong; the client may try again.
+    /// They are wrong; the client may try again.
     Denied,
-    /// Wrong once too often: answer as to any wrong login, then close.
+    /// They were wrong once too often: answer as to any wrong login, then close.
     Cut,
 }
 
@@ -32,7 +32,7 @@ pub struct Logins {
 }
 
 impl Logins {
-    /// With the passwords of text clients and of SASL clients; where there are none everybody is let in.
+    /// Logins with the passwords of text clients and of SASL clients; where there are none everybody is let in.
     pub fn new(text: Option<Arc<Passwords>>, sasl: Option<Arc<Passwords>>) -> Logins {
         Logins {
             text,

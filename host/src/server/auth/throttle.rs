@@ -18,7 +18,7 @@ const COUNTERS: usize = 4096;
 pub(super) struct Throttle {
     counters: Mutex<Vec<Counter>>,
     started: Instant,
-    /// So that nobody can choose to meet another's address.
+    /// A hasher with secret keys, so that nobody can choose to meet another's address.
     hasher: RandomState,
 }
 
@@ -59,7 +59,7 @@ impl Throttle {
 }
 
 /// What counts as one address: of IPv6 the network of 64 bits, which one machine may have to itself. 0 is this machine,
-/// by a unix socket.
+/// over a unix socket.
 fn network(host: &str) -> u64 {
     match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(address)) => address.to_bits().into(),

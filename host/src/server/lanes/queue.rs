@@ -1,9 +1,9 @@
 //! Who is next on the lanes.
 //!
-//! Of the jobs that wait, the one whose client and type have the fewest jobs running goes first; among
-//! equals, the one whose client, and then whose connection, was served longest ago, or never; then the oldest. So
-//! one client's many jobs, or one slow type's, delay another's by no more than the time until a thread is free; and who
-//! is alone has all threads.
+//! Of the jobs that wait, the one whose client and type have the fewest jobs running goes first; among equals, the one
+//! whose client, and then whose connection, was served longest ago, or never; then the oldest. So the many jobs of one
+//! client, or of one slow type, delay those of another by no more than the time until a thread is free; and a client
+//! that is alone has all threads.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher as _;
@@ -16,26 +16,26 @@ use crate::stats::ConnectionEntry;
 pub(in crate::server) const WAITING_MAX: usize = 1024;
 /// Jobs of one client that may wait, so that others find room.
 pub(in crate::server) const WAITING_OF_CLIENT_MAX: usize = WAITING_MAX / 2;
-/// Clients and connections whose last turn is remembered; beyond, those that have nothing here are forgotten.
+/// Clients and connections whose last turn is remembered; beyond, those without a job here are forgotten.
 const SERVED_MAX: usize = 2 * WAITING_MAX;
 
 /// Work for a lane thread.
 pub(in crate::server) type Job = Box<dyn FnOnce() + Send>;
 
-/// Whose turn a job takes.
+/// Client, connection and type whose turn a job takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) struct Fair {
-    /// The machine that asked, a hash of its address: many connections of one client are one. Of a local socket the
-    /// connection's number.
+    /// The machine that asked, as a hash of its address: many connections from one machine are one client. For a local
+    /// socket, the connection's number.
     pub(super) client: u64,
-    /// Its connection.
+    /// The connection that asked.
     pub(super) connection: u64,
-    /// What is called: the number of the object type.
+    /// The number of the object type that is called.
     pub(super) kind: u64,
 }
 
 impl Fair {
-    /// Of a job that came over a connection.
+    /// The client, connection and type of a job that came over a connection.
     pub(in crate::server) fn of(entry: &ConnectionEntry, kind: u64) -> Fair {
         let client = machine(&entry.peer).unwrap_or(entry.id);
         Fair {
@@ -45,7 +45,7 @@ impl Fair {
         }
     }
 
-    /// Of a job that came in a datagram.
+    /// The client, connection and type of a job that came in a datagram.
     pub(in crate::server) fn of_address(peer: SocketAddr, kind: u64) -> Fair {
         let name = format!("tcp:{peer}");
         let connection = hash(&name);
@@ -62,7 +62,7 @@ fn machine(peer: &str) -> Option<u64> {
     peer.rsplit_once(':').map(|(machine, _port)| hash(machine))
 }
 
-/// Alike for all of this process, and known to no client.
+/// A hash that is the same in all of this process, and known to no client.
 fn hash(name: &str) -> u64 {
     static SEED: LazyLock<rapidhash::fast::RandomState> = LazyLock::new(Default::default);
     SEED.hash_one(name)
@@ -71,35 +71,35 @@ fn hash(name: &str) -> u64 {
 /// Too many jobs wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::server) enum Full {
-    /// All clients' together.
+    /// Too many jobs of all clients together.
     #[error("{WAITING_MAX} slow calls wait already")]
     Everybody,
-    /// This client's.
+    /// Too many jobs of this client.
     #[error("{WAITING_OF_CLIENT_MAX} slow calls of this client wait already")]
     Client,
 }
 
-/// Jobs that wait, and whose are running.
+/// Jobs that wait, and the turns of those that run.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// In order of arrival.
+    /// Jobs that wait, in order of arrival.
     waiting: VecDeque<(Fair, Job)>,
-    /// One for each busy thread.
+    /// Turns of the jobs that run, one for each busy thread.
     running: Vec<Fair>,
-    /// When each client was last served, in jobs begun,
+    /// When each client was last served, in jobs begun.
     clients: HashMap<u64, u64>,
-    /// and each connection.
+    /// When each connection was last served, in jobs begun.
     connections: HashMap<u64, u64>,
     begun: u64,
 }
 
 impl Queue {
-    /// Jobs that wait.
+    /// Number of jobs that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// May one more wait?
+    /// Checks that one more job may wait.
     ///
     /// # Errors
     /// Whose jobs are too many.
@@ -114,7 +114,7 @@ impl Queue {
         Ok(())
     }
 
-    /// A job that has come.
+    /// Adds a job that has come.
     pub(super) fn push(&mut self, fair: Fair, job: Job) {
         self.waiting.push_back((fair, job));
     }
@@ -134,14 +134,14 @@ impl Queue {
         Some((fair, job))
     }
 
-    /// A job that was taken has ended.
+    /// Notes that a job that was taken has ended.
     pub(super) fn done(&mut self, fair: Fair) {
         let place = self.running.iter().position(|running| *running == fair);
         self.running
             .swap_remove(place.expect("it was put there when it was taken"));
     }
 
-    /// The lowest is next.
+    /// The order of waiting jobs: the lowest rank is next.
     fn rank(&self, fair: Fair) -> (usize, u64, u64) {
         let running = self.running.iter().map(|running| {
             usize::from(running.client == fair.client) + usize::from(running.kind == fair.kind)

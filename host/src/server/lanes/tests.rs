@@ -11,7 +11,7 @@ fn fair(client: u64, kind: u64) -> Fair {
     }
 }
 
-/// As one of nobody's.
+/// Submits a job that is no client's.
 fn submit(lanes: &Lanes, job: impl FnOnce() + Send + 'static) {
     let submitted = lanes.submit_for(fair(0, 0), (), |()| job());
     submitted.expect("there is room");
@@ -95,7 +95,8 @@ fn lanes_are_nicer_than_the_workers() {
     assert_eq!(said.recv(), Ok(own.max(NICE)));
 }
 
-/// One thread, and what came of the jobs in order of their running. The first is held until all others wait.
+/// Runs the jobs on one thread, and returns them in the order in which they ran. The first is held until all others
+/// wait.
 fn order(jobs: &[(Fair, &'static str)]) -> Vec<&'static str> {
     let lanes = Lanes::new(1);
     let gate = Arc::new(Mutex::new(()));
@@ -181,8 +182,8 @@ fn too_many_jobs_are_refused_and_others_still_find_room() {
 }
 
 proptest! {
-    /// Any arrivals and endings, on any number of threads: nobody who waits has fewer running than who is taken, and each
-    /// client of a kind keeps its order.
+    /// Any arrivals and endings, on any number of threads: no job that waits has fewer of its client and type running
+    /// than the one that is taken, and each client of a kind keeps its order.
     #[test]
     fn the_one_with_least_running_is_next(
         threads in 1usize..9,

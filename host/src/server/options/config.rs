@@ -37,7 +37,7 @@ pub struct ServerConfig {
     pub threads: usize,
     /// Connections open at once.
     pub connections_max: usize,
-    /// Over the limit: true answers an error and closes, false leaves clients in the backlog.
+    /// True answers an error to connections over the limit and closes them, false leaves clients in the backlog.
     pub refuse_over_limit: bool,
     /// `listen(2)` backlog.
     pub backlog: u32,
@@ -45,7 +45,7 @@ pub struct ServerConfig {
     pub requests_per_event: u32,
     /// Connections idle for longer are closed; zero is never.
     pub idle_timeout: Duration,
-    /// `watch` is allowed.
+    /// Whether `watch` is allowed.
     pub watch: bool,
     /// Bytes of log lines kept for one `watch` connection that reads too slowly.
     pub watch_buffer_bytes: usize,
@@ -86,7 +86,7 @@ pub struct TlsOptions {
     pub chain_cert: PathBuf,
     /// The private key.
     pub key: PathBuf,
-    /// How it is written.
+    /// How the private key is written.
     pub key_format: KeyFormat,
     /// Which ciphers to offer, in the words of OpenSSL; all by default.
     pub ciphers: Option<String>,
@@ -129,7 +129,7 @@ pub struct StoreOptions {
     pub item_bytes_max: usize,
     /// False refuses to store when memory is full.
     pub evict: bool,
-    /// Which item goes.
+    /// Which item goes when memory is short.
     pub eviction: Eviction,
 }
 
@@ -138,19 +138,19 @@ pub struct StoreOptions {
 pub struct CacheOptions {
     /// Largest item in bytes.
     pub item_bytes_max: usize,
-    /// Items carry CAS values.
+    /// Whether items carry CAS values.
     pub cas: bool,
-    /// `flush_all` is allowed.
+    /// Whether `flush_all` is allowed.
     pub flush_all: bool,
-    /// Key dumps are allowed.
+    /// Whether key dumps are allowed.
     pub dump: bool,
-    /// `shutdown` is allowed.
+    /// Whether `shutdown` is allowed.
     pub shutdown: bool,
-    /// SASL is required.
+    /// Whether SASL is required.
     pub sasl: bool,
     /// Count by key prefix from the start (`-D`).
     pub detail: bool,
-    /// Ends the prefix of a key.
+    /// The byte that ends the prefix of a key.
     pub prefix_delimiter: u8,
 }
 
@@ -165,7 +165,7 @@ pub struct RuntimeOptions {
     pub lenient: bool,
     /// Directories of Lua object scripts.
     pub lua_scripts: Vec<PathBuf>,
-    /// Lua scripts handle every text command.
+    /// Whether Lua scripts handle every text command.
     pub lua_main: bool,
     /// Longest run of a call.
     pub deadline: Duration,

@@ -16,7 +16,7 @@ pub(super) struct Extended {
     pub(super) key_format: u8,
     pub(super) ciphers: Option<String>,
     pub(super) verify_mode: u8,
-    /// As memcached counts them: 2 is TLS 1.2.
+    /// Oldest version of TLS, as memcached counts them: 2 is TLS 1.2.
     pub(super) min_version: u8,
     /// Names that were given and have no effect.
     pub(super) ignored: Vec<String>,

@@ -88,8 +88,8 @@ fn push(argument: &Arg, name: &str, value: &Value, into: &mut Vec<OsString>) -> 
     Ok(())
 }
 
-/// A mask as the command line takes it, which reads octal digits. A number without `0o` is refused: nobody knows whether its
-/// digits were meant to be octal.
+/// A mask as the command line takes it, which reads octal digits. A number without `0o` is refused: nobody knows
+/// whether its digits were meant to be octal.
 fn mask(value: &Value, written: &str) -> Result<Value, String> {
     match value {
         Value::Integer(mask) if written.trim_start().starts_with("0o") => {

@@ -22,7 +22,7 @@ const ITEM_BYTES_MIN: u64 = 1 << 10;
 /// Memory for clients beside what large items and many connections add to it.
 const CLIENT_MEMORY_BYTES: usize = 128 << 20;
 
-/// `given` tells whether an option was named, by its field name.
+/// Makes the configuration of the arguments. `given` tells whether an option was named, by its field name.
 pub(super) fn resolve(
     arguments: Arguments,
     given: impl Fn(&str) -> bool,
@@ -91,7 +91,7 @@ fn refuse_nonsense(arguments: &Arguments) -> Result<(), String> {
     refuse_open_udp(arguments)
 }
 
-/// A datagram brings neither login nor encryption: beside them UDP would be a way round.
+/// Refuses UDP beside a login or encryption: a datagram brings neither, so UDP would be a way round.
 fn refuse_open_udp(arguments: &Arguments) -> Result<(), String> {
     let guards = [
         (arguments.auth_file.is_some(), "-Y (passwords)"),
@@ -143,8 +143,9 @@ fn sasl_file(arguments: &Arguments) -> Result<Option<PathBuf>, String> {
         .ok_or_else(|| "-S (SASL) needs passwords: --sasl-file FILE or MEMCACHED_SASL_PWDB".into())
 }
 
-/// SASL exists in the binary protocol only and `-Y` in the text protocol only; with one of them the other protocol would be an
-/// open door. It would lead round the scripts of `--lua-main`, too, which speak text.
+/// The protocols to speak. SASL exists in the binary protocol only and `-Y` in the text protocol only; with one of them
+/// the other protocol would be an open door. The binary protocol would also lead round the scripts of `--lua-main`,
+/// which speak text.
 fn protocol(arguments: &Arguments) -> Result<WireProtocol, String> {
     let (text_auth, sasl) = (arguments.auth_file.is_some(), arguments.enable_sasl);
     match arguments.protocol {

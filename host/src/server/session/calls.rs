@@ -16,7 +16,7 @@ use crate::stats::ConnectionState;
 pub(super) struct Calls<Outcome> {
     /// Calls whose outcome has not come yet.
     open: usize,
-    /// Made for the first call.
+    /// The channel of outcomes, made for the first call.
     channel: Option<Box<Channel<Outcome>>>,
 }
 
@@ -62,7 +62,7 @@ impl<Outcome> Calls<Outcome> {
         sender.clone()
     }
 
-    /// The next outcome, when it is there. Nothing comes while no call is open.
+    /// The next outcome, when there is one. Nothing comes while no call is open.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Outcome>> {
         let Some(channel) = self.channel.as_mut().filter(|_| self.open > 0) else {
             return Poll::Pending;

@@ -8,8 +8,8 @@ use crate::server::service::Service;
 use crate::server::socket::Socket;
 
 impl<S: Service, T: Socket> Session<S, T> {
-    /// Asks the gate. Without a next step it is open, and so many bytes are used up. Passwords of binary clients are SASL's
-    /// business, behind the gate.
+    /// Asks the gate about `input`. Without a next step the gate is open, and so many bytes are used up. Binary clients
+    /// give their passwords by SASL, behind the gate.
     pub(super) fn pass_gate(
         &mut self,
         input: &[u8],

@@ -16,10 +16,11 @@ use crate::server::socket::Socket;
 use crate::server::worker_state::WorkerState;
 use crate::stats::ConnectionState;
 
-/// Longer input asks for the memory of its own commands together, and does not wait for others.
+/// Longest input that waits for that of others, in bytes: longer input has the memory of its own commands fetched
+/// together.
 const GATHERED_BYTES_MAX: usize = 256;
 
-/// Of what comes after a value in the same read: its end and perhaps a few commands.
+/// Most bytes read together with the end of a value: the end of its block and perhaps a few commands.
 const AFTER_BYTES_MAX: usize = 512;
 
 /// Where the input is.
@@ -27,13 +28,13 @@ const AFTER_BYTES_MAX: usize = 512;
 pub(super) enum Source {
     /// In the worker's read buffer.
     Shared,
-    /// In the connection's own.
+    /// In the connection's own buffer.
     Rest,
-    /// With that of others.
+    /// In the worker's buffer for the input of several connections.
     Gathered(Place),
-    /// The service has it already.
+    /// In its place: the service has the input already.
     Placed,
-    /// There is none, but the outcome of a call.
+    /// There is no input, but the outcome of a call.
     Outcome,
     /// There is no memory for more of it.
     Scarce,
@@ -42,8 +43,8 @@ pub(super) enum Source {
 impl<S: Service, T: Socket> Session<S, T> {
     /// Waits for input. 0 bytes are the end.
     ///
-    /// A short rest is put in front of it in the worker's buffer; a long one gets it appended, so that the bytes
-    /// of a big value are copied once, if the service has no place for them from the start.
+    /// A short rest is put in front of the input in the worker's buffer; to a long rest the input is appended. So the
+    /// bytes of a large value are copied once, if the service has no place for them from the start.
     pub(super) async fn receive(&mut self, needed: usize) -> io::Result<(usize, Source)> {
         let Session {
             worker,
@@ -117,7 +118,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         Ok((received, source))
     }
 
-    /// Whether it makes no sense yet to execute what has come; it is kept then.
+    /// Whether what has come is too short to be executed; it is kept then.
     pub(super) fn is_short(&mut self, source: Source, needed: usize) -> io::Result<bool> {
         match source {
             Source::Placed | Source::Gathered(_) | Source::Outcome | Source::Scarce => Ok(false),
@@ -137,7 +138,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         }
     }
 
-    /// Lets others read before this executes, where there are others and that helps.
+    /// Lets other connections read before this one executes, where there are others and waiting helps.
     pub(super) async fn gather(&self, source: Source) -> Source {
         let worker = &self.worker;
         if source != Source::Shared || !worker.turns.is_crowd() || self.gate != Gate::Open {
@@ -157,7 +158,8 @@ impl<S: Service, T: Socket> Session<S, T> {
     }
 }
 
-/// Reads to where the service has a place for it, and what comes after it to the worker's buffer. `None`: read as always.
+/// Reads to the service's place for a value, and what comes after the value to the worker's buffer. `None`: read as
+/// always.
 fn poll_fill<S: Service, T: Socket>(
     worker: &WorkerState<S>,
     stream: &mut T,

@@ -14,14 +14,14 @@ use crate::server::service::Service;
 use crate::server::socket::Socket;
 use crate::stats::ConnectionState;
 
-/// Answers of so many bytes wait for those of other connections: more than one small value, less than a socket takes.
+/// Lengths of answers that wait for those of other connections: more than one small value, less than a socket takes.
 const DEFERRED_BYTES: std::ops::Range<usize> = 512..64 << 10;
 /// Parts written at once: a value of a mebibyte in pieces of whole regions, and what stands around it.
 const SLICES_MAX: usize = 68;
 
 impl<S: Service, T: Socket> Session<S, T> {
     /// Writes the worker's output buffer; answers to a pipeline together with those of all connections that have input
-    /// now. A client on another core is woken once then and finds work for long, not anew by each write. Other answers wait
+    /// now. A client on another core is then woken once for much work, instead of by each write. Other answers wait
     /// until the group of the connection has executed.
     pub(super) async fn flush_with_others(&mut self) -> io::Result<()> {
         if self.worker.output().is_empty() {

@@ -1,4 +1,4 @@
-//! Too many, too long, too late.
+//! Clients that are too many, send too much, or are too late.
 
 use super::*;
 

@@ -10,7 +10,7 @@ struct Known {
     words: &'static [&'static str],
 }
 
-/// In the order in which they are offered by default. Those of TLS 1.3 have only names, as in OpenSSL.
+/// All suites, in the order in which they are offered by default. Suites of TLS 1.3 have only names, as in OpenSSL.
 const KNOWN: &[Known] = &[
     Known {
         suite: suites::TLS13_AES_256_GCM_SHA384,
@@ -82,8 +82,8 @@ impl Known {
     }
 }
 
-/// The suites of a list as OpenSSL takes it: words with `:` between, `!` or `-` before those to leave out, `+` between those
-/// that must all hold. Suites of TLS 1.3 are offered all, unless the list names some.
+/// The suites of a list as OpenSSL takes it: words with `:` between, `!` or `-` before those to leave out, `+` between
+/// those that must all hold. Suites of TLS 1.3 are offered all, unless the list names some.
 ///
 /// # Errors
 /// A sentence with the word that isn't known, or that nothing is left.

@@ -1,4 +1,4 @@
-//! The private key's file. What a key is, its bytes say; labels and options are often wrong.
+//! The private key's file. The bytes of a key tell its kind; labels and options are often wrong.
 
 use std::path::Path;
 
@@ -82,7 +82,7 @@ fn content(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     }
     let (len, rest) = match first {
         short @ ..0x80 => (usize::from(short), rest),
-        // The length in so many bytes. Files are far from needing more than three.
+        // The length follows in so many bytes. Files are far from needing more than three.
         long => {
             let (bytes, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
             let len = bytes

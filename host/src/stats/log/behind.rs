@@ -42,9 +42,9 @@ pub(super) fn put(line: &[u8]) {
 /// Lines on their way to the writer.
 struct Behind {
     waiting: Mutex<Waiting>,
-    /// Told when there is something to write.
+    /// Notified when there is something to write.
     more: Condvar,
-    /// Told when everything is written.
+    /// Notified when everything is written.
     idle: Condvar,
 }
 
@@ -69,7 +69,7 @@ impl Behind {
         }
     }
 
-    /// False when there is no writer.
+    /// Has the writer write the line; false when there is no writer.
     fn put(&self, line: &[u8]) -> bool {
         let mut waiting = self.waiting.lock();
         if !waiting.has_writer {
