@@ -34,7 +34,7 @@ impl<'c> Args<'c> {
     /// A required argument.
     ///
     /// # Errors
-    /// When it is missing or not of its type.
+    /// When the argument is missing or not of its type.
     #[inline(always)]
     pub fn required<T: FromArg<'c>>(&mut self, name: &str) -> Result<T, crate::Error> {
         let bytes = self
@@ -46,7 +46,7 @@ impl<'c> Args<'c> {
     /// An optional argument.
     ///
     /// # Errors
-    /// When it is there but not of its type.
+    /// When the argument is there but not of its type.
     #[inline(always)]
     pub fn optional<T: FromArg<'c>>(&mut self, name: &str) -> Result<Option<T>, crate::Error> {
         self.next()
@@ -75,8 +75,8 @@ impl<'c> Iterator for Args<'c> {
     }
 }
 
-/// The last parameter of a function that takes any number of further arguments: an iterator over
-/// their bytes. Cloning it is free and starts again from where it is.
+/// The last parameter of a function that takes any number of further arguments: an iterator over their bytes. A clone
+/// costs nothing and goes on from the same argument.
 #[derive(Clone, Copy, Debug)]
 pub struct Rest<'c>(Args<'c>);
 
@@ -102,7 +102,7 @@ pub trait FromArg<'c>: Sized {
     /// Reads the argument.
     ///
     /// # Errors
-    /// What it should have been, as in "`limit` is not *an integer*".
+    /// What the argument should have been, as in "`limit` is not *an integer*".
     fn from_arg(bytes: &'c [u8]) -> Result<Self, &'static str>;
 }
 

@@ -4,8 +4,8 @@ use crate::args::Args;
 use crate::cell::ValueCell;
 use crate::{Error, Object, Reply, sys};
 
-/// What the macro makes of a function: decodes the arguments behind the object's key, calls it,
-/// encodes its answer.
+/// What the macro makes of a function: it decodes the arguments behind the object's key, calls the function, encodes
+/// its answer.
 pub type Handler = for<'c> fn(&mut Object<'c>, Args<'c>, &mut Reply<'c>) -> Result<(), Error>;
 
 /// An object type as the macro describes it.
@@ -16,9 +16,9 @@ pub trait ObjectType {
     const META: &'static str;
     /// Whether the object's value comes with each call.
     const VALUE: bool;
-    /// Other types whose objects it reads.
+    /// Other types whose objects the type's functions read.
     const OPENS: &'static [&'static str];
-    /// Other types whose objects it reads and changes.
+    /// Other types whose objects the type's functions read and change.
     const WRITES: &'static [&'static str];
     /// The type's functions in order of declaration.
     const FUNCTIONS: &'static [Function];

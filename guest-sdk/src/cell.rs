@@ -88,7 +88,7 @@ impl ValueCell {
     /// Notes that the object is gone, and the value with it.
     #[inline(always)]
     pub(crate) fn forget(&self) {
-        // Only the host puts a value here that was elsewhere: it may know of no cell.
+        // A value that is elsewhere stays there in the cell: the host may be one that knows no cell.
         if self.length.get() != VALUE_ELSEWHERE {
             self.length.set(ABSENT);
         }

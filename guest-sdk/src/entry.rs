@@ -27,7 +27,7 @@ pub struct Scratch<const BYTES: usize>(UnsafeCell<[u8; BYTES]>);
 unsafe impl<const BYTES: usize> Sync for Scratch<BYTES> {}
 
 impl<const BYTES: usize> Scratch<BYTES> {
-    /// Zeroed, which takes no room in the module.
+    /// A buffer of zeroes, which takes no room in the module.
     #[expect(
         clippy::new_without_default,
         reason = "it exists only as a static, which needs const"
@@ -68,9 +68,9 @@ pub fn enter<const BYTES: usize>(
     let packed = if len < 0 {
         reserved(len.unsigned_abs() as usize)
     } else {
-        // SAFETY: the host calls one export at a time and imports never call back, so it writes into
-        // the static only after this borrow has ended. It is bytes, and the length is cut to what
-        // there is.
+        // SAFETY: the host calls one export at a time and imports never call back, so it writes into the
+        // static only after this borrow has ended. Any bytes are valid, and the length is cut to what there
+        // is.
         unsafe { slice::from_raw_parts(scratch.0.get().cast::<u8>(), (len as usize).min(BYTES)) }
     };
     // SAFETY: one call at a time, and only this function refers to the static, so the borrow is
@@ -96,7 +96,7 @@ fn reserved(len: usize) -> &'static [u8] {
     reserved.get(..len).unwrap_or_default()
 }
 
-/// Gives their memory back at the end of the call.
+/// Gives the memory of the long arguments back at the end of the call.
 #[cold]
 #[inline(never)]
 fn free_reserved() {

@@ -5,11 +5,11 @@ mod decimal;
 
 use decimal::DIGITS;
 
-/// All integers of so many decimal digits are doubles.
+/// Up to so many decimal digits, every integer is exactly a double.
 const EXACT_DIGITS: usize = 15;
 
-/// Reads a number as Lua's `tonumber` does: decimal with optional fraction and exponent, or a
-/// hexadecimal integer `0x1f`, white space around it allowed. `None` when it is none, or not finite.
+/// Reads a number as Lua's `tonumber` does: decimal with optional fraction and exponent, or a hexadecimal integer
+/// `0x1f`, white space around it allowed. `None` when the text is no number, or not a finite one.
 ///
 /// ```
 /// use cacheismo_sdk::number::parse;
@@ -23,7 +23,7 @@ pub fn parse(text: &[u8]) -> Option<f64> {
     whole(text).or_else(|| general(text))
 }
 
-/// Most numbers are a few digits and nothing else; as many as a double holds exactly need no rounding.
+/// Reads a number of digits only, so few that a double holds it exactly: most numbers are such, and need no rounding.
 #[inline]
 fn whole(text: &[u8]) -> Option<f64> {
     if !matches!(text.len(), 1..=EXACT_DIGITS) {
@@ -32,7 +32,7 @@ fn whole(text: &[u8]) -> Option<f64> {
     digits(text).map(|digits| digits as f64)
 }
 
-/// What decimal digits write, at most 19 of them; `None` when there is another byte among them.
+/// The number that at most 19 decimal digits write; `None` when there is another byte among them.
 #[inline(always)]
 pub(crate) fn digits(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0, |value: u64, &digit| {
@@ -42,7 +42,7 @@ pub(crate) fn digits(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Any other number.
+/// Reads any number, also those that `whole` leaves.
 #[inline(never)]
 fn general(text: &[u8]) -> Option<f64> {
     // 0x0b, the vertical tab, is white space to C and not to Rust.
@@ -115,18 +115,18 @@ impl Lua {
     }
 }
 
-/// An integer in decimal, made without the formatting machinery, which would be most of a small
-/// module. Its text is written by whole words: single bytes would be waited for when it is copied.
+/// An integer in decimal, made without the formatting machinery, which would be most of a small module. The text is
+/// written in whole words: a copy would have to wait for single bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Integer {
-    /// A sign, the 20 digits of the largest, and what was written behind shorter ones.
+    /// A sign and up to 20 digits; behind a shorter text, whatever the whole words left there.
     pub(crate) bytes: [u8; 24],
     length: usize,
 }
 
 /// Digits that one word holds as text.
 const WORD_DIGITS: usize = 8;
-/// The first number of more digits.
+/// The least number with more digits than one word holds.
 const WORD_END: u64 = 10u64.pow(WORD_DIGITS as u32);
 
 impl Integer {
@@ -163,11 +163,11 @@ impl Integer {
         self.push_word(eight_digits(last));
     }
 
-    /// The first word, without the zeros ahead.
+    /// Writes the first word of a number, without the zeros ahead.
     #[inline(always)]
     fn push_first(&mut self, number: u64) {
         let digits = eight_digits(number);
-        // The last digit stays, were it 0.
+        // The last digit stays, even if it is 0.
         let zeros = (digits | 1 << 56).trailing_zeros() / 8;
         self.push_word(digits >> (8 * zeros));
         self.length -= zeros as usize;

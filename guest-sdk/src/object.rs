@@ -7,7 +7,7 @@ use cacheismo_abi as abi;
 use crate::cell::ValueCell;
 use crate::{FromArg, Scan, Value, sys};
 
-/// An object: the one a call was made on, or another one opened by it.
+/// An object: the one a call was made on, or another one that the call opened.
 ///
 /// The state of an object is any number of *fields*, names and values of bytes kept in byte order of the names,
 /// each read or written in O(log n), and one *opaque value* for types that are small and always
@@ -31,8 +31,8 @@ use crate::{FromArg, Scan, Value, sys};
 pub struct Object<'c> {
     handle: i32,
     key: &'c [u8],
-    /// The cell with the value of the call's own object, if the type has one. Every object of a call knows the cell: any of
-    /// them may be the call's own.
+    /// The cell with the value of the call's own object, if the type has one. Every object of a call knows the cell:
+    /// any of them may be the call's own.
     cell: Option<&'static ValueCell>,
 }
 
@@ -47,7 +47,7 @@ impl<'c> Object<'c> {
         }
     }
 
-    /// The cell with its value.
+    /// The value cell, when this object's value is in it.
     #[inline(always)]
     fn cell(&self) -> Option<&'static ValueCell> {
         self.cell.filter(|_| self.handle == abi::SELF)
@@ -128,8 +128,8 @@ impl<'c> Object<'c> {
         Value::read(|out| sys::field_get(self.handle, field, out))
     }
 
-    /// The value of a field as a number or text written the way an argument is; `None` also when
-    /// it is not one.
+    /// The value of a field, read as a number or text the way an argument is; `None` also when the value does not read
+    /// so.
     #[inline]
     pub fn field_as<T: for<'v> FromArg<'v>>(&self, field: &[u8]) -> Option<T> {
         self.get(field).and_then(|value| T::from_arg(&value).ok())

@@ -25,7 +25,7 @@ use crate::{Error, Object, Value, sys};
 pub struct Reply<'c> {
     buffer: &'c mut [u8],
     used: usize,
-    /// A word that lasts, in place of the buffer: when there is one, the buffer holds nothing.
+    /// A fixed word in place of the buffer: when there is one, the buffer holds nothing.
     word: &'static [u8],
 }
 
@@ -39,7 +39,7 @@ impl<'c> Reply<'c> {
         }
     }
 
-    /// What was not streamed.
+    /// The end of the answer, which was not streamed.
     #[inline(always)]
     pub(crate) fn into_tail(self) -> &'c [u8] {
         if self.word.is_empty() {
@@ -73,7 +73,7 @@ impl<'c> Reply<'c> {
         }
     }
 
-    /// Appends a word that lasts: when it is all of the answer it needs no copy.
+    /// Appends a fixed word: when the word is all of the answer, it needs no copy.
     #[inline(always)]
     fn write_word(&mut self, word: &'static [u8]) {
         if self.used == 0 && self.word.is_empty() {
@@ -168,7 +168,7 @@ impl<'c> Reply<'c> {
     }
 }
 
-/// Not a method: a reply that is never referred to lives in the guest's registers.
+/// Hands word and buffer to the server. No method: a reply that is never referred to lives in the guest's registers.
 #[cold]
 #[inline(never)]
 fn flush(word: &[u8], buffered: &[u8]) {
@@ -179,7 +179,7 @@ fn flush(word: &[u8], buffered: &[u8]) {
     }
 }
 
-/// With the standard formatting macros. They make a small module some ten KiB larger.
+/// Writing with the standard formatting macros, which make a small module some ten KiB larger.
 impl std::io::Write for Reply<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         Reply::write(self, bytes);

@@ -90,7 +90,7 @@ impl Scan<'_> {
         self
     }
 
-    /// Only names that start with these bytes. Goes after `reverse` and before `at` or `after`.
+    /// Only names that start with these bytes. Call it after `reverse` and before `at` or `after`.
     pub fn prefix(mut self, prefix: &[u8]) -> Self {
         if self.flags & SCAN_REVERSE == 0 {
             self = self.at(prefix);
@@ -101,8 +101,8 @@ impl Scan<'_> {
         self
     }
 
-    /// Descending order: starts at the last field, and `at`, `after` and `until` count downwards.
-    /// Goes before them.
+    /// Descending order: starts at the last field, and `at`, `after` and `until` count downwards. Call it before
+    /// them.
     pub fn reverse(mut self) -> Self {
         self.flags |= SCAN_REVERSE;
         self

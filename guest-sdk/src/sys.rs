@@ -2,7 +2,7 @@
 //!
 //! Objects use [`Object`](crate::Object) and its kin. The functions here are for those and for an interpreter that
 //! brings an API of its own. Each is the import of its name; `cacheismo-abi` lists what they return. The host stops the
-//! call with a trap when a handle is none, a function that only reads writes, or a limit is reached.
+//! call with a trap when a handle is none, when a reading function writes, or at a limit.
 //!
 //! Every pointer handed to the host is that of a Rust slice with its length. The host is trusted
 //! to read `ptr..ptr + len` or write at most `cap` bytes, only during the call, as the ABI says;

@@ -53,7 +53,7 @@ impl Probe {
         "moved"
     }
 
-    /// Writes, then does as told.
+    /// Writes, then ends as `end` says.
     fn write_then(o: &mut Object, end: &str) -> Result<&'static str, Error> {
         o.put(b"field", b"new");
         o.set_value(b"new");

@@ -1,10 +1,10 @@
-//! A type whose value comes with the call answers as the same type does that asks for it.
+//! A type whose value comes with the call answers as a type that asks the host for its value.
 
 use cacheismo_sdk::testing::{Failure, Harness, Limits};
 use cacheismo_sdk::{Error, Object, Rest, Ttl};
 use proptest::prelude::*;
 
-/// Does as told, and answers what came of it.
+/// Carries out the steps, and answers the result of each.
 fn steps(o: &mut Object, own_type: &str, steps: Rest) -> Result<String, Error> {
     let mut seen = String::new();
     for step in steps {

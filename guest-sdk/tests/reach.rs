@@ -1,4 +1,4 @@
-//! Objects of other types: which ones a type opens is said in its attribute.
+//! A type opens objects of other types only when its attribute names those types.
 
 use cacheismo_sdk::Object;
 use cacheismo_sdk::testing::{Failure, Harness};

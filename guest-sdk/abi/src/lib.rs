@@ -26,16 +26,16 @@
 //!
 //! # The value cell
 //!
-//! A module whose objects are one short opaque value may export [`VALUE_EXPORT`], an immutable `i32` global: the address
-//! of a static cell of [`VALUE_CELL_BYTES`], 8-byte aligned: `i32` length, `i32` changed, then room for
+//! A module whose objects are one short opaque value may export [`VALUE_EXPORT`], an immutable `i32` global: the
+//! address of a static cell of [`VALUE_CELL_BYTES`], 8-byte aligned: `i32` length, `i32` changed, then room for
 //! [`VALUE_BYTES`]. Before a call the host puts the value of the call's own object there, with [`ABSENT`] for the
 //! length of none and [`VALUE_ELSEWHERE`] when it is longer, and 0 for `changed`. When the function returned a reply
 //! and `changed` is not 0, the host sets the value to what the cell holds, as `value_set` does. So the value comes with
-//! the arguments and goes with the reply, without a host call. The host neither looks at the cell nor changes it while the
-//! function runs: before a host function that has to see a changed value, the guest sets it with `value_set`.
+//! the arguments and goes with the reply, without a host call. The host neither looks at the cell nor changes it while
+//! the function runs: before a host function that has to see a changed value, the guest sets it with `value_set`.
 //!
-//! A host that knows no cell leaves it as the module has it: its length begins as [`VALUE_ELSEWHERE`], and a guest neither
-//! puts a value into a cell nor believes that there is none while its length says so.
+//! A host that knows no cell leaves it as the module has it: its length begins as [`VALUE_ELSEWHERE`], and a guest
+//! neither puts a value into a cell nor believes that there is none while its length says so.
 //!
 //! Pointers and lengths chosen by the guest are checked by the host; a bad one is a trap.
 #![no_std]
@@ -58,7 +58,7 @@ pub const VALUE_EXPORT: &str = "cacheismo_value";
 pub const VALUE_BYTES: usize = 120;
 /// Bytes of a cell: length, `changed`, value.
 pub const VALUE_CELL_BYTES: usize = 8 + VALUE_BYTES;
-/// Length in the cell of a value that is not there, but to be asked for with `value_get`.
+/// Length in the cell when the value is not there: the guest asks for it with `value_get`.
 pub const VALUE_ELSEWHERE: i32 = -2;
 /// Prefix of the export of a function.
 pub const FUNCTION_PREFIX: &str = "fn:";
@@ -169,8 +169,8 @@ pub mod imports {
 
     /// Imports of [`super::ITEMS_MODULE`]; they need the capability in the metadata.
     ///
-    /// Those that answer with bytes of unknown length park them in the host and return the
-    /// length; `result_read` copies them out.
+    /// An import that answers with bytes of unknown length parks them in the host and returns the length; `result_read`
+    /// copies them out.
     pub const ITEMS: &[(&str, &str)] = &[
         // (key) -> length of the parked item `u32 flags, i64 expiry (unix ms, -1 never), data`, or ABSENT.
         ("item_get", "ii:i"),

@@ -19,11 +19,11 @@ use syn::{ItemImpl, parse_macro_input};
 /// - `example`: shown in help. Optional.
 /// - `buffer`: bytes set aside for arguments, 1024 to 1048576, default 16384. Longer arguments work
 ///   too, through the allocator.
-/// - `value = true`: objects of this type are one opaque value. One of up to 120 bytes then comes with each call and
-///   goes with its answer, which spares the host calls for it; longer ones work, too.
+/// - `value = true`: each object of this type is one opaque value. A value of up to 120 bytes then comes with each call
+///   and goes with its answer, which spares the host calls for it; a longer value works, too.
 ///
-/// - `opens = ["set"]`, `writes = ["counter"]`: other types whose objects it opens to read, or to read and change; `["*"]`
-///   for all. Objects of its own type it always may open. Anything else the server refuses.
+/// - `opens = ["set"]`, `writes = ["counter"]`: other types whose objects a call opens to read, or to read and change;
+///   `["*"]` for all. A call may always open objects of its own type. The server refuses all others.
 ///
 /// The doc comments of the block and of its functions become help.
 ///

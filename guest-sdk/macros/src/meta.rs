@@ -7,7 +7,7 @@ use crate::model::{Argument, Function, ObjectType, Presence};
 /// Number of the contract this macro writes for.
 const ABI: u32 = 1;
 
-/// The JSON of the custom section. `version` is that of the crate that is compiled.
+/// The JSON of the custom section. `version` is the version of the crate that is compiled.
 pub(crate) fn json(object: &ObjectType, version: &str) -> String {
     let mut meta = json!({
         "abi": ABI,
@@ -19,7 +19,7 @@ pub(crate) fn json(object: &ObjectType, version: &str) -> String {
         "capabilities": [],
         "functions": object.functions.iter().map(function).collect::<Vec<_>>(),
     });
-    // Most types open none but their own: nothing is said then.
+    // Most types open only objects of their own: then the JSON has neither list.
     for (list, types) in [
         ("opens", &object.options.opens),
         ("writes", &object.options.writes),

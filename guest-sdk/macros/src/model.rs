@@ -17,9 +17,9 @@ pub(crate) struct Options {
     pub(crate) example: String,
     pub(crate) buffer: usize,
     pub(crate) value: bool,
-    /// Other types whose objects it reads.
+    /// Other types whose objects the type's functions read.
     pub(crate) opens: Vec<String>,
-    /// Other types whose objects it reads and changes.
+    /// Other types whose objects the type's functions read and change.
     pub(crate) writes: Vec<String>,
 }
 
@@ -80,7 +80,7 @@ fn checked_name(literal: &LitStr) -> Result<String> {
     }
 }
 
-/// Other types: `["set", "map"]`, or `["*"]` for all.
+/// Reads a list of other types: `["set", "map"]`, or `["*"]` for all.
 fn types(input: ParseStream<'_>) -> Result<Vec<String>> {
     let list;
     syn::bracketed!(list in input);
@@ -111,7 +111,7 @@ pub(crate) struct ObjectType {
     pub(crate) functions: Vec<Function>,
 }
 
-/// A function of it.
+/// A function of an object type.
 pub(crate) struct Function {
     pub(crate) ident: Ident,
     pub(crate) name: String,
@@ -158,7 +158,7 @@ impl ObjectType {
     /// Reads the block.
     ///
     /// # Errors
-    /// With the place of what cannot be a function of an object.
+    /// When something in the block cannot be a function of an object, with its place.
     pub(crate) fn read(options: Options, block: &ItemImpl) -> Result<Self> {
         if let Some((_, path, _)) = &block.trait_ {
             return Err(Error::new_spanned(
@@ -257,7 +257,7 @@ fn object_reference(input: &FnArg) -> Option<bool> {
     reference_to(&parameter.ty, "Object")
 }
 
-/// Whether the type is a reference to something of that name, and if so whether a mutable one.
+/// `Some` when `ty` is a reference to a type called `name`: true for a mutable reference.
 fn reference_to(ty: &Type, name: &str) -> Option<bool> {
     let Type::Reference(reference) = ty else {
         return None;

@@ -8,9 +8,9 @@ use std::cmp::Ordering;
 
 /// Significant digits of Lua's `%.14g`.
 pub(super) const DIGITS: usize = 14;
-/// The least number with more digits than that.
+/// The least number with more than 14 digits.
 const TOO_MANY: u64 = 100_000_000_000_000;
-/// Bits of a quotient: `10 * TOO_MANY`, for a guess one too low, fits.
+/// Bits of a quotient: enough for `10 * TOO_MANY`, which a guess one too low can give.
 const QUOTIENT_BITS: u32 = 50;
 
 /// The digits of a positive finite number and the decimal exponent of the first one.
@@ -37,7 +37,7 @@ pub(super) fn digits(number: f64) -> ([u8; DIGITS], i32) {
     (digits, first)
 }
 
-/// `mantissa * 2^exponent` is the number.
+/// Mantissa and exponent of `number`, which is `mantissa * 2^exponent`.
 fn split(number: f64) -> (u64, i32) {
     let bits = number.to_bits();
     let fraction = bits & ((1 << 52) - 1);

@@ -77,7 +77,7 @@ fn numbers_are_read_as_lua_reads_them() {
     }
 }
 
-/// What the standard library's exact formatting gives.
+/// Digits and exponent by the standard library's exact formatting.
 fn oracle(magnitude: f64) -> (Vec<u8>, i32) {
     let text = format!("{magnitude:.13e}");
     let (digits, exponent) = text.split_once('e').expect("an exponent");

@@ -22,7 +22,7 @@ pub struct Stored {
     pub value: Option<Vec<u8>>,
     /// The fields.
     pub fields: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// When it expires, in milliseconds since 1970.
+    /// When the object expires, in milliseconds since 1970.
     pub expires_ms: Option<i64>,
 }
 
@@ -222,7 +222,7 @@ impl Host {
         lists(self.reach[0], type_name)
     }
 
-    /// Objects of its own type, which is that of the first handle, it always may.
+    /// Whether the call may change objects of that type: always those of its own type, which the first handle has.
     fn may_change(&self, type_name: &[u8]) -> bool {
         self.open[0].0 == type_name || lists(self.reach[1], type_name)
     }

@@ -79,7 +79,7 @@ struct Registered {
 
 /// A server with some object types and their objects, for tests.
 ///
-/// Functions that take no type name mean the type it was made for.
+/// Functions that take no type name mean the type that the harness was made for.
 pub struct Harness {
     types: Vec<Registered>,
     host: Host,
@@ -116,7 +116,7 @@ impl Harness {
     /// is dropped.
     ///
     /// # Errors
-    /// When it gave no answer.
+    /// When the call gave no answer.
     ///
     /// # Panics
     /// When the key has no function, or the answer is not UTF-8.
@@ -134,7 +134,7 @@ impl Harness {
     /// by the server.
     ///
     /// # Errors
-    /// When it gave no answer.
+    /// When the call gave no answer.
     ///
     /// # Panics
     /// When the answer is not UTF-8; see [`call_bytes`](Self::call_bytes).
@@ -146,7 +146,7 @@ impl Harness {
     /// [`call`](Self::call) for answers that are not text.
     ///
     /// # Errors
-    /// When it gave no answer.
+    /// When the call gave no answer.
     pub fn call_bytes(
         &mut self,
         function: &str,
@@ -159,7 +159,7 @@ impl Harness {
     /// Calls a function of any registered type.
     ///
     /// # Errors
-    /// When it gave no answer.
+    /// When the call gave no answer.
     pub fn call_type(
         &mut self,
         type_name: &str,
@@ -211,7 +211,7 @@ impl Harness {
     /// Gets each virtual key and compares its answer.
     ///
     /// # Panics
-    /// At the first answer that is another one, or none.
+    /// At the first answer that differs or is missing.
     pub fn assert_session(&mut self, session: &[(&str, &str)]) {
         for (number, (virtual_key, answer)) in session.iter().enumerate() {
             let number = number + 1;

@@ -8,7 +8,7 @@ use crate::cell::ValueCell;
 
 thread_local! {
     static CURRENT: RefCell<Option<Host>> = const { RefCell::new(None) };
-    /// A static in a module; here one for each thread that tests.
+    /// The value cell: a static in a module; here one for each thread that tests.
     static CELL: &'static ValueCell = Box::leak(Box::new(ValueCell::new()));
 }
 

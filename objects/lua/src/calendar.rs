@@ -6,15 +6,15 @@
 pub(crate) struct Date {
     /// Year.
     pub(crate) year: i64,
-    /// 1 to 12.
+    /// Month, 1 to 12.
     pub(crate) month: i64,
-    /// 1 to 31.
+    /// Day of the month, 1 to 31.
     pub(crate) day: i64,
-    /// 0 to 23.
+    /// Hour, 0 to 23.
     pub(crate) hour: i64,
-    /// 0 to 59.
+    /// Minute, 0 to 59.
     pub(crate) minute: i64,
-    /// 0 to 59.
+    /// Second, 0 to 59.
     pub(crate) second: i64,
     /// Days since Sunday.
     pub(crate) weekday: i64,
@@ -22,9 +22,9 @@ pub(crate) struct Date {
     pub(crate) yearday: i64,
     /// Seconds east of UTC.
     pub(crate) offset: i64,
-    /// Is daylight saving time in force?
+    /// Whether daylight saving time is in force.
     pub(crate) dst: bool,
-    /// Is it UTC by request, not by zone?
+    /// Whether the date is UTC by request, not by zone.
     pub(crate) gmt: bool,
     /// The moment itself, in seconds since 1970.
     pub(crate) unix_s: i64,
@@ -240,7 +240,7 @@ fn convert(conversion: u8, d: &Date, zone_name: &dyn Fn(i64) -> String) -> Optio
     })
 }
 
-/// `+hhmm`.
+/// The offset as `+hhmm`.
 fn zone(offset: i64) -> String {
     let sign = if offset < 0 { '-' } else { '+' };
     let minutes = offset.abs() / 60;
@@ -251,7 +251,7 @@ fn zone(offset: i64) -> String {
 mod tests {
     use super::*;
 
-    /// Two hours ahead from the end of March to the end of October 2023, else one.
+    /// The offset of Berlin: two hours from the end of March to the end of October 2023, else one.
     fn berlin(unix_s: i64) -> i64 {
         if (1_679_792_400..1_698_541_200).contains(&unix_s) {
             7200

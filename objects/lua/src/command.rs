@@ -26,11 +26,11 @@ pub(crate) struct Command {
 /// The key of a command.
 #[derive(Debug)]
 enum Key {
-    /// The client's only one.
+    /// The client's only key.
     Sent(&'static [u8]),
-    /// There are none, or several.
+    /// There are no keys, or several.
     None,
-    /// The script's.
+    /// The key that the script set.
     Set(Vec<u8>),
 }
 
@@ -81,7 +81,7 @@ impl Command {
     /// All keys, when there are several.
     ///
     /// # Errors
-    /// When there are more than the host told.
+    /// When there are more keys than the host told.
     pub(crate) fn keys(&self) -> Result<Keys<'static>, &'static str> {
         if self.keys.only().is_some() {
             return Ok(Keys::new(b""));
@@ -109,8 +109,8 @@ impl Command {
 
     /// When an item of this command expires, in milliseconds since 1970, or -1 for never.
     ///
-    /// Seconds to live count from the second that it is, as for a command that the server executes itself: items expire
-    /// at whole seconds, and a part of one would round up to another second of life.
+    /// Seconds to live count from the present second, as for a command that the server executes itself: items expire at
+    /// whole seconds, and a fraction would round up to another second of life.
     pub(crate) fn expiry_ms(&self, now_ms: impl FnOnce() -> i64) -> i64 {
         match self.expiry {
             0 => -1,

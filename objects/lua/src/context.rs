@@ -16,7 +16,7 @@ thread_local! {
     static CONTEXT: Context = const { Context::new() };
 }
 
-/// See the module.
+/// What the natives share during a call, see the module.
 pub(crate) struct Context {
     /// The client's command.
     pub(crate) command: RefCell<Command>,
@@ -26,7 +26,7 @@ pub(crate) struct Context {
     pub(crate) virtual_key: Cell<&'static [u8]>,
     /// What the host would refuse.
     pub(crate) rules: RefCell<Rules>,
-    /// Type and function of those that declared themselves read-only.
+    /// Type and name of each function that was declared read-only.
     pub(crate) read_only: RefCell<BTreeSet<(Vec<u8>, Vec<u8>)>>,
     /// Type and function of the call; empty under `main`.
     pub(crate) called: Cell<(&'static [u8], &'static [u8])>,
@@ -38,11 +38,11 @@ pub(crate) struct Context {
     pub(crate) scratch: RefCell<Vec<u8>>,
     /// Lines this call may still print.
     pub(crate) lines_left: Cell<u32>,
-    /// What `setLogLevel` set.
+    /// The level that `setLogLevel` set.
     pub(crate) log_level: Cell<f64>,
 }
 
-/// Lines a call may print; one more says that some are missing.
+/// Lines a call may print; one more line says that some are missing.
 const LINES_MAX: u32 = 20;
 /// Bytes of a printed line; longer ones are cut.
 const LINE_BYTES_MAX: usize = 512;

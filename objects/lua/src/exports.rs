@@ -49,7 +49,7 @@ extern "C" fn reserve(len: i32) -> *mut u8 {
     })
 }
 
-/// The arguments of a call: `len` bytes, of the reserved buffer when it is negative.
+/// The arguments of a call: `len` bytes, of the reserved buffer when `len` is negative.
 fn args(len: i32) -> Args<'static> {
     let size = len.unsigned_abs() as usize;
     let start = if len < 0 {

@@ -17,9 +17,9 @@ mod loading;
 thread_local! {
     static LUA: Cell<Option<Lua>> = const { Cell::new(None) };
     static HEAP_MARK: Cell<i32> = const { Cell::new(HEAP_KB) };
-    /// What [`run_call`] is to run.
+    /// The call that [`run_call`] is to run.
     static CALLED: Cell<Option<Call<'static>>> = const { Cell::new(None) };
-    /// What [`run_main`] is to run.
+    /// The command that [`run_main`] is to run.
     static COMMAND: Cell<Option<Main<'static>>> = const { Cell::new(None) };
 }
 
@@ -125,7 +125,7 @@ fn run(understood: bool, native: i32) -> End {
         lua.collect();
         HEAP_MARK.set(HEAP_KB.max(2 * lua.heap_kb()));
     }
-    // After the collection, which may run finalizers of scripts.
+    // This comes after the collection, which may run finalizers of scripts.
     lua.guard_end();
     match result {
         Ok(()) => End::Answer,

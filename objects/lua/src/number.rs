@@ -2,10 +2,10 @@
 
 /// Digits that are read and written the short way: as many as a double holds exactly.
 const DIGITS_MAX: usize = 15;
-/// The first number with more.
+/// The least whole number with more digits.
 const WHOLE_END: f64 = 1e15;
 
-/// Reads a number; `None` when it is none.
+/// Reads a number; `None` when the text is none.
 pub(crate) fn parse(text: &[u8]) -> Option<f64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if (1..=DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
@@ -49,8 +49,8 @@ pub(crate) fn with_text<R>(n: f64, f: impl FnOnce(&[u8]) -> R) -> R {
 /// The first whole number that a double holds, but not its successor: 2^53.
 const EXACT_END: f64 = 9_007_199_254_740_992.0;
 
-/// Is it a whole number that a double holds exactly, and no other than it? Those from 10^14 on `tostring` rounds to 14
-/// digits; [`with_text`] does not.
+/// Whether a number is whole, and a double holds exactly this number and no other. From 10^14 on `tostring` rounds such
+/// numbers to 14 digits; [`with_text`] does not.
 pub(crate) fn is_exact(n: f64) -> bool {
     n.abs() < EXACT_END && (n as i64) as f64 == n && (n != 0.0 || n.is_sign_positive())
 }

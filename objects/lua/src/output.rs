@@ -15,12 +15,12 @@ pub(crate) struct Output {
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 impl Output {
-    /// Has to be [`reset`](Self::reset) before use.
+    /// An output that has to be [`reset`](Self::reset) before use.
     pub(crate) const fn new() -> Self {
         Self { bytes: Vec::new() }
     }
 
-    /// Empties it for the next call.
+    /// Empties the output for the next call.
     pub(crate) fn reset(&mut self) {
         if self.bytes.capacity() > KEPT_BYTES_MAX {
             self.bytes = Vec::new();
@@ -29,7 +29,7 @@ impl Output {
         self.bytes.push(RAW);
     }
 
-    /// Was nothing written?
+    /// Whether nothing was written.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.len() <= 1 && self.bytes.first() != Some(&VALUE)
     }

@@ -66,7 +66,7 @@ impl Ring<'_> {
         (0..self.server_count()).find(|s| self.name(*s) == name)
     }
 
-    /// Is the server known and available?
+    /// Whether the server is known and available.
     pub(crate) fn is_available(&self, name: &[u8]) -> bool {
         self.find(name)
             .is_some_and(|s| self.0[Self::server_at(s)] != 0)

@@ -17,7 +17,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Nothing known yet.
+    /// Rules of which nothing is known yet.
     pub(crate) const fn new() -> Self {
         Self {
             value_bytes_max: usize::MAX,
@@ -35,7 +35,7 @@ impl Rules {
         }
     }
 
-    /// A script has a type of this name, in place of a native one.
+    /// Notes that a script has a type of this name, in place of a native one.
     pub(crate) fn declare(&mut self, type_name: &[u8], protected: bool) {
         match self.find(type_name) {
             Ok(at) => self.types[at].1 = protected,
@@ -48,12 +48,12 @@ impl Rules {
             .binary_search_by(|(name, _)| name.as_slice().cmp(type_name))
     }
 
-    /// Can an item have this key?
+    /// Whether an item can have this key.
     pub(crate) fn is_key(key: &[u8]) -> bool {
         (1..=KEY_BYTES_MAX).contains(&key.len())
     }
 
-    /// Can a client ask for this key? Checked before it goes to another server.
+    /// Whether a client can ask for this key. Checked before it goes to another server.
     pub(crate) fn is_wire_key(key: &[u8]) -> bool {
         Self::is_key(key) && key.iter().all(|b| *b > b' ' && *b != 0x7f)
     }

@@ -22,9 +22,9 @@ pub(crate) fn rank(path: &str) -> (usize, &str) {
 pub(crate) struct Located<'a> {
     /// File name of the script, if the message says one.
     pub(crate) script: Option<&'a str>,
-    /// Line in it.
+    /// Line in the script.
     pub(crate) line: u32,
-    /// The rest.
+    /// The rest of the text.
     pub(crate) message: &'a str,
 }
 

@@ -130,7 +130,7 @@ struct Members<'o> {
 }
 
 impl<'o> Members<'o> {
-    /// `None` for an empty set.
+    /// The set at its first member; `None` when it is empty.
     fn new(set: &'o Object) -> Option<Self> {
         let mut members = Self {
             scan: set.scan(),

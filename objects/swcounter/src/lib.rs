@@ -12,7 +12,7 @@ use cacheismo_sdk::{Object, Word};
 const ABSENT: Word = Word("ERROR_CACHE_MISS");
 /// Slots of a counter made without a size.
 const DEFAULT_SLOTS: u32 = 16;
-/// A mean over more would be read for longer than a call may take.
+/// Most slots: a mean over more would be read for longer than a call may take.
 const SLOTS_MAX: u32 = 65_536;
 
 /// The type.

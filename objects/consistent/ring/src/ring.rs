@@ -7,9 +7,9 @@ use crate::{hash, points};
 /// A point of a server. Where two servers have the same point, the one listed first comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
-    /// Where on the circle it lies.
+    /// Where on the circle the point lies.
     pub hash: u32,
-    /// Index of its server in the list that the ring was made of.
+    /// Index of the point's server in the list that the ring was made of.
     pub server: u32,
 }
 

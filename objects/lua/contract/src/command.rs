@@ -7,11 +7,11 @@ use crate::packed::{Reader, put_counted};
 /// The part of the arguments that [`Call`](crate::Call) and [`Main`](crate::Main) share, still packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command<'a> {
-    /// The client's word for it: `get`, `set` and so on.
+    /// The client's word for the command: `get`, `set` and so on.
     pub name: &'a [u8],
-    /// See [`Numbers`].
+    /// The packed numbers, see [`Numbers`].
     pub numbers: &'a [u8],
-    /// See [`Keys`].
+    /// The packed keys, see [`Keys`].
     pub keys: &'a [u8],
     /// The data block of a command that has one.
     pub data: Option<&'a [u8]>,
@@ -46,7 +46,7 @@ impl<'a> Command<'a> {
 pub struct Numbers {
     /// Client flags of the item.
     pub flags: u32,
-    /// The client wants no reply.
+    /// Whether the client wants no reply.
     pub noreply: bool,
     /// Seconds to live up to 30 days, a date in Unix seconds above, 0 for ever.
     pub exptime: i64,
@@ -65,7 +65,7 @@ impl Numbers {
         }
     }
 
-    /// Reads packed numbers; `None` when they are none.
+    /// Reads packed numbers; `None` when the bytes are none.
     pub fn read(packed: &[u8]) -> Option<Self> {
         if packed.is_empty() {
             return Some(Numbers::default());
@@ -85,8 +85,8 @@ impl Numbers {
     }
 }
 
-/// Most bytes of keys that a function of a type is told of, so that what a `get` of many virtual keys costs grows with the
-/// number of its keys and not with the square of it.
+/// Most bytes of keys that a function of a type is told of, so that what a `get` of many virtual keys costs grows with
+/// the number of its keys and not with the square of it.
 pub const KEYS_BYTES_MAX: usize = 4096;
 
 /// In place of a length: further keys are left out.
@@ -97,8 +97,8 @@ pub fn write_keys<'k>(out: &mut Vec<u8>, keys: impl Iterator<Item = &'k [u8]>) {
     keys.for_each(|key| put_counted(out, key));
 }
 
-/// Appends the first keys of a command, for [`CALL`](crate::CALL), which runs for each key. Takes no more of `keys` than
-/// fit [`KEYS_BYTES_MAX`], but always one, and leaves a mark where others follow.
+/// Appends the first keys of a command, for [`CALL`](crate::CALL), which runs for each key. Takes no more of `keys`
+/// than fit [`KEYS_BYTES_MAX`], but always one, and leaves a mark where others follow.
 pub fn write_first_keys<'k>(out: &mut Vec<u8>, keys: impl Iterator<Item = &'k [u8]>) {
     let start = out.len();
     for key in keys {

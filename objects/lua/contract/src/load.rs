@@ -27,7 +27,7 @@ impl<'a> Rules<'a> {
         types.for_each(|name| put_counted(out, name));
     }
 
-    /// Reads packed rules; `None` when they are none.
+    /// Reads packed rules; `None` when the bytes are none.
     pub fn read(packed: &'a [u8]) -> Option<Self> {
         let mut reader = Reader(packed);
         let value_bytes_max = reader.u32()?;

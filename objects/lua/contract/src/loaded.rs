@@ -27,11 +27,11 @@ pub enum Loaded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "host", derive(serde::Deserialize))]
 pub struct LoadedType {
-    /// First word of its virtual keys.
+    /// First word of the type's virtual keys.
     pub name: String,
-    /// How it was defined.
+    /// How the type was defined.
     pub style: Style,
-    /// What can be called.
+    /// The functions that can be called.
     pub functions: Vec<LoadedFunction>,
 }
 
@@ -53,7 +53,7 @@ pub enum Style {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "host", derive(serde::Deserialize))]
 pub struct LoadedFunction {
-    /// Second word of its virtual keys.
+    /// Second word of the function's virtual keys.
     pub name: String,
     /// False only for a function that its type lists as read-only.
     pub writes: bool,
@@ -63,9 +63,9 @@ pub struct LoadedFunction {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "host", derive(serde::Deserialize))]
 pub struct LoadedError {
-    /// File name of the script, empty when it was none of them.
+    /// File name of the script, empty when the error was in none of them.
     pub script: String,
-    /// Line in it, or 0.
+    /// Line in the script, or 0.
     pub line: u32,
     /// What is wrong.
     pub message: String,
@@ -106,7 +106,7 @@ impl Loaded {
     /// Reads the answer.
     ///
     /// # Errors
-    /// When it is none.
+    /// When `json` is no such answer.
     #[cfg(feature = "host")]
     pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(json)

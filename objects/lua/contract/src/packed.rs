@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 /// Reads little-endian numbers and counted bytes from the front of a slice.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a>(
-    /// What is not read yet.
+    /// The bytes that are not read yet.
     pub &'a [u8],
 );
 

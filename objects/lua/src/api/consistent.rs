@@ -28,7 +28,7 @@ pub(crate) fn install(lua: Lua) {
     lua.set_global("deleteConsistent");
 }
 
-/// Argument 1. The first byte says whether it was deleted.
+/// The ring of argument 1. Its first byte says whether the ring was deleted.
 fn check(lua: &Lua) -> Result<Ring<'_>, Raise> {
     match Class::Consistent.check(lua, 1).split_first_mut() {
         Some((0, block)) => Ok(Ring(block)),

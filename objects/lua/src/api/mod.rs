@@ -67,7 +67,7 @@ impl Class {
         lua.raw_set_index(REGISTRY, self as i32);
     }
 
-    /// Ends it: as a global, if scripts of old know it.
+    /// Ends the table of methods: as a global, if old scripts know it.
     fn publish(self, lua: Lua) {
         lua.set_global(self.name().to_str().expect("plain names"));
     }

@@ -105,7 +105,7 @@ fn renew(bytes: &mut [u8]) {
 /// The handle of argument 1. *Raises* when it is no object.
 ///
 /// # Errors
-/// When it was opened by an earlier call.
+/// When the object was opened by an earlier call.
 fn handle(lua: &Lua) -> Result<i32, Raise> {
     let mut reader = Reader(Class::Object.check(lua, 1));
     let (handle, serial) = (reader.u32(), reader.u32());
@@ -138,7 +138,7 @@ fn push_read(lua: Lua, mut read: impl FnMut(&mut [u8]) -> Option<usize>) -> Outc
     Ok(1)
 }
 
-/// `object:get(field)`: its value, or nil.
+/// `object:get(field)`: the field's value, or nil.
 fn get(lua: Lua) -> Outcome {
     let h = handle(&lua)?;
     let field = lua.check_bytes(2);
@@ -154,8 +154,8 @@ fn put(lua: Lua) -> Outcome {
     Ok(1)
 }
 
-/// Calls `f` with the string argument `arg`, or the text of a number, in which whole ones have all their digits. *Raises* when
-/// it is neither.
+/// Calls `f` with the string argument `arg`, or the text of a number, in which whole ones have all their digits.
+/// *Raises* when it is neither.
 fn with_text<R>(lua: &Lua, arg: i32, f: impl FnOnce(&[u8]) -> R) -> R {
     let number = lua.number(arg);
     if lua.kind(arg) == kind::NUMBER && number::is_exact(number) {

@@ -1,4 +1,4 @@
-//! `os`: dates and times on the host's clock and zone. The rest of it is refused by prelude.lua.
+//! `os`: dates and times on the host's clock and zone. The rest of `os` is refused by prelude.lua.
 
 use crate::calendar::{self, Date};
 use crate::sys::host;

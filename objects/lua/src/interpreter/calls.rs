@@ -21,13 +21,13 @@ fn set_command(told: &Command<'static>) -> Result<(), Raise> {
 
 /// How many functions are remembered by name.
 const KNOWN_MAX: usize = 64;
-/// Registry slots of the remembered ones.
+/// Registry slots of the remembered functions.
 const KNOWN: i32 = 1000;
 
 /// A function found before: its type, its name, and whether the type is an old-style one.
 type Known = (Vec<u8>, Vec<u8>, bool);
 
-/// Pushes a function of a type, and whether that is an old-style one; `None` when there is no such function.
+/// Pushes a function of a type, and tells whether the type is an old-style one; `None` when there is no such function.
 fn push_function(lua: Lua, type_name: &[u8], function: &[u8]) -> Option<bool> {
     let hash = type_name.iter().chain(function).fold(0, |hash: u32, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
@@ -85,7 +85,7 @@ pub(super) fn run_call(lua: Lua) -> Outcome {
     } else {
         object::push_this(lua);
     }
-    // What a new-style function is called on is not among its arguments.
+    // The object that a new-style function is called on is not among its arguments.
     let skip = if legacy { 2 } else { 3 };
     for part in split_key(virtual_key).skip(skip).chain(call.command.data) {
         if !lua.reserve(4) {
@@ -100,8 +100,8 @@ pub(super) fn run_call(lua: Lua) -> Outcome {
     Ok(0)
 }
 
-/// Answers with the result of a new-style function; nil is a miss. Whole numbers are answered with all their digits; old-style
-/// functions answer theirs as `tostring` makes them, as in the original.
+/// Answers with the result of a new-style function; nil is a miss. Whole numbers are answered with all their digits;
+/// old-style functions answer theirs as `tostring` makes them, as in the original.
 fn answer(lua: Lua, virtual_key: &[u8]) -> Result<(), Raise> {
     match lua.kind(-1) {
         kind::NIL => (),

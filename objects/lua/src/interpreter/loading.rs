@@ -12,13 +12,13 @@ thread_local! {
     pub(super) static LOADING: RefCell<Loading> = const { RefCell::new(Loading::new()) };
 }
 
-/// Scripts on their way in.
+/// The scripts that are being loaded.
 pub(super) struct Loading {
-    /// (path, text), in order.
+    /// Path and text of each script, in order.
     pub(super) scripts: Vec<(String, &'static [u8])>,
-    /// Which of them ran, or are running.
+    /// Whether each script ran, or is running.
     pub(super) started: Vec<bool>,
-    /// Globals there were before them.
+    /// Names of the globals there were before the scripts.
     baseline: Vec<Vec<u8>>,
     /// The types that were found.
     types: Vec<LoadedType>,
@@ -93,7 +93,7 @@ fn run_embedded(lua: Lua, name: &str) {
     lua.call(2, 0);
 }
 
-/// Marks a script as started; false when it was.
+/// Marks a script as started; false when it was marked already.
 fn start(index: usize) -> bool {
     LOADING.with_borrow_mut(|l| !std::mem::replace(&mut l.started[index], true))
 }
@@ -155,7 +155,7 @@ fn note_baseline(lua: Lua) {
 /// Longest name of a type or function.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Can it be a part of a virtual key?
+/// Whether the name can be a part of a virtual key.
 fn is_name(name: &[u8]) -> bool {
     name.len() <= NAME_BYTES_MAX && name.iter().all(|b| *b > b' ' && *b != 0x7f && *b != b':')
 }
@@ -247,7 +247,7 @@ fn describe_function(lua: Lua, type_name: &str, style: Style, name: String) -> L
     LoadedFunction { name, writes }
 }
 
-/// Does `object.type` list the function among those that do not write?
+/// Whether `object.type` lists the function among those that do not write.
 fn is_read_only(lua: Lua, type_name: &str, function: &str) -> bool {
     let top = lua.top();
     Slot::Options.push(lua);

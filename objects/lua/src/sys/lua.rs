@@ -192,30 +192,30 @@ impl Lua {
         unsafe { raw::lua_type(self.0, index) }
     }
 
-    /// Is it nil, or not there?
+    /// Whether the value is nil, or not there.
     pub(crate) fn is_nil(self, index: i32) -> bool {
         self.kind(index) <= kind::NIL
     }
 
-    /// Is it a function not written in Lua?
+    /// Whether the value is a function not written in Lua.
     pub(crate) fn is_native(self, index: i32) -> bool {
         // SAFETY: always allowed.
         unsafe { raw::lua_iscfunction(self.0, index) != 0 }
     }
 
-    /// Are these the same value?
+    /// Whether these are the same value.
     pub(crate) fn same(self, a: i32, b: i32) -> bool {
         // SAFETY: always allowed.
         unsafe { raw::lua_rawequal(self.0, a, b) != 0 }
     }
 
-    /// The number, or what a string converts to, or 0.
+    /// The number at `index`, or what a string there converts to, or 0.
     pub(crate) fn number(self, index: i32) -> f64 {
         // SAFETY: always allowed.
         unsafe { raw::lua_tonumber(self.0, index) }
     }
 
-    /// Anything but nil and false.
+    /// Whether the value is anything but nil and false.
     pub(crate) fn boolean(self, index: i32) -> bool {
         // SAFETY: always allowed.
         unsafe { raw::lua_toboolean(self.0, index) != 0 }
@@ -371,7 +371,7 @@ impl Lua {
         unsafe { raw::lua_setmetatable(self.0, index) };
     }
 
-    /// Calls the function below `args` arguments. *Raises* what it raises.
+    /// Calls the function below `args` arguments. *Raises* what the function raises.
     pub(crate) fn call(self, args: i32, results: i32) {
         // SAFETY: function and arguments are on the stack.
         unsafe { raw::lua_call(self.0, args, results) }
@@ -404,7 +404,7 @@ impl Lua {
         unreachable!("lua_error does not return")
     }
 
-    /// Kilobytes in use.
+    /// Kilobytes of Lua's heap in use.
     pub(crate) fn heap_kb(self) -> i32 {
         // SAFETY: always allowed.
         unsafe { raw::lua_gc(self.0, 3, 0) }

@@ -12,7 +12,7 @@ fn run(body: &str) -> String {
     client(&one(body)).value("t:f:x")
 }
 
-/// The text with which it fails.
+/// The text with which the body fails.
 fn fails(body: &str) -> String {
     client(&one(body)).failure("t:f:x")
 }

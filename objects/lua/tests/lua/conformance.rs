@@ -11,7 +11,7 @@ const SCRIPT: &str = concat!(
 const SNIPPETS: &str = include_str!("conformance/snippets.txt");
 const EXPECTED: &str = include_str!("conformance/expected.txt");
 
-/// Addresses differ from run to run.
+/// The text without addresses, which differ from run to run.
 fn without_addresses(text: &str) -> String {
     let mut out = String::new();
     for (n, part) in text.split("0x").enumerate() {

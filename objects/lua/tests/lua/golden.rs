@@ -42,7 +42,7 @@ struct Record {
     response: Vec<u8>,
 }
 
-/// The recordings hold one character for each byte.
+/// The bytes of a recorded text, which has one character for each byte.
 fn bytes(value: &serde_json::Value) -> Vec<u8> {
     value
         .as_str()

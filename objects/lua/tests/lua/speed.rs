@@ -1,4 +1,4 @@
-//! How fast it is, beside native Lua. Run with `--ignored --nocapture` on a quiet machine.
+//! How fast the module is, beside native Lua. Run with `--ignored --nocapture` on a quiet machine.
 
 use crate::host::Client;
 use std::process::Command;

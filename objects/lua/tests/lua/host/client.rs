@@ -66,7 +66,7 @@ impl Client {
     /// The value a virtual key answers.
     ///
     /// # Panics
-    /// When it answers anything else.
+    /// When the key answers anything else.
     pub fn value(&mut self, key: &str) -> String {
         match self.call(key, &[key], None) {
             Some(Answer::Reply(reply)) => match Tag::split(&reply) {
@@ -80,7 +80,7 @@ impl Client {
     /// The text a virtual key fails with.
     ///
     /// # Panics
-    /// When it does not fail by itself.
+    /// When the key does not fail by itself.
     pub fn failure(&mut self, key: &str) -> String {
         match self.call(key, &[key], None) {
             Some(Answer::Failed(text)) => text,

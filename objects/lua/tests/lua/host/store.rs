@@ -99,7 +99,7 @@ impl Store {
         self.zone.to_offset_info(at).abbreviation().to_owned()
     }
 
-    /// Stores or deletes an item; was it there?
+    /// Stores or deletes an item; true when it was there.
     pub fn put_item(&mut self, key: &[u8], item: Option<Item>) -> bool {
         let old = match item {
             Some(item) => self.items.insert(key.to_vec(), item),
