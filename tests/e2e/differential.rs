@@ -8,8 +8,8 @@ use cacheismo_tests::differential::compare;
 use cacheismo_tests::server::{Memcached, Server};
 use cacheismo_tests::tools;
 
-/// Without the thread that sorts its LRU lists: while that holds an item, memcached writes a number into a new one
-/// and drops the padding and the fetched mark, at random.
+/// Options of memcached without the thread that sorts its LRU lists: while that thread holds an item, memcached writes
+/// a number into a new one and drops the padding and the fetched mark, at random.
 const PLAIN: &[&str] = &["-o", "no_lru_maintainer,no_lru_crawler"];
 
 /// Commands per seed: short enough that a failing sequence can be read.

@@ -5,9 +5,9 @@ use cacheismo_tests::scripts::Scripts;
 use cacheismo_tests::server::Server;
 use cacheismo_tests::tools;
 
-/// Where the script that the recordings look around with is, in the directory error messages name.
+/// Directory of the script with which the recordings look around, as error messages name it.
 const LUA_TESTS: &str = "objects/lua/tests/lua";
-/// Recordings made with them.
+/// Recordings made with that script.
 const LUA_SESSIONS: &str = "objects/lua/tests/lua/golden/sessions.jsonl";
 
 #[test]

@@ -22,7 +22,7 @@ fn survives(call: &str) {
         let gets = scope.spawn(|| {
             let mut other = server.connect();
             let mut served = 0;
-            // At least once, also when the call ends before this begins.
+            // The loop runs at least once, also when the call ends before.
             loop {
                 assert_eq!(other.call("plain"), "value");
                 served += 1;

@@ -37,7 +37,7 @@ fn a_mebibyte_is_enough_for_everything_but_large_values() {
     for i in 0..40_000 {
         client.send(format!("set key{i} 0 0 100 noreply\r\n{i:0100}\r\n"));
         if i % 100 == 0 {
-            // They are asked for, so they stay.
+            // The objects are asked for, so they stay.
             assert_eq!(client.call("set:count:s"), "1");
             assert_eq!(client.call("map:get:m:name"), "name : value");
             assert_ne!(client.call("quota:addandcheck:q:1"), "ERROR_CACHE_MISS");
@@ -110,7 +110,7 @@ fn a_limit_goes_down_and_up_while_others_read_and_write() {
             });
         }
         for _ in 0..2 {
-            // It fills before it shrinks.
+            // The store fills before it shrinks.
             assert!(wait_until(SOON, || stat(&mut client, "bytes") > 150 * MIB as u64));
             for limit in LIMITS.into_iter().rev() {
                 assert_eq!(client.ask(format!("cache_memlimit {limit}\r\n")), "OK\r\n");

@@ -58,7 +58,7 @@ fn guessing_is_slowed_down_for_its_address_and_does_not_fill_the_log() {
         }
     }
     server.wait_for_log("refused unheard");
-    // The right one is heard once the address has been quiet.
+    // The right password is heard once the address has been quiet.
     let heard = wait_until(Duration::from_secs(10), || {
         login(&mut server.connect(), "secret") == "STORED\r\n"
     });

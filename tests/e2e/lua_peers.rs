@@ -51,7 +51,7 @@ fn peer(reply: &'static str) -> Peer {
         let mut reader = BufReader::new(stream);
         reader.read_line(&mut line).expect("a line is sent");
         let _ = tell_asked.send(line);
-        // Until then, or for as long as the test lives.
+        // The peer waits until it is told to answer, or as long as the test lives.
         if told.recv().is_ok() {
             let _ = reader.get_mut().write_all(reply.as_bytes());
         }
@@ -71,7 +71,7 @@ fn dead_port() -> u16 {
 
 fn asker() -> (Server, Scripts) {
     let scripts = Scripts::new("ask.lua", ASKER);
-    // One worker: whom a call holds up would be seen.
+    // There is one worker: a call that holds up others would be seen.
     let server = Server::start(&["--lua-scripts", scripts.path(), "-t", "1"]);
     (server, scripts)
 }

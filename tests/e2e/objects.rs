@@ -102,7 +102,7 @@ fn sets_of_many_members_answer_and_are_accounted() {
         after - before
     );
     assert_eq!(client.ask("delete set$big\r\n"), "DELETED\r\n");
-    // Its nodes are freed a few at a time.
+    // The object's nodes are freed a few at a time.
     let freed = wait_until(Duration::from_secs(10), || {
         client.stat("bytes").parse::<u64>().expect("a number") <= before
     });

@@ -90,7 +90,7 @@ fn clients_that_do_not_read_hold_only_what_they_asked_for() {
         set(&mut writer, &format!("key{i}"), value);
     }
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
-    // More than a socket holds.
+    // Each value is more than a socket holds.
     for (i, client) in clients.iter_mut().enumerate() {
         client.send(format!("get key{}\r\n", i % 20).repeat(16));
     }

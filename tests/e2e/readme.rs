@@ -99,7 +99,7 @@ fn make_help_lists_what_the_readme_names() {
 fn the_sdk_readme_leads_to_a_running_object() {
     let document = tools::repository().join("guest-sdk/README.md");
     let text = std::fs::read_to_string(&document).expect("the SDK has a README");
-    // The port it names may be taken here.
+    // The port that the README names may be taken here.
     let free = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a port is free");
@@ -116,7 +116,7 @@ fn the_sdk_readme_leads_to_a_running_object() {
             .args(["-eu", "-o", "pipefail", "-c", &script])
             .current_dir(tools::repository())
             .env("SERVER", tools::cacheismo())
-            // Its crate is built as a reader's would be, not as a part of this workspace.
+            // The README's crate is built as a reader's would be, not as a part of this workspace.
             .env_remove("CARGO_TARGET_DIR"),
     );
     let printed = String::from_utf8_lossy(&output.stdout).replace('\r', "");

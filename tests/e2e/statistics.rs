@@ -109,7 +109,7 @@ fn figures(client: &mut impl Dialect) -> BTreeMap<(&'static str, String), f64> {
     figures
 }
 
-/// Something of everything that is counted.
+/// Does something of everything that is counted.
 fn use_all(address: SocketAddr) {
     let mut client = Client::connect(address);
     let value = "x".repeat(100_000);

@@ -287,7 +287,7 @@ fn ask_by_openssl(server: &Server, certificate: &Path, options: &[&str]) -> Stri
         .spawn()
         .expect("openssl runs");
     let mut input = client.stdin.take().expect("it is piped");
-    // It is gone already when the server refuses it.
+    // `openssl` is gone already when the server refuses it.
     let _ = input.write_all(b"version\r\nquit\r\n");
     let mut answer = String::new();
     let mut output = client.stdout.take().expect("it is piped");

@@ -11,12 +11,12 @@ use cacheismo_tests::twins::operation::Request;
 use cacheismo_tests::twins::stage::{Stage, Way};
 use cacheismo_tests::twins::{calls, names, plain};
 
-/// Small enough that a datagram holds a value over it.
+/// Longest item in bytes: so short that a datagram holds a longer value.
 const ITEM_BYTES: usize = 1024;
-/// The same as an option.
+/// The longest item, as an option takes it.
 const ITEM_BYTES_MAX: &str = "1k";
 
-/// The longest that memcached takes by itself.
+/// The longest item that memcached takes by default, in bytes.
 const MEMCACHED_ITEM_BYTES: usize = 1 << 20;
 
 /// Options beside: TCP stays on with UDP, and calls that loop end soon.
@@ -35,7 +35,7 @@ const OPTIONS: [&str; 12] = [
     "400",
 ];
 
-/// Hands every command to the server.
+/// A script that hands every command to the server.
 const MAIN: &str = "function mainNormal() return 'native' end\nmainVirtualKey = mainNormal\n";
 
 /// A server with the scripts of the calls. `main` is another script.
@@ -116,7 +116,7 @@ fn the_text_of_an_object_has_one_length_and_one_end() {
     for (object, member_bytes) in [("small", 4), ("large", 40)] {
         assert_eq!(client.call(&format!("set:new:{object}")), "CREATED");
         for i in 0..12 {
-            // Shown as four letters each: the object is within the limit, its text may not be.
+            // Each of these bytes is shown as four letters: the object is within the limit, its text may not be.
             client.set(&format!("set:put:{object}"), vec![0x80 + i; member_bytes]);
         }
         let name = format!("set${object}");

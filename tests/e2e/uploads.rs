@@ -245,7 +245,7 @@ fn without_room_a_value_is_refused_and_the_stream_stays_in_step() {
     let big = value(2, 2_000_000);
     assert_eq!(client.ask(set("set old 0 0 2000000", &big)), full);
     assert_eq!(client.ask("get old\r\n"), "END\r\n", "it would be stale");
-    // With it, large values push out each other.
+    // With eviction, large values push out each other.
     let server = Server::start(&["-m", "8", "-I", "4m"]);
     let mut client = server.connect();
     let big = value(3, 4 << 20);

@@ -45,7 +45,7 @@ fn fetchers_tell_of_every_look_up() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     client.set("a/b", "four");
-    // Without a name it is this stream.
+    // Without a name, `watch` means this stream.
     let mut lines = watcher(&server, "");
     let _ = client.ask("get a/b nosuch\r\n");
     let _ = client.ask("mg a/b\r\n");

@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
-    /// Received and not yet asked for.
+    /// Bytes received and not yet asked for.
     pending: Vec<u8>,
 }
 
@@ -55,7 +55,7 @@ impl Client {
             .expect("the server takes requests");
     }
 
-    /// Sends bytes, and whether the server took them all.
+    /// Sends bytes; true when the server took them all.
     pub fn try_send(&mut self, request: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(request.as_ref()).is_ok()
     }
@@ -182,7 +182,7 @@ impl Client {
     /// Stores a value.
     ///
     /// # Panics
-    /// When it isn't stored.
+    /// When the value isn't stored.
     pub fn set(&mut self, key: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref();
         let mut request = format!("set {key} 0 0 {}\r\n", value.len()).into_bytes();

@@ -21,7 +21,7 @@ pub struct Conversation {
 /// Something sent, and what comes back for it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Exchange {
-    /// The line of the file it starts at, for messages.
+    /// The line of the file at which the exchange starts, for messages.
     pub line: usize,
     /// Bytes to send.
     pub request: Vec<u8>,

@@ -12,7 +12,7 @@ use crate::server::{Server, wait_until};
 /// One request of a session and the bytes it must be answered with.
 #[derive(Debug, Deserialize)]
 pub struct Record {
-    /// Records of one session share a server.
+    /// Name of the session; records of one session share a server.
     pub session: String,
     /// Position in the recorded session.
     pub step: u32,
@@ -20,10 +20,10 @@ pub struct Record {
     request_rle: Option<Vec<(String, usize)>>,
     response: Option<String>,
     response_rle: Option<Vec<(String, usize)>>,
-    /// A listing: lines of the value in any order.
+    /// Whether the value is a listing, with its lines in any order.
     #[serde(default)]
     any_order: bool,
-    /// Ask again for as long, since the answer depends on time.
+    /// For how many seconds to ask again, since the answer depends on time.
     #[serde(default)]
     patience_s: u64,
     #[serde(default)]
@@ -34,10 +34,10 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Verdict {
-    /// It still holds.
+    /// The reply still holds.
     #[default]
     Keep,
-    /// It is what an evident bug was meant to answer.
+    /// The reply is what an evident bug was meant to answer.
     Fix,
     /// The original said nothing; a script's error line is due.
     Error,
@@ -71,7 +71,7 @@ pub fn differences(session: &[Record]) -> Vec<String> {
     differences_on(&Server::start(&[]), session, &[])
 }
 
-/// The same on a server that was started for it.
+/// Plays one session on a server that was started for it, and gives every difference found.
 #[must_use]
 pub fn differences_on(
     server: &Server,
@@ -147,7 +147,7 @@ fn sorted_lines(bytes: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
-/// The recordings keep one byte per character.
+/// The bytes of a recorded text, which has one character for each byte.
 fn latin1(text: &Option<String>, pieces: &Option<Vec<(String, usize)>>) -> Vec<u8> {
     let whole = match (text, pieces) {
         (Some(text), _) => text.clone(),

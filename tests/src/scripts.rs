@@ -50,12 +50,12 @@ impl Scripts {
     /// Writes a script, in place of an older one.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// When the script cannot be written.
     pub fn write(&self, file: &str, text: &str) {
         fs::write(self.0.join(file), text).expect("a writable temporary directory");
     }
 
-    /// For `--lua-scripts`.
+    /// The directory's path, for `--lua-scripts`.
     ///
     /// # Panics
     /// When the temporary directory's path is not text.

@@ -36,7 +36,7 @@ impl Server {
         Self::spawn(&mut Self::command(options))
     }
 
-    /// The command that starts it so.
+    /// The command that starts such a server.
     #[must_use]
     pub fn command(options: &[&str]) -> Command {
         let mut command = Command::new(tools::cacheismo());
@@ -114,10 +114,10 @@ impl Server {
         }
     }
 
-    /// The first address it listens on.
+    /// The first address that the server listens on.
     ///
     /// # Panics
-    /// When it listens on no TCP port.
+    /// When the server listens on no TCP port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         *self.addresses.first().expect("the server listens on TCP")
@@ -129,40 +129,40 @@ impl Server {
         &self.addresses
     }
 
-    /// A new connection to it.
+    /// A new connection to the server.
     #[must_use]
     pub fn connect(&self) -> Client {
         Client::connect(self.address())
     }
 
-    /// Its process id.
+    /// The server's process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has in memory.
+    /// Resident memory of the server.
     ///
     /// # Panics
-    /// When it has ended.
+    /// When the server has ended.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
         self.status_bytes("VmRSS:")
     }
 
-    /// The most it has had in memory, since [`Self::forget_peak`].
+    /// The most resident memory that the server has had, since [`Self::forget_peak`].
     ///
     /// # Panics
-    /// When it has ended.
+    /// When the server has ended.
     #[must_use]
     pub fn peak_bytes(&self) -> u64 {
         self.status_bytes("VmHWM:")
     }
 
-    /// Has the peak of its memory measured from now on.
+    /// Has the peak of the server's memory measured from now on.
     ///
     /// # Panics
-    /// When it has ended.
+    /// When the server has ended.
     pub fn forget_peak(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("the server runs");
     }
@@ -176,7 +176,7 @@ impl Server {
         kilobytes.expect("a number of kB") * 1024
     }
 
-    /// What it has written to stderr so far.
+    /// What the server has written to stderr so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log
@@ -185,7 +185,7 @@ impl Server {
             .clone()
     }
 
-    /// Waits until its log contains `text`.
+    /// Waits until the server's log contains `text`.
     ///
     /// # Panics
     /// When that takes longer than ten seconds.
@@ -194,13 +194,13 @@ impl Server {
         assert!(said, "the log never says {text:?}: {}", self.log());
     }
 
-    /// Sends it a signal.
+    /// Sends the server a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal)
             .expect("the child hasn't been waited for");
     }
 
-    /// Whether it still runs.
+    /// Whether the server still runs.
     pub fn is_running(&mut self) -> bool {
         self.child
             .try_wait()
@@ -208,10 +208,10 @@ impl Server {
             .is_none()
     }
 
-    /// Waits for its end; gives its status and how long that took.
+    /// Waits for the server's end; gives its status and how long the end took.
     ///
     /// # Panics
-    /// When it doesn't end.
+    /// When the server doesn't end.
     pub fn wait(&mut self) -> (ExitStatus, Duration) {
         let start = Instant::now();
         let ended = wait_until(STOP, || !self.is_running());
@@ -233,7 +233,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.is_running() {
-            // Tests that care how it stops have stopped it; the rest want the time, unless what it did is recorded.
+            // Tests that care how the server stops have stopped it. All others save the time, unless a profile is
+            // recorded.
             let signal = match std::env::var_os("LLVM_PROFILE_FILE") {
                 Some(_) => Signal::TERM,
                 None => Signal::KILL,
@@ -252,16 +253,16 @@ impl Drop for Server {
 /// A server that ended instead of getting ready.
 #[derive(Debug)]
 pub struct Refusal {
-    /// Its exit status.
+    /// The server's exit status.
     pub status: ExitStatus,
-    /// Everything it wrote to stderr.
+    /// Everything that the server wrote to stderr.
     pub log: String,
 }
 
 /// Runs the server under test with options it must refuse.
 ///
 /// # Panics
-/// When it starts.
+/// When the server starts.
 #[must_use]
 pub fn refusal(options: &[&str]) -> Refusal {
     let mut command = Command::new(tools::cacheismo());
@@ -292,19 +293,19 @@ pub struct Memcached {
 }
 
 impl Memcached {
-    /// Starts it with further options.
+    /// Starts memcached with further options.
     ///
     /// # Panics
-    /// When it isn't installed or doesn't start.
+    /// When memcached isn't installed or doesn't start.
     #[must_use]
     pub fn start(options: &[&str]) -> Self {
         Self::spawn(&mut Command::new(tools::program("memcached")), options)
     }
 
-    /// Starts it by another command that ends in its name, such as `taskset`.
+    /// Starts memcached by another command that ends in its name, such as `taskset`.
     ///
     /// # Panics
-    /// When it doesn't start.
+    /// When memcached doesn't start.
     #[must_use]
     pub fn spawn(command: &mut Command, options: &[&str]) -> Self {
         let directory = std::env::temp_dir();
@@ -320,7 +321,7 @@ impl Memcached {
             .stdin(Stdio::null())
             .spawn()
             .expect("memcached starts");
-        // It writes the file beside and renames it, so that what is there is whole.
+        // memcached writes the file under another name and renames it, so that what is there is whole.
         assert!(
             wait_until(READY, || ports.exists()),
             "memcached writes no port"
@@ -333,13 +334,13 @@ impl Memcached {
         }
     }
 
-    /// Its process id.
+    /// memcached's process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where it listens.
+    /// The address that memcached listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -40,7 +40,7 @@ fn target_profile() -> PathBuf {
         .to_owned()
 }
 
-/// The directory of the test modules, built from `tests/fixtures` when they aren't.
+/// The directory of the test modules, built from `tests/fixtures` when they aren't built yet.
 ///
 /// # Panics
 /// When they can't be built.
@@ -56,7 +56,7 @@ pub fn fixtures() -> PathBuf {
 /// An empty directory of this test's own, below the target directory.
 ///
 /// # Panics
-/// When it can't be made.
+/// When the directory can't be made.
 #[must_use]
 pub fn scratch(name: &str) -> PathBuf {
     let directory = repository()
@@ -86,7 +86,7 @@ pub fn python() -> PathBuf {
 /// A program from the search path.
 ///
 /// # Panics
-/// When it isn't there.
+/// When the program isn't there.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();

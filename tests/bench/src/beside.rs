@@ -12,11 +12,11 @@ use crate::record::Beside;
 /// Starts of which the fastest counts: the first one compiles the objects, and others share the machine.
 const STARTS: usize = 5;
 const IDLE_CONNECTIONS: u32 = 10_000;
-/// More than that, and the limit of files that goes with it.
+/// More connections than are made; the limit of files goes with it.
 const CONNECTIONS_MAX: &str = "20000";
 /// How long an idle server is watched.
 const WATCHED: Duration = Duration::from_secs(3);
-/// A server that was busy may need so long to become idle.
+/// How long a server that was busy may need to become idle.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Memory of the server that is filled, in MiB, and items it is given: twice as much.
 const FULL_MB: u32 = 64;
@@ -25,7 +25,7 @@ const VALUE_BYTES: std::ops::Range<usize> = 20..1500;
 /// Requests in flight meanwhile.
 const BATCH: u32 = 100;
 
-/// Whether `--only TEXT` asks for this.
+/// Whether `--only TEXT` asks for this part.
 pub(crate) fn is_wanted(only: Option<&str>) -> bool {
     only.is_none_or(|text| "beside".contains(text))
 }

@@ -1,4 +1,5 @@
-//! Latencies counted by size: each power of two is cut into [`STEPS`] buckets, so that a quantile is at most 0.8 % too low.
+//! Latencies counted by size: each power of two is cut into [`STEPS`] buckets, so that a quantile is at most 0.8 % too
+//! low.
 
 /// Buckets of each power of two, which is itself one.
 const STEPS: u64 = 1 << STEP_BITS;
@@ -24,7 +25,8 @@ impl Histogram {
         self.total += 1;
     }
 
-    /// The value that so large a share of all values does not exceed, to the precision of a bucket; 0 of none.
+    /// The value that so large a share of all values does not exceed, to the precision of a bucket; 0 when there are no
+    /// values.
     pub(crate) fn quantile(&self, share: f64) -> u64 {
         let wanted = (self.total as f64 * share).ceil() as u64;
         let mut seen = 0;
@@ -38,7 +40,7 @@ impl Histogram {
     }
 }
 
-/// The bucket of a value. Those below [`STEPS`] have one each; of larger ones the highest bits decide.
+/// The bucket of a value. Values below [`STEPS`] have one each; for larger ones the highest bits decide.
 fn bucket(value: u64) -> usize {
     let shift = (u64::BITS - value.leading_zeros()).saturating_sub(STEP_BITS + 1);
     (u64::from(shift) * STEPS + (value >> shift)) as usize

@@ -16,7 +16,7 @@ use crate::workload::Entry;
 /// Requests in flight while a server is filled with a few big items, and with many small ones.
 const FILL_DEPTH_BIG: usize = 8;
 const FILL_DEPTH_SMALL: usize = 200;
-/// Items from here on are many.
+/// From so many items on, a server is filled with small ones.
 const MANY: u64 = 1000;
 const READ_BYTES: usize = 256 * 1024;
 
@@ -25,7 +25,7 @@ pub(crate) struct Outcome {
     pub(crate) requests: u64,
     pub(crate) errors: u64,
     pub(crate) took: Duration,
-    /// From queueing a request to having its whole reply, in nanoseconds.
+    /// Times from queueing a request to having its whole reply, in nanoseconds.
     pub(crate) latency_ns: Histogram,
 }
 

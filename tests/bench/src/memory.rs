@@ -26,19 +26,19 @@ struct Filling {
     what: &'static str,
     system: System,
     label: &'static str,
-    /// Bytes of names and values in it.
+    /// Bytes of names and values in the data.
     payload: u64,
     commands: Box<dyn Iterator<Item = String>>,
-    /// What each reply ends with, and nothing else in it.
+    /// The end of each reply, which stands nowhere else in it.
     reply_end: &'static str,
 }
 
-/// Whether `--only TEXT` asks for this.
+/// Whether `--only TEXT` asks for this part.
 pub(crate) fn is_wanted(only: Option<&str>) -> bool {
     only.is_none_or(|text| "memory".contains(text))
 }
 
-/// What everything takes.
+/// What each kind of data takes in each system.
 ///
 /// # Errors
 /// When a system does not start, or refuses something.
@@ -63,7 +63,7 @@ fn fill(filling: Filling) -> anyhow::Result<u64> {
     let mut stream = TcpStream::connect(server.address())?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut commands = filling.commands;
-    // The first makes the server ready for such commands: modules, buffers.
+    // The first command makes the server ready for the others: modules, buffers.
     let first = commands.next().into_iter().collect::<Vec<_>>();
     ask(&mut stream, &first, filling.reply_end)?;
     let before = server.resident_bytes()?;
@@ -126,7 +126,7 @@ fn objects() -> Vec<Filling> {
     let set = "a set of 1,000,000 ten-byte members";
     let maps = "100,000 maps of ten fields";
     let members = || (0..MEMBERS / PER_COMMAND).map(|i| i * PER_COMMAND..(i + 1) * PER_COMMAND);
-    // Multiplied by a number prime to all others, so that they come in no order.
+    // The factor is prime to the number of members, so that each comes once, in no order.
     let member = |i: u32| format!("{:010}", u64::from(i) * 7919 % u64::from(MEMBERS));
     let field = |map: u32, field: u32| {
         (

@@ -1,4 +1,5 @@
-//! BENCHMARKS.md, rendered from the records. Each section shows the newest record that has it; ratios are computed here.
+//! BENCHMARKS.md, rendered from the records. Each section shows the newest record that has it; ratios are computed
+//! here.
 
 use std::fmt::Write as _;
 

@@ -12,21 +12,21 @@ use cacheismo_tests::tools;
 const SERVER_CORE: &str = "0";
 const GENERATOR_CORE: &str = "1";
 
-/// Memory given to each, in MiB: all data of all workloads fits.
+/// Memory given to each server, in MiB: all data of all workloads fits.
 const MEMORY_MB: &str = "1024";
 
-/// Connections each takes.
+/// Connections that each server takes.
 const CONNECTIONS_MAX: &str = "1024";
 
 /// Directories of Lua scripts.
 const SCRIPTS: [&str; 2] = ["scripts-lua", "tests/bench/scripts"];
 
-/// What is compared.
+/// A system that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum System {
     /// The server of this repository, release build.
     Cacheismo,
-    /// The same with Lua scripts: ours and those of the bench.
+    /// The same server with Lua scripts: ours and those of the bench.
     CacheismoLua,
     /// Debian's memcached.
     Memcached,
@@ -46,12 +46,12 @@ impl Running {
         Self::start_with(system, MEMORY_MB, CONNECTIONS_MAX)
     }
 
-    /// For as many connections as `connections_max` says.
+    /// Starts a server for as many connections as `connections_max` says.
     pub(crate) fn start_for(system: System, connections_max: &str) -> anyhow::Result<Self> {
         Self::start_with(system, MEMORY_MB, connections_max)
     }
 
-    /// With other memory, of which the least recently used leave when it is full.
+    /// Starts a server with other memory; when that is full, the least recently used items leave.
     pub(crate) fn start_with_memory(system: System, memory_mb: u32) -> anyhow::Result<Self> {
         Self::start_with(system, &memory_mb.to_string(), CONNECTIONS_MAX)
     }
@@ -96,7 +96,7 @@ impl Running {
         }
     }
 
-    /// CPU time of all its threads so far.
+    /// CPU time of all the server's threads so far.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let mut total = Duration::ZERO;
         for task in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {
@@ -111,7 +111,7 @@ impl Running {
         Ok(total)
     }
 
-    /// How often its threads have gone to sleep so far.
+    /// How often the server's threads have gone to sleep so far.
     pub(crate) fn switches(&self) -> anyhow::Result<u64> {
         let mut total = 0;
         for task in std::fs::read_dir(format!("/proc/{}/task", self.pid()))? {

@@ -145,7 +145,7 @@ impl Record {
     /// Writes the file of this record; a later run of the same day takes its place.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// When the file can't be written.
     pub(crate) fn keep(&self) -> anyhow::Result<()> {
         let directory = directory().join(slug(&self.machine.processor));
         std::fs::create_dir_all(&directory)?;

@@ -39,12 +39,12 @@ impl Rng {
 pub struct Step {
     /// The bytes to send, its data block included.
     pub request: Vec<u8>,
-    /// The key it is about, whose CAS may stand in it.
+    /// The key that the command is about; the key's CAS may stand in the request.
     pub key: Vec<u8>,
 }
 
 impl Step {
-    /// Draws one.
+    /// Draws a step.
     pub fn random(rng: &mut Rng) -> Self {
         let key = format!("key{}", rng.below(8));
         let request = match rng.below(20) {

@@ -1,12 +1,12 @@
 //! Every place where we answer otherwise than Debian's memcached 1.6.18, with its reason. A difference
 //! that isn't here fails the test.
 //!
-//! Some differences change what is stored, so that a comparison after them would be noise; they aren't drawn:
-//! flags over 32 bits (1.6.18 cuts them off, 1.6.45 and we refuse), expiry times after 2038 (1.6.18 takes them for
-//! negative ones), a `get` of a key behind which another is too long (memcached counts it as read), values with a minus sign (for a number over 2^63 memcached looks for one beyond the value, in
-//! memory that may hold another's), values over 512 KiB (memcached keeps them in chunks, and does no arithmetic there whatever
-//! they begin with), and `flush_all` at a later time (memcached keeps one time only, so that it brings
-//! back what an earlier `flush_all` deleted).
+//! Some differences change what is stored, so that a comparison after them would be noise; they aren't drawn: flags
+//! over 32 bits (1.6.18 cuts them off, 1.6.45 and we refuse), expiry times after 2038 (1.6.18 takes them for negative
+//! ones), a `get` of a key behind which another is too long (memcached counts it as read), values with a minus sign
+//! (for a number over 2^63 memcached looks for one beyond the value, in memory that may hold another's), values over
+//! 512 KiB (memcached keeps them in chunks, and does no arithmetic there whatever they begin with), and `flush_all` at
+//! a later time (memcached keeps one time only, so that it brings back what an earlier `flush_all` deleted).
 
 use super::Step;
 
@@ -15,7 +15,7 @@ use super::Step;
 pub struct Explained {
     /// Which requests: those that start with this.
     pub request: &'static str,
-    /// And have all of these flags, whatever their arguments and order.
+    /// The flags that these requests have, whatever their arguments and order.
     pub flags: &'static [&'static str],
     /// How the answers differ.
     pub answers: Answers,
@@ -30,9 +30,9 @@ pub struct Explained {
 pub enum Answers {
     /// These are the whole answers.
     Are(&'static str, &'static str),
-    /// Memcached's starts with this, ours with that; the rest may be anything.
+    /// Memcached's answer starts with the first, ours with the second; the rest may be anything.
     Start(&'static str, &'static str),
-    /// They are the same but for these words.
+    /// The answers are the same but for these words.
     Words(&'static str, &'static str),
 }
 
@@ -49,7 +49,7 @@ impl Answers {
 }
 
 impl Explained {
-    /// Whether this difference is it.
+    /// Whether these answers to `step` differ as this entry says.
     #[must_use]
     pub fn covers(&self, step: &Step, ours: &[u8], theirs: &[u8]) -> bool {
         let [request, theirs, ours] =

@@ -7,13 +7,13 @@ use crate::client::show;
 pub const HEADER_BYTES: usize = 24;
 /// Mark of the operation's messages.
 const OPAQUE: u32 = 0x0a0b_0c0d;
-/// Mark of the noop behind it.
+/// Mark of the noop behind the operation.
 const FENCE: u32 = 0xdead_beef;
 const NOOP: u8 = 0x0a;
 /// Exptime of arithmetic that does not create.
 const NO_CREATE: u32 = u32::MAX;
 
-/// The request as bytes; `None` when the dialect does not have it. `with_key` chooses the gets that show it.
+/// The request as bytes; `None` when the dialect does not have it. `with_key` chooses the gets that show the key.
 #[must_use]
 pub fn encode(request: &Request<'_>, with_key: bool) -> Option<Vec<u8>> {
     if !request.meta_flags.is_empty() {

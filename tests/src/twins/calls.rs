@@ -20,9 +20,9 @@ end
 
 /// Adds to the counter.
 const ADD: &str = "counter:add:c";
-/// Shows it.
+/// Shows the counter.
 const SHOW: &str = "counter:get:c";
-/// Makes it.
+/// Makes the counter.
 const NEW: &[&str] = &["delete counter$c", "get counter:new:c:10"];
 
 const GET_CALL: &[(&str, i64)] = &[
@@ -32,7 +32,7 @@ const GET_CALL: &[(&str, i64)] = &[
     ("detail get", 1),
     ("detail hit", 1),
 ];
-// Neither a hit nor a miss, of the prefix neither.
+// A failed call is neither a hit nor a miss, also for the prefix.
 const GET_FAILURE: &[(&str, i64)] = &[("cmd_get", 1), ("object_calls", 1), ("object_errors", 1)];
 const SET_CALL: &[(&str, i64)] = &[("cmd_set", 1), ("object_calls", 1), ("detail set", 1)];
 const SET_FAILURE: &[(&str, i64)] = &[
@@ -42,7 +42,7 @@ const SET_FAILURE: &[(&str, i64)] = &[
     ("detail set", 1),
 ];
 
-/// On the counter, which is 10 and stays so.
+/// A case on the counter, which is 10 and stays so.
 fn on_counter(name: &'static str, key: &'static str, operation: Operation) -> Case {
     Case::new(name, Kind::Call, key, operation)
         .with(NEW)
@@ -53,12 +53,12 @@ fn ten() -> Option<Item> {
     item("10", 0, None)
 }
 
-/// A script's function, which leaves nothing.
+/// A case on a script's function, which leaves nothing.
 fn on_script(name: &'static str, key: &'static str, operation: Operation) -> Case {
     Case::new(name, Kind::ScriptCall, key, operation).leaves_at("nothing", None)
 }
 
-/// All of them.
+/// All cases on virtual keys.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     [
@@ -132,7 +132,7 @@ fn script_gets() -> Vec<Case> {
     };
     vec![
         hit("script by get", "worker:hello:x", "hello"),
-        // It goes on on a lane, and is one call.
+        // The call goes on on a lane, and is one call.
         hit("slow script by get", "worker:slow:x", "slow"),
         on_script("script that answers a miss", "worker:nothing:x", GET)
             .answers(Answer::Miss)
@@ -186,7 +186,7 @@ fn script_sets() -> Vec<Case> {
     ]
 }
 
-/// What only looks like a set must not call.
+/// Requests that only look like a set: they must not call.
 fn refusals() -> Vec<Case> {
     let refused = |name, operation| {
         on_counter(name, ADD, operation)

@@ -53,14 +53,14 @@ pub struct Case {
     pub meta_flags: &'static str,
     /// The answer, when it is asked for loudly.
     pub answer: Answer,
-    /// By how much counters of `stats` change, without those that stay; `detail get` and so on are those of the key's prefix in
-    /// `stats detail dump`.
+    /// By how much counters of `stats` change, without those that stay; `detail get` and so on are those of the key's
+    /// prefix in `stats detail dump`.
     pub counters: Vec<(&'static str, i64)>,
     /// What watchers are told.
     pub lines: Vec<String>,
     /// The key under which the neutral channel looks for what is left.
     pub probe: &'static str,
-    /// What it finds there.
+    /// What the neutral channel finds there.
     pub left: Option<Item>,
 }
 
@@ -83,40 +83,40 @@ impl Case {
         }
     }
 
-    /// Only the meta commands have it, by these flags.
+    /// The case of a request that only the meta commands have, by these flags.
     #[must_use]
     pub fn by(self, meta_flags: &'static str) -> Self {
         Self { meta_flags, ..self }
     }
 
-    /// Something is there before.
+    /// The case with something there before.
     #[must_use]
     pub fn with(self, before: &[&str]) -> Self {
         let before = before.iter().map(|line| format!("{line}\r\n")).collect();
         Self { before, ..self }
     }
 
-    /// It answers so.
+    /// The case with this answer.
     #[must_use]
     pub fn answers(self, answer: Answer) -> Self {
         Self { answer, ..self }
     }
 
-    /// It counts so.
+    /// The case with these changes of counters.
     #[must_use]
     pub fn counts(self, counters: &[(&'static str, i64)]) -> Self {
         let counters = counters.to_vec();
         Self { counters, ..self }
     }
 
-    /// It tells watchers so.
+    /// The case with these lines for watchers.
     #[must_use]
     pub fn tells(self, lines: impl IntoIterator<Item = String>) -> Self {
         let lines = lines.into_iter().collect();
         Self { lines, ..self }
     }
 
-    /// It leaves this under another key.
+    /// The case with this left under another key.
     #[must_use]
     pub fn leaves_at(self, probe: &'static str, left: Option<Item>) -> Self {
         Self {
@@ -126,13 +126,14 @@ impl Case {
         }
     }
 
-    /// It leaves this.
+    /// The case with this left.
     #[must_use]
     pub fn leaves(self, left: Option<Item>) -> Self {
         Self { left, ..self }
     }
 
-    /// Scripts that handle every command are asked about it: not about what is no script's, nor about a refused line.
+    /// Whether scripts that handle every command are asked about the request: not about what is no script's, nor about
+    /// a refused line.
     #[must_use]
     pub fn passes_scripts(&self) -> bool {
         matches!(self.kind, Kind::Plain | Kind::ScriptCall) && self.answer != Answer::TooLarge

@@ -21,7 +21,7 @@ pub fn difference(before: &Counters, after: &Counters, idle: &Counters) -> Count
     changes.filter(|(_, by)| *by != 0).collect()
 }
 
-/// What is left is what was wanted, but for seconds that have passed.
+/// Whether what is left is what was wanted, but for seconds that have passed.
 #[must_use]
 pub fn is_left(wanted: &Option<Item>, got: &Option<Item>) -> bool {
     match (wanted, got) {

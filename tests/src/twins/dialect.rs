@@ -15,7 +15,7 @@ const DATAGRAM_HEAD: usize = 8;
 /// The end of whatever a text or meta command answers.
 const FENCE: &[u8] = b"MN\r\n";
 
-/// Words for operations.
+/// One of the ways to say an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// Classic text.
@@ -40,13 +40,13 @@ pub const DIALECTS: [Dialect; 5] = [
 ];
 
 impl Dialect {
-    /// It is a dialect of meta commands.
+    /// Whether the dialect is one of meta commands.
     #[must_use]
     pub fn is_meta(self) -> bool {
         matches!(self, Self::Meta | Self::MetaBase64)
     }
 
-    /// It is a dialect of the binary protocol.
+    /// Whether the dialect is one of the binary protocol.
     #[must_use]
     pub fn is_binary(self) -> bool {
         matches!(self, Self::Binary | Self::BinaryWithKey)
@@ -85,7 +85,7 @@ pub enum Link {
 }
 
 impl Link {
-    /// A connection.
+    /// Opens a connection.
     ///
     /// # Panics
     /// When nobody listens there.
@@ -97,7 +97,7 @@ impl Link {
         Self::Tcp(stream)
     }
 
-    /// Datagrams to a port.
+    /// Opens a socket for datagrams to a port.
     ///
     /// # Panics
     /// When there is no free port on this side.

@@ -6,7 +6,7 @@
 //! - [`dialect`]: the dialects, and the ways that requests travel.
 //! - [`case`]: an operation with what it must come to.
 //! - [`plain`], [`calls`], [`names`]: the cases on plain keys, virtual keys and names of objects.
-//! - [`compare`]: what differs from it.
+//! - [`compare`]: what differs from what was wanted.
 //! - [`stage`]: a server with a neutral channel and a watcher, on which a case is played.
 
 pub mod binary;

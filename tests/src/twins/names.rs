@@ -11,14 +11,14 @@ const NEW: &[&str] = &["get set:new:s", "get set:put:s:fig"];
 /// The state as `get` shows it.
 const SHOWN: &str = "fig : \r\n";
 
-/// On an object that is there, and stays as it is.
+/// A case on an object that is there, and stays as it is.
 fn on_object(name: &'static str, operation: Operation) -> Case {
     Case::new(name, Kind::Name, NAME, operation)
         .with(NEW)
         .leaves_at(SHOW, item("fig\r\n", 0, None))
 }
 
-/// On an object that is not there.
+/// A case on an object that is not there.
 fn on_none(name: &'static str, operation: Operation) -> Case {
     Case::new(name, Kind::Name, NAME, operation).leaves_at(SHOW, none())
 }
@@ -36,7 +36,7 @@ fn without_size(line: &str) -> String {
     line.replace("size=0", "size=")
 }
 
-/// All of them.
+/// All cases on names of objects.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     [readings(), removals(), refusals()].concat()
@@ -87,7 +87,7 @@ fn removals() -> Vec<Case> {
     ]
 }
 
-/// Whatever would forge state, or keep an item without it, whether the object is there or not.
+/// Requests that would forge state, or keep an item without it, whether the object is there or not.
 fn refusals() -> Vec<Case> {
     const REFUSAL: &str = "the state of an object is written by its functions only";
     let mut cases = Vec::new();

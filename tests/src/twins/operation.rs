@@ -3,9 +3,9 @@
 /// A CAS token that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// The one the item has.
+    /// The token that the item has.
     Present,
-    /// One that no item has.
+    /// A token that no item has.
     Wrong,
 }
 
@@ -45,12 +45,12 @@ pub enum Operation {
     Get {
         /// New lifetime in seconds.
         touch: Option<u32>,
-        /// The CAS is asked for, too.
+        /// Whether the CAS is asked for, too.
         cas: bool,
     },
     /// A value is stored.
     Store {
-        /// How.
+        /// How the value is stored.
         verb: Verb,
         /// Client flags.
         flags: u32,
@@ -58,23 +58,23 @@ pub enum Operation {
         exptime: u32,
         /// The data block.
         value: Vec<u8>,
-        /// Only over this version.
+        /// Only over an item with this token.
         cas: Option<Token>,
     },
     /// The item goes.
     Delete {
-        /// Only this version.
+        /// Only over an item with this token.
         cas: Option<Token>,
     },
     /// A number is changed.
     Arith {
         /// Subtract instead of add.
         down: bool,
-        /// By how much.
+        /// The number to add or subtract.
         delta: u64,
         /// First value and lifetime in seconds of a number that is not there.
         create: Option<(u64, u32)>,
-        /// Only this version.
+        /// Only over an item with this token.
         cas: Option<Token>,
     },
     /// A new lifetime, in seconds.
@@ -84,7 +84,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The request names a CAS, or asks for it.
+    /// Whether the request names a CAS, or asks for one.
     #[must_use]
     pub fn names_cas(&self) -> bool {
         match self {
@@ -102,11 +102,11 @@ impl Operation {
 pub struct Request<'a> {
     /// What is asked for.
     pub operation: &'a Operation,
-    /// On which key.
+    /// The key of the operation.
     pub key: &'a str,
     /// Flags that only the meta commands have; empty for a request that others have, too.
     pub meta_flags: &'a str,
-    /// `noreply`, `q`, or the quiet opcode.
+    /// Whether the request is quiet: `noreply`, `q`, or the quiet opcode.
     pub quiet: bool,
     /// The CAS of the item.
     pub present: u64,

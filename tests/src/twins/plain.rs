@@ -18,7 +18,7 @@ fn on_key(name: &'static str, operation: Operation) -> Case {
     Case::new(name, Kind::Plain, KEY, operation)
 }
 
-/// On a key that has the text.
+/// A case on a key that has the text.
 fn on_text(name: &'static str, operation: Operation) -> Case {
     let left = item("abc", 7, None);
     on_key(name, operation).with(&[TEXT]).leaves(left)
@@ -39,7 +39,7 @@ fn write(found: Option<usize>, status: &str, command: &str, len: usize) -> [Stri
     [fetched(KEY, found), stored(KEY, status, command, 0, len)]
 }
 
-/// All of them, for a server that takes values of up to so many bytes.
+/// All cases on plain keys, for a server that takes values of up to so many bytes.
 #[must_use]
 pub fn cases(value_bytes_max: usize) -> Vec<Case> {
     [
@@ -102,7 +102,7 @@ fn retrieval() -> Vec<Case> {
             .answers(Answer::NotFound)
             .counts(&[("cmd_touch", 1), ("touch_misses", 1)])
             .tells(look(None)),
-        // Only meta can: the item is made, and that is a hit.
+        // Only meta commands can do this: the item is made, and that is a hit.
         on_key("get that makes an item", GET)
             .by("N30")
             .answers(value("", 0))
@@ -136,7 +136,7 @@ fn removal() -> Vec<Case> {
             .answers(Answer::Exists)
             .counts(&[("detail del", 1)])
             .tells(look(Some(3))),
-        // Only meta can. The item stays, so nothing was deleted.
+        // Only meta commands can do this. The item stays, so nothing was deleted.
         on_text("delete that marks as stale", delete(None))
             .by("I")
             .answers(Answer::Done)
@@ -194,7 +194,7 @@ fn arithmetic() -> Vec<Case> {
                 .counts(&[(hits, 1)])
                 .tells(look(Some(2)))
                 .leaves(item(text, 7, None)),
-            // Neither a hit nor a miss.
+            // A number that is made is neither a hit nor a miss.
             on_key(making, arith(down, created, None))
                 .answers(Answer::Number(3))
                 .counts(&[])

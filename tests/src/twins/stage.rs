@@ -34,19 +34,19 @@ pub enum Way {
 pub struct Stage {
     way: Way,
     address: SocketAddr,
-    /// For text and meta.
+    /// The link of text and meta commands.
     lines: Link,
-    /// For the binary protocol, as a connection speaks one.
+    /// The link of the binary protocol, as a connection speaks one protocol only.
     messages: Link,
     neutral: Client,
-    /// None where the reference's lines differ anyway.
+    /// The watcher; there is none where the reference's lines differ anyway.
     watcher: Option<Client>,
     /// What a fence and reading the counters count by themselves.
     idle: Counters,
 }
 
 impl Stage {
-    /// On a server of ours.
+    /// A stage on a server of ours.
     #[must_use]
     pub fn new(server: &Server, way: Way) -> Self {
         let mut neutral = server.connect();
@@ -60,7 +60,7 @@ impl Stage {
         Self::over(way, address, neutral, Some(watcher))
     }
 
-    /// On memcached.
+    /// A stage on memcached.
     #[must_use]
     pub fn reference(address: SocketAddr) -> Self {
         let neutral = Client::connect(address);
@@ -159,7 +159,7 @@ impl Stage {
         for request in &case.before {
             let _ = self.neutral.ask(request);
         }
-        // A client that never asks for it leaves the item without one.
+        // A client that never asks for a CAS leaves the item without one.
         if case.kind == Kind::Call || case.kind == Kind::ScriptCall || !case.operation.names_cas() {
             return 0;
         }

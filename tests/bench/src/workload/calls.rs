@@ -63,7 +63,7 @@ pub(super) fn quota(depth: usize) -> Workload {
     }
 }
 
-/// A counter without one, beside redis' built-in one.
+/// A counter without a limit, beside redis' built-in one.
 pub(super) fn counter(depth: usize) -> Workload {
     let entries = vec![
         redis(

@@ -7,7 +7,7 @@ use crate::process::System;
 
 /// One increment of one field, as a script.
 const INCREMENT: &str = "return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)";
-/// SHA-1 of it.
+/// SHA-1 of the script.
 const INCREMENT_SHA1: &str = "89d6441272e4a01a4b31d178b005e3076dbbab08";
 
 /// A field of an object incremented by a Lua script, on both sides.
