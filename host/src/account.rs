@@ -13,12 +13,18 @@ use crate::metrics::table;
 
 /// Bytes of the budget that nobody may hold: what the allocator, the threads and buffers of workers take beside what is counted.
 pub const RESERVED_BYTES: usize = 16 << 20;
-/// What an open connection takes while nothing is under way on it.
-const CONNECTION_BYTES: usize = 2 << 10;
+/// Input that every connection may keep without asking: a command without a value.
+pub const FREE_INPUT_BYTES: usize = 2 << 10;
+/// What an open connection takes while no value is under way on it.
+const CONNECTION_BYTES: usize = FREE_INPUT_BYTES + (2 << 10);
 /// The same with TLS: keys, and a record in each direction.
 const TLS_CONNECTION_BYTES: usize = 48 << 10;
 /// What a worker takes by itself: its stack, the buffers it reads to and those it writes from.
 pub const WORKER_BYTES: usize = 4 << 20;
+/// Bytes of the reserve that are lent at a time to those for whom others are about to give memory back.
+const LENT_BYTES_MAX: usize = RESERVED_BYTES / 4;
+/// One part in so many is kept for others: for objects, whatever connections hold, and the other way round.
+const OTHERS_PART: usize = 4;
 /// The account is strained when less than one part in so many is free: who holds memory for long has to give it back then.
 const STRAINED_PART: usize = 8;
 
@@ -37,7 +43,7 @@ pub enum Purpose {
     Instances,
 }
 
-/// What an open connection takes while nothing is under way on it, in bytes.
+/// What an open connection takes while no value is under way on it, in bytes.
 pub fn connection_bytes(tls: bool) -> usize {
     match tls {
         true => TLS_CONNECTION_BYTES,
@@ -104,17 +110,36 @@ impl Account {
         Ok(share)
     }
 
+    /// Bytes held for all purposes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
     /// Whether those who hold memory for long should give it back.
     pub fn is_strained(&self) -> bool {
         self.excess() > 0
     }
 
-    /// Bytes that have to be given back until the account is no longer strained.
+    /// Bytes that connections have to give back until the account is no longer strained.
     pub fn excess(&self) -> usize {
-        let room = self.room();
-        self.bytes
-            .load(Relaxed)
-            .saturating_sub(room - room / STRAINED_PART)
+        let beyond = |bytes: usize, room: usize| bytes.saturating_sub(room - room / STRAINED_PART);
+        let of_connections = beyond(self.side(Purpose::Input), self.side_room());
+        of_connections.max(beyond(self.bytes(), self.room()))
+    }
+
+    /// Bytes held on the same side as a purpose: by connections, or by objects and their calls.
+    fn side(&self, purpose: Purpose) -> usize {
+        let of = |purpose: Purpose| self.by_purpose[purpose as usize].load(Relaxed);
+        match purpose {
+            Purpose::Connections => of(Purpose::Connections),
+            Purpose::Input | Purpose::Answers => of(Purpose::Input) + of(Purpose::Answers),
+            Purpose::Calls | Purpose::Instances => of(Purpose::Calls) + of(Purpose::Instances),
+        }
+    }
+
+    /// What each side may hold: neither can take everything from the other.
+    fn side_room(&self) -> usize {
+        self.room() - self.room() / OTHERS_PART
     }
 
     /// What `stats` shows.
@@ -163,6 +188,22 @@ impl Share {
         Ok(())
     }
 
+    /// As [`Share::resize`] for bytes that others are about to give back: a part of the reserve is lent for so long.
+    ///
+    /// # Errors
+    /// When even that is lent.
+    pub fn borrow(&self, bytes: usize) -> Result<(), Scarce> {
+        let account = &self.account;
+        let lent = account
+            .side(self.purpose)
+            .saturating_sub(account.side_room());
+        if lent.max(account.bytes().saturating_sub(account.room())) >= LENT_BYTES_MAX {
+            return Err(Scarce);
+        }
+        self.overdraw(bytes);
+        Ok(())
+    }
+
     /// Holds `bytes` from now on, even if there is no room: the memory is in use already, and others give theirs back soon.
     pub fn overdraw(&self, bytes: usize) {
         if self.resize(bytes).is_err() {
@@ -174,7 +215,8 @@ impl Share {
     fn grow(&self, more: usize) -> Result<(), Scarce> {
         let account = &*self.account;
         let after = account.bytes.fetch_add(more, Relaxed).saturating_add(more);
-        if after > account.room() {
+        let side = account.side(self.purpose).saturating_add(more);
+        if after > account.room() || side > account.side_room() {
             account.bytes.fetch_sub(more, Relaxed);
             account.refused.fetch_add(1, Relaxed);
             return Err(Scarce);
@@ -257,10 +299,15 @@ mod tests {
         assert_eq!(input.resize(61), Err(Scarce));
         assert_eq!((input.bytes(), call.bytes()), (60, 40));
         input.resize(10).unwrap();
-        call.resize(90).unwrap();
+        call.resize(75).unwrap();
+        assert_eq!(
+            call.resize(76),
+            Err(Scarce),
+            "a part is kept for connections"
+        );
         drop(call);
         let sample = account.sample();
-        assert_eq!((sample.input, sample.calls, sample.refused), (10, 0, 2));
+        assert_eq!((sample.input, sample.calls, sample.refused), (10, 0, 3));
     }
 
     #[test]
@@ -269,7 +316,7 @@ mod tests {
         let answer = account.share(Purpose::Answers);
         answer.overdraw(250);
         assert_eq!(account.sample().answers, 250);
-        assert_eq!(account.excess(), 250 - 88);
+        assert_eq!(account.excess(), 250 - 66);
         assert!(account.take(Purpose::Input, 1).is_err());
         drop(answer);
         assert!(!account.is_strained());

@@ -16,6 +16,7 @@ mod lua;
 mod lua_limits;
 mod lua_main;
 mod lua_peers;
+mod memory;
 mod objects;
 mod options;
 mod pinned;

@@ -12,6 +12,7 @@
 //! - [`Control`] and [`Surroundings`]: what the rooms behind may do to the server, and what they share with it.
 
 mod acceptor;
+mod allocator;
 mod auth;
 mod buffers;
 mod cached;

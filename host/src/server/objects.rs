@@ -152,7 +152,7 @@ mod tests {
 
     fn load(line: &str) -> anyhow::Result<Registry> {
         match parse(std::iter::once("cacheismo").chain(line.split_whitespace())) {
-            Ok(Request::Serve(config)) => registry(&config),
+            Ok(Request::Serve(config)) => registry(&config, Account::unlimited()),
             other => panic!("{line}: {other:?}"),
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::spawn_local;
 
 use super::acceptor::Door;
+use super::allocator::Trimmer;
 use super::auth::{Logins, Passwords};
 use super::control::Control;
 use super::lanes::Lanes;
@@ -149,8 +150,7 @@ pub fn serve<A: Application>(
         workers.push(worker);
     }
     drop(finished);
-    start_maintenance(&application, &surroundings.control)
-        .map_err(system("cannot start a thread"))?;
+    start_maintenance(&application, surroundings).map_err(system("cannot start a thread"))?;
     reload::start(surroundings).map_err(system("cannot start a thread"))?;
     runtime.block_on(async {
         let ready = listeners.to_string();
@@ -199,13 +199,15 @@ fn start_worker<A: Application>(
 
 fn start_maintenance<A: Application>(
     application: &Arc<A>,
-    control: &Arc<Control>,
+    surroundings: &Surroundings,
 ) -> std::io::Result<()> {
-    let (application, control) = (Arc::clone(application), Arc::clone(control));
+    let (application, control) = (Arc::clone(application), Arc::clone(&surroundings.control));
+    let mut trimmer = Trimmer::new(Arc::clone(&surroundings.account));
     std::thread::Builder::new()
         .name("maintenance".into())
         .spawn(move || {
             while !control.stopping() {
+                trimmer.look();
                 if !application.maintain() {
                     std::thread::sleep(MAINTENANCE);
                 }

@@ -222,15 +222,19 @@ impl<S: Service, T: Socket> Session<S, T> {
 
     /// Counts the memory that the connection holds between two reads. False when there is none left for it.
     fn holds(&self) -> bool {
-        let Link { input, answers, .. } = &*self.link;
-        let kept = S::kept_bytes(&self.state);
-        self.worker.hold(&self.link, input, self.rest.capacity())
-            && self.worker.hold(&self.link, answers, kept)
+        let Session { worker, link, .. } = self;
+        worker.hold_input(link, self.rest.capacity())
+            && worker.hold(link, &link.answers, S::kept_bytes(&self.state))
     }
 
     /// Refuses the command that has come in part, so that its memory is free again.
     #[cold]
     fn give_back(&mut self) -> Next<S::Job> {
+        self.link.gave_back();
+        if self.rest.is_empty() && S::kept_bytes(&self.state) == 0 {
+            // It was given back before this was asked for.
+            return Next::Read { needed: 1 };
+        }
         let rest = std::mem::take(&mut self.rest);
         let Step { consumed, next } = {
             let mut out = self.worker.output();
@@ -249,7 +253,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         self.rest = rest;
         self.rest
             .consume(consumed, &mut self.worker.spares.borrow_mut());
-        self.link.gave_back();
+        self.holds();
         next
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::allocator;
 use super::files::OwnFile;
 use super::options::{self, Config};
 use super::process::{self, PidFile};
@@ -37,6 +38,7 @@ pub fn run(config: &Config, signals: Signals) -> anyhow::Result<()> {
         log::warn(format_args!("{warning}"));
     }
     process::raise_limits(&config.server);
+    allocator::set_up();
     let listeners = Listeners::bind(&config.server)?;
     let surroundings = Surroundings::new(&config.server, &listeners)?;
     let leftovers = Leftovers {

@@ -15,7 +15,7 @@ use super::options::ServerConfig;
 use super::service::Service;
 use super::tls::Tls;
 use super::turns::Turns;
-use crate::account::{Account, Purpose, Share, WORKER_BYTES};
+use crate::account::{Account, FREE_INPUT_BYTES, Purpose, Share, WORKER_BYTES};
 use crate::metrics::TrafficCells;
 use crate::stats::{ConnectionEntry, ServerStats, Stream, WatchHub, log};
 
@@ -189,6 +189,12 @@ impl<S: Service> WorkerState<S> {
         }
     }
 
+    /// Counts the memory of a connection's input from now on, as [`WorkerState::hold`] does.
+    #[inline]
+    pub(super) fn hold_input(&self, link: &Link, bytes: usize) -> bool {
+        self.hold(link, &link.input, bytes.saturating_sub(FREE_INPUT_BYTES))
+    }
+
     /// Counts memory that a connection holds from now on. False when there is none left: none is free, and no other
     /// connection of this worker has held some for long.
     #[inline]
@@ -205,12 +211,8 @@ impl<S: Service> WorkerState<S> {
             return true;
         }
         let more = bytes - share.bytes();
-        let enough = self.take_back(more, link.entry.id) >= more;
-        if enough {
-            // Those who were asked give theirs back when their tasks run, in this turn of the worker.
-            share.overdraw(bytes);
-        }
-        enough
+        // Those who are asked give theirs back when their tasks run, in this turn of the worker.
+        self.take_back(more, link.entry.id) >= more && share.borrow(bytes).is_ok()
     }
 
     /// Has connections give back the memory they hold, those first that have held it for longest, until it is so many bytes.

@@ -21,7 +21,6 @@ use super::footprint::Footprint;
 use super::next::{Next, Step};
 use super::ops::Ops;
 use super::shared::Shared;
-use super::wire::OUT_BYTES_MAX;
 use crate::protocol::binary::REQUEST_MAGIC;
 
 /// What a connection of the cache does next.
@@ -162,10 +161,7 @@ impl Worker {
         }
         skipped = connection.skip(connection.swallow, input, skipped);
         if connection.swallow > 0 || skipped == input.len() {
-            let needed = usize::try_from(connection.swallow)
-                .unwrap_or(usize::MAX)
-                .clamp(1, OUT_BYTES_MAX);
-            return Next::Read { needed }.after(skipped);
+            return Next::Read { needed: 1 }.after(skipped);
         }
         let binary = *connection
             .binary

@@ -161,7 +161,7 @@ pub(super) struct Arguments {
     #[arg(short, long, value_name = "NUM", default_value = "64", value_parser = values::mebibytes, help_heading = "Store")]
     pub(super) memory_limit: u64,
     /// Memory that clients may cause beside items (input, answers, calls, instances of objects) in mebibytes, or with k, m or
-    /// g behind the number [default: 128 MiB, 4 x -I, 4 MiB a thread of -t, 2 KiB a connection of -c (48 KiB with TLS)]
+    /// g behind the number [default: 128 MiB, 4 x -I, 4 MiB a thread of -t, 4 KiB a connection of -c (48 KiB with TLS)]
     #[arg(long, value_name = "NUM", value_parser = values::mebibytes, help_heading = "Store")]
     pub(super) client_memory: Option<u64>,
     /// Largest item in bytes; takes k, m or g

@@ -84,7 +84,7 @@ impl<S: Service, T: Socket> Session<S, T> {
                 let polled = match source {
                     Source::Rest => {
                         let bytes = rest.capacity_with_room(needed);
-                        if !worker.hold(link, &link.input, bytes) {
+                        if !worker.hold_input(link, bytes) {
                             return Poll::Ready(Ok((0, Source::Scarce)));
                         }
                         poll_read(stream, context, rest.room(needed))
