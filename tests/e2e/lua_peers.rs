@@ -72,7 +72,14 @@ fn dead_port() -> u16 {
 fn asker() -> (Server, Scripts) {
     let scripts = Scripts::new("ask.lua", ASKER);
     // There is one worker: a call that holds up others would be seen.
-    let server = Server::start(&["--lua-scripts", scripts.path(), "-t", "1"]);
+    let server = Server::start(&[
+        "--lua-scripts",
+        scripts.path(),
+        "-t",
+        "1",
+        "--peer",
+        "127.0.0.1",
+    ]);
     (server, scripts)
 }
 
@@ -175,9 +182,32 @@ fn servers_are_asked_side_by_side_and_the_dead_ones_are_absent() {
 }
 
 #[test]
+fn a_script_asks_only_the_servers_that_may_be_asked() {
+    let other = Server::start(&[]);
+    other.connect().set("a", "1");
+    let port = other.address().port();
+    let scripts = Scripts::new("ask.lua", ASKER);
+    let server = Server::start(&[
+        "--lua-scripts",
+        scripts.path(),
+        "--peer",
+        "127.0.0.1:9,other",
+    ]);
+    let answer = server.connect().call(&format!("ask:one:{port}:a"));
+    assert_eq!(
+        answer,
+        format!(
+            "SERVER_ERROR ask:one: 127.0.0.1:{port} is no server that objects may ask, see --peer"
+        )
+    );
+    assert_eq!(other.connect().stat("total_connections"), "3");
+}
+
+#[test]
 fn the_map_reduce_example_sums_over_servers() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts-lua");
-    let options = ["--lua-scripts", directory.to_str().expect("text")];
+    let directory = directory.to_str().expect("text");
+    let options = ["--lua-scripts", directory, "--peer", "127.0.0.1"];
     let servers = [Server::start(&options), Server::start(&options)];
     for (server, hits) in servers.iter().zip([3, 4]) {
         let mut client = server.connect();

@@ -38,7 +38,14 @@ impl ServerHost {
 impl Host for ServerHost {
     fn peers(&self) -> Arc<dyn Peers> {
         let value_bytes_max = self.config.store.item_bytes_max;
-        Arc::new(PeerLinks::new(PEER_TIME_MAX, value_bytes_max))
+        let allowed = self.config.runtime.peers.clone();
+        let account = Arc::clone(&self.surroundings.account);
+        Arc::new(PeerLinks::new(
+            PEER_TIME_MAX,
+            value_bytes_max,
+            allowed,
+            account,
+        ))
     }
 
     fn stats(&self, line: &mut dyn FnMut(&str, &dyn Display)) {

@@ -6,10 +6,13 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::options::Peer;
+use crate::account::{Account, Purpose, Scarce, Share};
 use crate::cache::{Hit, Peers, Question};
 
 /// Time to establish a connection.
@@ -35,6 +38,10 @@ pub(super) struct PeerLinks {
     time_max: Duration,
     /// Longest value accepted, in bytes.
     value_bytes_max: usize,
+    /// Servers that may be asked.
+    allowed: Vec<Peer>,
+    /// What values on their way are counted on.
+    account: Arc<Account>,
 }
 
 #[derive(Debug, Default)]
@@ -68,13 +75,27 @@ struct Round {
     deadline: Instant,
     /// Bytes of values that may still come.
     bytes: usize,
+    /// The values that have come, on the account.
+    share: Share,
+    /// There was no memory for a value.
+    scarce: bool,
 }
 
 impl Peers for PeerLinks {
     fn get(&self, questions: &[Question<'_>], hit: &mut Hit<'_>) -> Result<(), String> {
+        for question in questions {
+            if !self.allowed.iter().any(|peer| peer.is(question.server)) {
+                let server = question.server.escape_debug();
+                return Err(format!(
+                    "{server} is no server that objects may ask, see --peer"
+                ));
+            }
+        }
         let mut round = Round {
             deadline: Instant::now() + self.time_max,
             bytes: ANSWER_BYTES_MAX,
+            share: self.account.share(Purpose::Calls),
+            scarce: false,
         };
         let asked: Vec<_> = questions
             .iter()
@@ -87,16 +108,26 @@ impl Peers for PeerLinks {
                 }
             }
         }
-        Ok(())
+        match round.scarce {
+            true => Err(Scarce.to_string()),
+            false => Ok(()),
+        }
     }
 }
 
 impl PeerLinks {
-    pub(super) fn new(time_max: Duration, value_bytes_max: usize) -> PeerLinks {
+    pub(super) fn new(
+        time_max: Duration,
+        value_bytes_max: usize,
+        allowed: Vec<Peer>,
+        account: Arc<Account>,
+    ) -> PeerLinks {
         PeerLinks {
             idle: Mutex::default(),
             time_max,
             value_bytes_max,
+            allowed,
+            account,
         }
     }
 
@@ -157,6 +188,10 @@ impl PeerLinks {
                 return None;
             }
             round.bytes = round.bytes.checked_sub(len)?;
+            if round.share.resize(ANSWER_BYTES_MAX - round.bytes).is_err() {
+                round.scarce = true;
+                return None;
+            }
             let mut value = Vec::new();
             let read = connection.take(len as u64).read_to_end(&mut value).ok()?;
             let mut end = [0; 2];

@@ -181,7 +181,8 @@ fn a_wait_for_peers_is_not_the_call_s_own_time() {
     let begun = Instant::now();
     let ended = driver.run(&[import!(peer_get, "a"), Step::LoopForever]);
     assert_eq!(ended, Err(CallError::Deadline { ms: 20 }));
-    assert!(begun.elapsed() >= Duration::from_millis(60 + 20));
+    // Time is told by ticks of 4 ms, of which the last may be over soon.
+    assert!(begun.elapsed() >= Duration::from_millis(60 + 20 - 4));
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::api::backoff::{ROW_MAX, Whose};
+use crate::account::{Account, RESERVED_BYTES};
+
 use super::api::{
-    Budget, CallError, INSTANCES_MAX, Instances, LimitsTable, NoLog, Registry, TIMED_EVERY,
-    TIMED_FIRST,
+    Budget, CallError, Engine, EngineOptions, INSTANCES_MAX, Instances, LimitsTable, NoLog,
+    Registry, TIMED_EVERY, TIMED_FIRST,
 };
 use super::driver::{Driver, import, text};
 use super::{PlainHost, Step, engine, module, source};
@@ -109,6 +111,44 @@ fn a_thread_keeps_so_many_instances_and_drops_the_stalest() {
     };
     assert_eq!(made(types - 1), 1, "it was used last");
     assert_eq!((0..types).map(made).sum::<u64>(), types as u64 + 3);
+}
+
+#[test]
+fn instances_share_the_memory_of_clients() {
+    // Three instances of two pages each fit into what objects may have.
+    const INSTANCE_BYTES: usize = 2 * 65536;
+    let account = Account::new(RESERVED_BYTES + 3 * INSTANCE_BYTES * 4 / 3 + 4);
+    let options = EngineOptions {
+        instances_max: 8,
+        cache_directory: None,
+        account: Arc::clone(&account),
+    };
+    let registry = Registry::new(Engine::new(&options).unwrap(), LimitsTable::default());
+    let function = r#"{"name":"f","writes":false}"#;
+    let body = r#"(func (export "fn:f") (param i32) (result i64) (i64.const 0))"#;
+    let sources: Vec<_> = (0..4)
+        .map(|n| {
+            let name = format!("t{n}");
+            source(&name, &module(&name, function, body))
+        })
+        .collect();
+    assert!(registry.load(&sources).is_empty());
+    let call = |instances: &mut Instances<PlainHost>, n: usize| {
+        let function = registry.types().find(format!("t{n}:f").as_bytes()).unwrap();
+        let host = &mut Some(Box::new(PlainHost::new()));
+        instances.call(function, &[b"key"], host, Budget::Full, &mut Vec::new())
+    };
+    let mut first = Instances::new(&registry, Arc::new(NoLog));
+    for n in 0..4 {
+        call(&mut first, n).expect("an idle one makes room");
+        assert_eq!(first.count(), (n + 1).min(3));
+    }
+    let mut second = Instances::new(&registry, Arc::new(NoLog));
+    let refused = call(&mut second, 0).unwrap_err().to_string();
+    assert!(refused.contains("out of memory for clients"), "{refused}");
+    first.drop_idle(0);
+    assert_eq!((first.count(), account.bytes()), (0, 0));
+    call(&mut second, 0).expect("there is room again");
 }
 
 #[test]

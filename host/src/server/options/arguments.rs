@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
+use super::config::Peer;
 use super::values;
 use crate::protocol::binary::REQUEST_MAGIC;
 
@@ -254,6 +255,10 @@ pub(super) struct Arguments {
     /// Give the Lua scripts every text command, to handle it or leave it to the server
     #[arg(long, help_heading = "Objects")]
     pub(super) lua_main: bool,
+    /// Another server that objects may ask, as HOST:PORT, or HOST for all its ports, exactly as they name it; lists,
+    /// repeatable. Without it they may ask none
+    #[arg(long = "peer", value_name = "SERVER", action = ArgAction::Append, value_delimiter = ',', value_parser = values::peer, help_heading = "Objects")]
+    pub(super) peers: Vec<Peer>,
     /// Longest run of one call
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=3_600_000), help_heading = "Objects")]
     pub(super) deadline_ms: u64,

@@ -154,6 +154,25 @@ pub struct CacheOptions {
     pub prefix_delimiter: u8,
 }
 
+/// A server that objects may ask, as they name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Name or address, in lower case.
+    pub host: String,
+    /// The port; `None` allows all.
+    pub port: Option<u16>,
+}
+
+impl Peer {
+    /// Whether `server`, as `host:port`, is this one.
+    pub fn is(&self, server: &str) -> bool {
+        let Some((host, port)) = server.rsplit_once(':') else {
+            return false;
+        };
+        host.eq_ignore_ascii_case(&self.host) && self.port.is_none_or(|own| port.parse() == Ok(own))
+    }
+}
+
 /// Options of the runtime room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuntimeOptions {
@@ -167,6 +186,8 @@ pub struct RuntimeOptions {
     pub lua_scripts: Vec<PathBuf>,
     /// Whether Lua scripts handle every text command.
     pub lua_main: bool,
+    /// Other servers that objects may ask.
+    pub peers: Vec<Peer>,
     /// Longest run of a call.
     pub deadline: Duration,
     /// Longest run on a worker thread.

@@ -22,8 +22,8 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use arguments::{Eviction, WireProtocol};
 pub use config::{
-    CacheOptions, ClientCertificate, Config, KeyFormat, RuntimeOptions, ServerConfig, StoreOptions,
-    TlsOptions,
+    CacheOptions, ClientCertificate, Config, KeyFormat, Peer, RuntimeOptions, ServerConfig,
+    StoreOptions, TlsOptions,
 };
 pub use listen::{ListenAddress, Security};
 pub(super) use values::nearest;

@@ -326,6 +326,7 @@ fn runtime(arguments: Arguments) -> RuntimeOptions {
         lenient: arguments.objects_lenient,
         lua_scripts: arguments.lua_scripts,
         lua_main: arguments.lua_main,
+        peers: arguments.peers,
         deadline: Duration::from_millis(arguments.deadline_ms),
         inline_budget: Duration::from_micros(arguments.inline_budget_us),
         slow_log: Duration::from_millis(arguments.slow_log_ms),

@@ -332,6 +332,8 @@ fn each_option_changes_something_or_says_that_it_has_no_effect() {
             "unix-mask" => ("-s x", "=0777"),
             "prefix-delimiter" => ("", "=/"),
             "max-item-size" => ("", "=2m"),
+            "client-memory" => ("", "=64"),
+            "peer" => ("", "=node:7"),
             _ => match argument_takes_value(&command, name) {
                 true => ("", "=7"),
                 false => ("", ""),
@@ -347,6 +349,39 @@ fn argument_takes_value(command: &clap::Command, name: &str) -> bool {
     let mut arguments = command.get_arguments();
     let argument = arguments.find(|argument| argument.get_long() == Some(name));
     argument.is_some_and(|argument| argument.get_action().takes_values())
+}
+
+#[test]
+fn clients_have_memory_for_what_the_other_options_allow() {
+    let bytes = |line: &str| config(line).server.client_memory_bytes;
+    assert_eq!(bytes("--client-memory 64"), 64 << 20);
+    let more = bytes("-I 2m -t 5 -c 2024") - bytes("");
+    assert_eq!(more, (4 << 20) + (4 << 20) + 1000 * (4 << 10));
+    let least = refusal("--client-memory 20");
+    assert!(least.contains("at least 37 MiB"), "{least}");
+}
+
+#[test]
+fn objects_may_ask_the_servers_that_are_named() {
+    let peers = config("--peer a:7,B --peer [::1]:8").runtime.peers;
+    let allowed = |server: &str| peers.iter().any(|peer| peer.is(server));
+    for (server, expected) in [
+        ("a:7", true),
+        ("A:7", true),
+        ("a:8", false),
+        ("b:1", true),
+        ("[::1]:8", true),
+        ("[::1]:9", false),
+        ("c:7", false),
+        ("a:7:7", false),
+        ("a", false),
+        ("b:", true),
+    ] {
+        assert_eq!(allowed(server), expected, "{server}");
+    }
+    for wrong in ["--peer a:x", "--peer a:0", "--peer :7", "--peer a:70000"] {
+        refusal(wrong);
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Values of single options: sizes, ports, masks, and the nearest of some names.
 
+use super::config::Peer;
+
 /// Reads a size in bytes: a number, with `k`, `m` or `g` for powers of 1024.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     sized(text, 1)
@@ -23,6 +25,26 @@ fn sized(text: &str, plain_unit: u64) -> Result<u64, String> {
         .filter(|_| !digits.starts_with('+'))
         .and_then(|number| number.checked_mul(unit))
         .ok_or_else(|| "a size is a number, with k, m or g behind it if wanted".to_owned())
+}
+
+/// A server that objects may ask.
+pub(super) fn peer(text: &str) -> Result<Peer, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        // Colons within brackets belong to the address.
+        Some((host, port)) if !port.ends_with(']') => {
+            let number = port.parse::<u16>().ok().filter(|port| *port > 0);
+            let port = number.ok_or_else(|| format!("{port:?} is no port"))?;
+            (host, Some(port))
+        }
+        _ => (text, None),
+    };
+    if host.is_empty() {
+        return Err("a host is missing".to_owned());
+    }
+    Ok(Peer {
+        host: host.to_ascii_lowercase(),
+        port,
+    })
 }
 
 /// Reads a port: 0 to 65535, or -1 for a free one.
