@@ -10,7 +10,7 @@ ATTACK_CASES ?= 20000
 
 # A release build is laid out by what host/hot.profdata says is hot. `make profile` records that; what has changed since is
 # built as without, and so is everything when another compiler recorded it.
-PROFILED = RUSTFLAGS="-Cprofile-use=$(CURDIR)/host/hot.profdata -Cllvm-args=-no-pgo-warn-mismatch" $(CARGO)
+PROFILED = RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/rustc-profiled $(CARGO)
 RELEASE = $(PROFILED) build --release --package cacheismo
 # A source file of more lines holds two things.
 LINES_MAX = 600

@@ -404,7 +404,10 @@ fn the_metadata_is_what_the_abi_page_describes() {
     };
     assert_eq!(named("echo")["writes"], false);
     assert_eq!(named("write_then")["writes"], true);
-    assert_eq!(named("write_then")["doc"], "Writes, then ends as `end` says.");
+    assert_eq!(
+        named("write_then")["doc"],
+        "Writes, then ends as `end` says."
+    );
     assert_eq!(
         named("stream")["args"].as_array().map(Vec::len),
         Some(1),

@@ -46,7 +46,7 @@ fn lua_differences(session: &[Record], options: &[&str]) -> Vec<String> {
         let mut command = Server::command(options);
         command
             .current_dir(tools::repository().join(LUA_TESTS))
-            .args(["--lua-scripts", scripts.path()])
+            .args(["--lua-scripts", scripts.path(), "--peer", "127.0.0.1"])
             .args(["--lua-scripts", "scripts-probe"]);
         Server::spawn(&mut command)
     };

@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::object_host::{Handle, ObjectHost, Stop};
 use super::reach::{Access, Reach};
 use super::ticker::Clock;
-use crate::account::{Purpose, Share};
+use crate::account::{Purpose, Scarce, Share};
 
 /// A buffer of results this large is kept for the next call.
 const PARKED_KEPT_BYTES: usize = 64 << 10;
@@ -253,7 +253,8 @@ impl Guest {
         if (so_far + bytes) as u64 > self.limits.reply_bytes {
             return Err(exceeded(self.limits.reply_bytes, "reply bytes"));
         }
-        self.reply.reserve(bytes);
+        let reserved = self.reply.try_reserve(bytes);
+        reserved.map_err(|_| Stop::Limit(Scarce.to_string()))?;
         parts
             .iter()
             .for_each(|part| self.reply.extend_from_slice(part));

@@ -3,7 +3,7 @@
 //! A connection that waits for its next command keeps no buffer at all. One in the middle of a command keeps
 //! the bytes that came, in a buffer that grows as they come, whatever length the client announced.
 
-use crate::account::Share;
+use crate::account::{Scarce, Share};
 
 /// Spare bytes a worker keeps for the next big value.
 const SPARE_BYTES_MAX: usize = 8 << 20;
@@ -209,14 +209,18 @@ impl Rest {
     /// The buffer with room for more behind its bytes, for a command of `needed` bytes.
     ///
     /// The room at most doubles what has come, so a client that announces much and sends little costs little.
-    pub(super) fn room(&mut self, needed: usize) -> &mut Vec<u8> {
+    ///
+    /// # Errors
+    /// When the system has no memory for that.
+    pub(super) fn room(&mut self, needed: usize) -> Result<&mut Vec<u8>, Scarce> {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
         let growth = self.growth(self.buffer.len(), needed);
-        self.buffer.reserve_exact(growth);
-        &mut self.buffer
+        let reserved = self.buffer.try_reserve_exact(growth);
+        reserved.map_err(|_| Scarce)?;
+        Ok(&mut self.buffer)
     }
 }
 
@@ -236,7 +240,7 @@ mod tests {
         rest.keep(b"set k 0 0 1000000000\r\n", 1_000_000_024, &mut spares);
         let mut came = rest.len();
         while came < 10 << 20 {
-            let room = rest.room(1_000_000_024);
+            let room = rest.room(1_000_000_024).unwrap();
             assert!(
                 room.capacity() <= 2 * came + (64 << 10) + 64,
                 "{} for {came}",
@@ -254,7 +258,7 @@ mod tests {
         let mut spares = spares();
         rest.keep(b"abc", 0, &mut spares);
         for needed in [0, 1, 3, 4, 100] {
-            let room = rest.room(needed);
+            let room = rest.room(needed).unwrap();
             assert!(room.capacity() > room.len(), "{needed}");
         }
     }
@@ -266,7 +270,7 @@ mod tests {
         let data = vec![b'x'; 64 << 10];
         rest.keep(&data, 1 << 20, &mut spares);
         while rest.len() < 1 << 20 {
-            let room = rest.room(1 << 20);
+            let room = rest.room(1 << 20).unwrap();
             let n = room.capacity() - room.len();
             room.extend(std::iter::repeat_n(b'x', n));
         }
@@ -312,7 +316,7 @@ mod tests {
         let mut spares = spares();
         rest.keep(b"abcdef", 0, &mut spares);
         rest.consume(2, &mut spares);
-        rest.room(100).extend_from_slice(b"gh");
+        rest.room(100).unwrap().extend_from_slice(b"gh");
         assert_eq!(rest.bytes(), b"cdefgh");
     }
 }

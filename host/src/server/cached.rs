@@ -54,6 +54,11 @@ impl Service for Worker {
         connection.kept_bytes()
     }
 
+    #[inline]
+    fn may_have_been_long(&mut self) -> bool {
+        self.has_called()
+    }
+
     fn rest(&mut self, idle_ms: u64) {
         Worker::rest(self, idle_ms);
     }

@@ -57,6 +57,11 @@ pub trait Service: 'static {
         0
     }
 
+    /// Whether anything was executed, since this was last asked, that may have taken long.
+    fn may_have_been_long(&mut self) -> bool {
+        false
+    }
+
     /// Gives back memory that was not used for so many milliseconds.
     fn rest(&mut self, _idle_ms: u64) {}
 

@@ -270,6 +270,9 @@ impl<S: Service, T: Socket> Session<S, T> {
         }
         let mut service = worker.service.borrow_mut();
         let mut step = service.execute(&mut self.state, &input[opened..], &mut out);
+        if service.may_have_been_long() {
+            worker.turns.measure();
+        }
         step.consumed += opened;
         step
     }

@@ -1,15 +1,18 @@
 //! The connections of a worker, polled in turns: all that have input read it, then they execute.
 //!
 //! A turn is what one look at the sockets brought. A connection that has read little may let others read first
-//! ([`Turns::after_others`]); meanwhile the memory of what all of them ask for is on its way. All connections are one
+//! ([`Turns::after_others`]); meanwhile the memory of what all of them ask for is on its way. A connection whose last turn
+//! was long waits for all others: of those, one has its turn between two looks at the sockets. All connections are one
 //! task of tokio's: this costs a connection half of what a task of its own does, and its second poll next to nothing.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -19,9 +22,16 @@ const GROUP: usize = 16;
 /// Fewest connections in a turn that wait for each other.
 const CROWD: usize = 4;
 
+/// A turn of one connection that takes longer is a long one.
+const LONG: Duration = Duration::from_micros(100);
+
 /// All connections of a worker.
 #[derive(Default)]
 pub(super) struct Turns {
+    /// When the turn of the connection that executes began, or that of one before it.
+    began: Cell<Option<Instant>>,
+    /// Whether the turn of the connection just polled was long.
+    long: Cell<bool>,
     tasks: RefCell<Tasks>,
     bells: Arc<Bells>,
     /// Whether this turn has so many connections that they had better wait for each other.
@@ -42,6 +52,8 @@ struct Tasks {
 struct Task {
     future: Pin<Box<dyn Future<Output = ()>>>,
     waker: Waker,
+    /// Whether its last turn was long.
+    long: bool,
 }
 
 impl Turns {
@@ -61,6 +73,7 @@ impl Turns {
         tasks.slots[slot] = Some(Task {
             future: Box::pin(connection),
             waker: bell.into(),
+            long: false,
         });
     }
 
@@ -68,6 +81,8 @@ impl Turns {
     /// goes on.
     pub(super) async fn run(&self, before_second: impl Fn()) {
         let mut called = Vec::new();
+        // Those whose last turn was long, in the order in which they were called.
+        let mut waiting = VecDeque::new();
         let mut group = Vec::with_capacity(GROUP);
         let second = |group: &mut Vec<usize>| {
             before_second();
@@ -84,7 +99,12 @@ impl Turns {
         let turn = poll_fn(|context| {
             self.bells.take(&mut called);
             self.crowd.set(called.len() >= CROWD);
+            self.began.set(Some(Instant::now()));
             for slot in called.drain(..) {
+                if self.was_long(slot) {
+                    waiting.push_back(slot);
+                    continue;
+                }
                 self.poll(slot);
                 if self.again.take() {
                     group.push(slot);
@@ -96,11 +116,36 @@ impl Turns {
             if !group.is_empty() {
                 second(&mut group);
             }
+            if let Some(slot) = waiting.pop_front() {
+                self.crowd.set(false);
+                self.began.set(Some(Instant::now()));
+                self.poll(slot);
+                if self.again.take() {
+                    before_second();
+                    self.poll(slot);
+                }
+            }
+            if !waiting.is_empty() {
+                // Before the next of them the sockets are looked at.
+                let _ = pin!(tokio::task::yield_now()).poll(context);
+            }
             self.bells.sleep(context);
             Poll::Pending
         });
         // Sessions give way by themselves; tokio's budget is meant for one of them, not for all.
         tokio::task::unconstrained(turn).await
+    }
+
+    /// The connection that is polled has executed something that may have taken long.
+    pub(super) fn measure(&self) {
+        let now = Instant::now();
+        let began = self.began.replace(Some(now)).unwrap_or(now);
+        self.long.set(self.long.get() || now - began >= LONG);
+    }
+
+    fn was_long(&self, slot: usize) -> bool {
+        let tasks = self.tasks.borrow();
+        tasks.slots[slot].as_ref().is_some_and(|task| task.long)
     }
 
     /// Whether waiting for others pays: enough connections have input in this turn, and they are still reading it.
@@ -140,6 +185,7 @@ impl Turns {
         };
         let mut context = Context::from_waker(&task.waker);
         let polled = catch_unwind(AssertUnwindSafe(|| task.future.as_mut().poll(&mut context)));
+        task.long = self.long.take();
         match polled {
             Ok(Poll::Pending) => self.tasks.borrow_mut().slots[slot] = Some(task),
             // A connection that panicked ends, and others don't notice. The hook has written why.

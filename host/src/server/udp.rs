@@ -56,6 +56,10 @@ async fn answer<S: Service>(worker: &WorkerState<S>, request: &[u8], peer: Socke
             .service
             .borrow_mut()
             .execute(&mut connection, &request[at..], &mut out);
+        let long = worker.service.borrow_mut().may_have_been_long();
+        if long {
+            tokio::task::yield_now().await;
+        }
         at += step.consumed;
         let place = answer.len();
         answer.append(&mut out);

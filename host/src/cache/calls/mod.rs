@@ -8,6 +8,7 @@ mod overlay;
 mod run;
 mod target;
 pub mod transaction;
+mod turn;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use lane::{LaneJob, LaneResult};
 pub(super) use run::{Failure, Run, there};
 pub(super) use target::{Call, Target};
 pub(super) use transaction::Transaction;
+use turn::Turn;
 
 use super::footprint::Footprint;
 use super::reply::{CallResult, Reply};
@@ -67,6 +69,8 @@ pub(super) struct Calls {
     /// The worker's transaction, which is away only during a call.
     pub(super) transaction: Option<Box<Transaction>>,
     lanes: Arc<Lanes>,
+    /// The time that calls take of the worker's present turn.
+    pub(super) turn: Turn,
     /// Names of the objects that the calls of the present batch are about.
     names: Vec<u8>,
     /// Room for a reply.
@@ -134,6 +138,7 @@ impl Calls {
             instances: Instances::new(&shared.registry, Arc::clone(&shared.log)),
             transaction: Some(Transaction::new(Arc::clone(shared))),
             lanes,
+            turn: Turn::default(),
             names: Vec::new(),
             reply: Vec::new(),
             told: Encoded::default(),
@@ -179,6 +184,7 @@ impl Calls {
         if call.on_lane {
             return Ok(Some(self.job(call, function, &args, asked.touch)));
         }
+        self.turn.count();
         let key = own.of(&self.names);
         let transaction = there(&mut self.transaction);
         transaction.begin(now, key, call.writes, false);

@@ -94,7 +94,7 @@ impl Calls {
                 let object = types.of(function);
                 let writes = object.function(function).is_some_and(|f| f.writes);
                 of(object, function, writes)
-            } else if virtual_key.type_name() == HELP && types.iter().next().is_some() {
+            } else if virtual_key.type_name() == HELP && self.is_topic(&virtual_key) {
                 (None, false, false, false)
             } else {
                 return None;

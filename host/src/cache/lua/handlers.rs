@@ -380,6 +380,7 @@ impl Handler<'_> {
                 touch: None,
                 budget: x.ops.shared.inline_budget,
             };
+            calls.turn.count();
             match run.run(
                 &mut calls.instances,
                 &mut calls.transaction,

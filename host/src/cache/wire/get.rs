@@ -102,7 +102,7 @@ pub(in crate::cache) fn values(
             batch.iter().map(|(_, target)| target.hash()).collect();
         for (at, (key, target)) in batch.iter().enumerate() {
             x.ops.shared.store.prefetch_ahead(&hashes, at);
-            if out.len() > OUT_BYTES_MAX {
+            if out.len() > OUT_BYTES_MAX || x.calls.turn.is_over() {
                 return Err((Box::new(Halt::Write), left(at)));
             }
             if x.must_wait(target) {

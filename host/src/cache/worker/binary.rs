@@ -20,7 +20,7 @@ pub(super) fn execute(
     let behind = !x.waiting.is_empty();
     let asks = x.ops.shared.host.asks_for_sasl();
     while at < input.len() {
-        if out.len() > OUT_BYTES_MAX {
+        if out.len() > OUT_BYTES_MAX || x.calls.turn.is_over() {
             return Next::Write.after(at);
         }
         x.calls.forget_names();

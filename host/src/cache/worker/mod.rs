@@ -53,6 +53,7 @@ impl Worker {
         // Nobody sees an answer, and no lane gets a job, before this returns.
         self.ops.shared.store.begin_turn();
         self.ops.begin(connection.id);
+        self.calls.turn.begin();
         let step = match connection.answers.take() {
             None => self.run(connection, &[], input, out),
             Some(answers) => self.run_behind(connection, answers, input, out),
@@ -79,6 +80,12 @@ impl Worker {
             waiting: &[],
         };
         scarce::refuse(&mut x, connection, input, out)
+    }
+
+    /// Whether calls ran since this was last asked: only they take long.
+    #[inline]
+    pub fn has_called(&mut self) -> bool {
+        self.calls.turn.has_called()
     }
 
     /// Gives back memory that was not used for so many milliseconds.

@@ -71,7 +71,7 @@ pub(super) fn execute(
             if let Some(next) = connection.stop(flow, x, out) {
                 return next.after(at);
             }
-            if out.len() > OUT_BYTES_MAX {
+            if out.len() > OUT_BYTES_MAX || at < input.len() && x.calls.turn.is_over() {
                 return Next::Write.after(at);
             }
         }

@@ -72,8 +72,13 @@ pub(super) fn items<H: ObjectHost>(linker: &mut Linker<CallState<H>>) -> Result<
             })
         },
     )?;
+    keys(linker)
+}
+
+/// The keys of items with a prefix.
+fn keys<H: ObjectHost>(linker: &mut Linker<CallState<H>>) -> Result<()> {
     linker.func_wrap(
-        M,
+        ITEMS_MODULE,
         "item_keys",
         |mut caller: Caller<'_, H>, p: i32, pl: i32| {
             with_memory(&mut caller, |memory, host, guest| {

@@ -61,8 +61,13 @@ pub(super) fn surroundings<H: ObjectHost>(linker: &mut Linker<CallState<H>>) -> 
             })
         },
     )?;
+    log(linker)
+}
+
+/// A line for the log.
+fn log<H: ObjectHost>(linker: &mut Linker<CallState<H>>) -> Result<()> {
     linker.func_wrap(
-        M,
+        IMPORT_MODULE,
         "log",
         |mut caller: Caller<'_, H>, level: i32, text: i32, len: i32| {
             with_memory(&mut caller, |memory, _, guest| {

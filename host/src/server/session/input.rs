@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{FRONT_BYTES, Gate, Session};
 use crate::server::buffers::{Place, Rest};
-use crate::server::link::Wish;
+use crate::server::link::{Link, Wish};
 use crate::server::service::Service;
 use crate::server::socket::Socket;
 use crate::server::worker_state::WorkerState;
@@ -79,23 +79,14 @@ impl<S: Service, T: Socket> Session<S, T> {
                 true => FRONT_BYTES,
                 false => worker.turn_bytes,
             };
-            let polled = filled.unwrap_or_else(|| {
-                let source = source_for(worker, rest, needed);
-                let polled = match source {
-                    Source::Rest => {
-                        let bytes = rest.capacity_with_room(needed);
-                        if !worker.hold_input(link, bytes) {
-                            return Poll::Ready(Ok((0, Source::Scarce)));
-                        }
-                        poll_read(stream, context, rest.room(needed))
-                    }
-                    _ => {
-                        let mut input = worker.fresh_input();
-                        input.extend_from_slice(rest.bytes());
-                        poll_read(stream, context, &mut (&mut *input).limit(bytes_max))
-                    }
-                };
-                polled.map_ok(|read| (read, source))
+            let polled = filled.unwrap_or_else(|| match source_for(worker, rest, needed) {
+                Source::Rest => poll_rest(worker, stream, link, (rest, needed), context),
+                source => {
+                    let mut input = worker.fresh_input();
+                    input.extend_from_slice(rest.bytes());
+                    poll_read(stream, context, &mut (&mut *input).limit(bytes_max))
+                        .map_ok(|read| (read, source))
+                }
             });
             match polled {
                 Poll::Pending if link.wish() == Wish::Finish && !calls.any() => {
@@ -186,6 +177,22 @@ fn poll_fill<S: Service, T: Socket>(
         Poll::Ready(Err(error)) => Some(Poll::Ready(Err(error))),
         Poll::Pending => Some(Poll::Pending),
     }
+}
+
+/// Reads behind the beginning of a command of `needed` bytes, if there is memory for that.
+fn poll_rest<S: Service, T: AsyncRead + Unpin>(
+    worker: &WorkerState<S>,
+    stream: &mut T,
+    link: &Link,
+    (rest, needed): (&mut Rest, usize),
+    context: &mut Context<'_>,
+) -> Poll<io::Result<(usize, Source)>> {
+    if worker.hold_input(link, rest.capacity_with_room(needed))
+        && let Ok(room) = rest.room(needed)
+    {
+        return poll_read(stream, context, room).map_ok(|read| (read, Source::Rest));
+    }
+    Poll::Ready(Ok((0, Source::Scarce)))
 }
 
 /// The buffer for the next read.

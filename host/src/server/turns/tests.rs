@@ -80,6 +80,44 @@ fn few_connections_do_not_wait_for_each_other() {
 }
 
 #[test]
+fn after_a_long_turn_a_connection_waits_for_all_others() {
+    const ROUNDS: usize = 20;
+    let turns = Rc::new(Turns::default());
+    let ends = Ends::of(1);
+    let log = Rc::new(RefCell::new(String::new()));
+    for name in ['A', 'B', 'C', 's'] {
+        let (turns, ends, log) = (Rc::clone(&turns), Rc::clone(&ends), Rc::clone(&log));
+        Rc::clone(&turns).add(async move {
+            for _ in 0..ROUNDS {
+                log.borrow_mut().push(name);
+                if name != 's' {
+                    let end = Instant::now() + LONG;
+                    while Instant::now() < end {}
+                    turns.measure();
+                }
+                tokio::task::yield_now().await;
+            }
+            if name == 's' {
+                ends.ended();
+            }
+        });
+    }
+    run(&turns, || (), &ends.done);
+    let log = log.borrow();
+    // All look alike in the first pass.
+    let (first, later) = log.split_at("ABCs".len());
+    assert_eq!(first, "ABCs");
+    let between: Vec<&str> = later.split('s').collect();
+    assert!(between.iter().all(|long| long.len() <= 1), "{log}");
+    let count = |name: char| later.chars().filter(|seen| *seen == name).count();
+    let counts = ['A', 'B', 'C'].map(count);
+    assert!(
+        counts.iter().all(|turns| turns.abs_diff(counts[0]) <= 1),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_connection_that_panics_costs_the_others_nothing() {
     let turns = Rc::new(Turns::default());
     let ends = Ends::of(1);
