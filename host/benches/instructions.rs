@@ -4,6 +4,7 @@
 //! who else uses the machine, so a change of some per cent is one of the code.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cacheismo::cache::{Cache, Config, Connection, Next, Standalone, Worker};
 use cacheismo::runtime::{Budget, Engine, EngineOptions, LimitsTable, NoLog, Registry, Source};
@@ -143,7 +144,6 @@ fn cache() -> Cache {
     let options = EngineOptions {
         // A pool so small fits into the addresses that valgrind leaves.
         instances_max: 8,
-        cache_directory: None,
         ..EngineOptions::default()
     };
     let engine = Engine::new(&options).expect("this processor is supported");
@@ -169,6 +169,7 @@ fn cache() -> Cache {
             hash_seed: 1,
         },
         inline_budget: Budget::Full,
+        turn: Duration::MAX,
         detail: (false, b':'),
         dump: false,
         lua_main: false,

@@ -23,10 +23,11 @@ mod wire;
 mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use admin::MEMCACHED_VERSION;
 pub use admin::METRIC_GROUPS;
-pub use calls::{LaneJob, LaneResult, transaction};
+pub use calls::{LaneJob, LaneResult, TURN, transaction};
 pub use detail::PREFIX_DELIMITER;
 pub use host::{Host, Login, Standalone};
 pub use lua::{Script, ScriptError};
@@ -51,6 +52,8 @@ pub struct Config {
     pub store: store::Config,
     /// How long a call may keep a worker, whose other connections wait meanwhile.
     pub inline_budget: Budget,
+    /// Time that the calls of one connection may take before others have their turn; [`TURN`] serves well.
+    pub turn: Duration,
     /// Whether keys are counted by prefix from the start (`stats detail`), and the byte that ends a prefix.
     pub detail: (bool, u8),
     /// Whether keys may be listed (`lru_crawler`, `stats cachedump`; not with `-X`).
@@ -96,6 +99,7 @@ impl Cache {
             detail: detail::Detail::new(config.detail.0, config.detail.1),
             dump: config.dump,
             inline_budget: config.inline_budget,
+            turn: config.turn,
             lua_main: config.lua_main,
             counters: PerThread::default(),
             store_base: parking_lot::Mutex::default(),

@@ -1,6 +1,7 @@
 //! What the workers and lanes share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -35,6 +36,8 @@ pub struct Shared {
     /// Whether keys may be listed.
     pub(super) dump: bool,
     pub(super) inline_budget: Budget,
+    /// Time that the calls of one connection may take before others have their turn.
+    pub(super) turn: Duration,
     /// Whether scripts handle every text command.
     pub(super) lua_main: bool,
     /// Commands that workers executed.

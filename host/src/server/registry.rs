@@ -57,6 +57,7 @@ mod tests {
                 hash_seed: 1,
             },
             inline_budget: Budget::INLINE,
+            turn: crate::cache::TURN,
             detail: (false, b':'),
             dump: true,
             lua_main: false,

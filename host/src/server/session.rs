@@ -14,6 +14,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Instant;
 
 use super::acceptor::Admission;
 use super::buffers::{Place, Rest};
@@ -47,6 +48,8 @@ pub(super) struct Session<S: Service, T> {
     fronts: bool,
     /// Calls that run elsewhere.
     calls: Calls<S::Outcome>,
+    /// Whether what was executed last may have taken long, so that the next is measured.
+    measured: bool,
     /// Whether the connection ended by an error of its socket.
     broken: bool,
     /// Counts the connection as open for as long as it is.
@@ -84,6 +87,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             state,
             fronts: false,
             calls: Calls::default(),
+            measured: false,
             broken: false,
             rest: Rest::default(),
             gate: Gate::Protocol,
@@ -268,10 +272,12 @@ impl<S: Service, T: Socket> Session<S, T> {
             }
             opened = consumed;
         }
+        let began = self.measured.then(Instant::now);
         let mut service = worker.service.borrow_mut();
         let mut step = service.execute(&mut self.state, &input[opened..], &mut out);
-        if service.may_have_been_long() {
-            worker.turns.measure();
+        self.measured = service.may_have_been_long();
+        if let Some(began) = began {
+            worker.turns.took(began.elapsed());
         }
         step.consumed += opened;
         step

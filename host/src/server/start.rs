@@ -118,6 +118,7 @@ fn cache_config(config: &Config) -> cache::Config {
             eviction,
             hash_seed: RandomState::new().hash_one(std::process::id()),
         },
+        turn: cache::TURN,
         inline_budget: Budget::Inline {
             ms: inline.as_micros().div_ceil(1000) as u64,
         },

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -28,8 +28,6 @@ const LONG: Duration = Duration::from_micros(100);
 /// All connections of a worker.
 #[derive(Default)]
 pub(super) struct Turns {
-    /// When the turn of the connection that executes began, or that of one before it.
-    began: Cell<Option<Instant>>,
     /// Whether the turn of the connection just polled was long.
     long: Cell<bool>,
     tasks: RefCell<Tasks>,
@@ -99,7 +97,6 @@ impl Turns {
         let turn = poll_fn(|context| {
             self.bells.take(&mut called);
             self.crowd.set(called.len() >= CROWD);
-            self.began.set(Some(Instant::now()));
             for slot in called.drain(..) {
                 if self.was_long(slot) {
                     waiting.push_back(slot);
@@ -118,7 +115,6 @@ impl Turns {
             }
             if let Some(slot) = waiting.pop_front() {
                 self.crowd.set(false);
-                self.began.set(Some(Instant::now()));
                 self.poll(slot);
                 if self.again.take() {
                     before_second();
@@ -136,11 +132,9 @@ impl Turns {
         tokio::task::unconstrained(turn).await
     }
 
-    /// The connection that is polled has executed something that may have taken long.
-    pub(super) fn measure(&self) {
-        let now = Instant::now();
-        let began = self.began.replace(Some(now)).unwrap_or(now);
-        self.long.set(self.long.get() || now - began >= LONG);
+    /// The connection that is polled has executed its commands in that time.
+    pub(super) fn took(&self, time: Duration) {
+        self.long.set(self.long.get() || time >= LONG);
     }
 
     fn was_long(&self, slot: usize) -> bool {

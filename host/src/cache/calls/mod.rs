@@ -22,6 +22,7 @@ pub use lane::{LaneJob, LaneResult};
 pub(super) use run::{Failure, Run, there};
 pub(super) use target::{Call, Target};
 pub(super) use transaction::Transaction;
+pub use turn::TURN;
 use turn::Turn;
 
 use super::footprint::Footprint;
@@ -138,7 +139,7 @@ impl Calls {
             instances: Instances::new(&shared.registry, Arc::clone(&shared.log)),
             transaction: Some(Transaction::new(Arc::clone(shared))),
             lanes,
-            turn: Turn::default(),
+            turn: Turn::new(shared.turn),
             names: Vec::new(),
             reply: Vec::new(),
             told: Encoded::default(),

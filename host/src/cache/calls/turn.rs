@@ -3,15 +3,17 @@
 use std::time::{Duration, Instant};
 
 /// Time after which a turn ends.
-const TURN: Duration = Duration::from_micros(500);
-/// Time that may pass between two looks at the clock.
-const UNSEEN: Duration = Duration::from_micros(100);
+pub const TURN: Duration = Duration::from_micros(500);
+/// The part of a turn that may pass between two looks at the clock.
+const UNSEEN_PART: u32 = 5;
 /// Calls between two looks at the clock, at most. A look costs a short call some percent.
 const CALLS_UNSEEN_MAX: u32 = 16;
 
 /// The time of a worker's present turn. Only calls take long enough to be measured.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::cache) struct Turn {
+    /// Time after which it ends.
+    limit: Duration,
     /// When the turn's first call had run.
     began: Option<Instant>,
     looked: Option<Instant>,
@@ -24,6 +26,18 @@ pub(in crate::cache) struct Turn {
 }
 
 impl Turn {
+    /// Turns of that time.
+    pub(in crate::cache) fn new(limit: Duration) -> Turn {
+        Turn {
+            limit,
+            began: None,
+            looked: None,
+            unseen: 0,
+            unseen_max: 0,
+            called: false,
+        }
+    }
+
     /// A turn begins.
     #[inline]
     pub(in crate::cache) fn begin(&mut self) {
@@ -60,11 +74,11 @@ impl Turn {
             return false;
         };
         let unseen = now - self.looked.replace(now).unwrap_or(now);
-        self.unseen_max = match unseen < UNSEEN {
+        self.unseen_max = match unseen < self.limit / UNSEEN_PART {
             true => (self.unseen_max * 2).clamp(1, CALLS_UNSEEN_MAX),
             false => 1,
         };
-        now - began >= TURN
+        now - began >= self.limit
     }
 }
 
@@ -89,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_turn_ends_by_time_whatever_a_call_takes() {
-        let mut turn = Turn::default();
+        let mut turn = Turn::new(TURN);
         for (call_us, most) in [(1, 600), (100, 16 + 7), (700, 3), (5000, 3), (1, 600)] {
             let calls = calls_of_turn(&mut turn, Duration::from_micros(call_us));
             assert!(calls <= most, "{calls} calls of {call_us} us");
@@ -98,7 +112,7 @@ mod tests {
 
     #[test]
     fn without_calls_nobody_looks_at_the_clock() {
-        let mut turn = Turn::default();
+        let mut turn = Turn::new(TURN);
         turn.begin();
         assert!(!turn.is_over() && !turn.has_called() && turn.looked.is_none());
         turn.count();

@@ -1,17 +1,23 @@
 //! Counting on a decimal value: `incr`, `decr`, `ma`, and the binary requests of that kind.
 
 use super::Ops;
+use crate::stats::Stream;
 use crate::store::{Arith, ArithOutcome, Key, SetOutcome};
 
 impl Ops {
     /// Adds to or subtracts from a number.
     #[inline]
     pub(in crate::cache) fn arith(&self, key: Key<'_>, arith: &Arith) -> ArithOutcome {
-        if self.shared.is_object_name(key.bytes) {
+        let is_object = || self.shared.is_object_name(key.bytes);
+        // The store knows objects that are there. The name is looked at where it would become an item's, or be told.
+        if (arith.vivify.is_some() || self.watched.contains(Stream::Fetchers)) && is_object() {
             return ArithOutcome::IsObject;
         }
         self.watch_fetch(key);
         let outcome = self.shared.store.arith(key, self.now, arith);
+        if matches!(outcome, ArithOutcome::NotFound) && is_object() {
+            return ArithOutcome::IsObject;
+        }
         self.count_arith(arith.decrement, &outcome);
         if let ArithOutcome::Done {
             created: true,

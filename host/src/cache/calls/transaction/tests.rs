@@ -28,6 +28,7 @@ pub(in crate::cache) fn cache() -> Cache {
             hash_seed: 1,
         },
         inline_budget: Budget::INLINE,
+        turn: crate::cache::TURN,
         detail: (false, b':'),
         dump: true,
         lua_main: false,
