@@ -111,6 +111,7 @@ const CACHE_LAYERS: &[&str] = &[
     "detail",
     "locks",
     "next",
+    "object_name",
     "peers",
     "reply",
     "scripts",

@@ -190,3 +190,6 @@ pub mod imports {
         ("result_read", "iii:i"),
     ];
 }
+
+/// Stands between the type and the key of an object in the name under which the store keeps the object.
+pub const OBJECT_SEPARATOR: u8 = b'$';

@@ -48,6 +48,8 @@ pub const FLUSH_NOT_ALLOWED: &str = "CLIENT_ERROR flush_all not allowed\r\n";
 pub const SHUTDOWN_NOT_ENABLED: &str = "SERVER_ERROR: shutdown not enabled\r\n";
 /// `watch` under `-W`.
 pub const WATCH_NOT_ALLOWED: &str = "CLIENT_ERROR watch commands not allowed\r\n";
+/// `watch` while as many watch as may.
+pub const WATCHER_TOO_MANY: &str = "WATCHER_TOO_MANY log watcher limit reached\r\n";
 /// Dumps under `-X`.
 pub const METADUMP_NOT_ALLOWED: &str = "ERROR metadump not allowed\r\n";
 /// Dumps under `-X`.

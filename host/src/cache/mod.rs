@@ -14,6 +14,7 @@ mod host;
 mod locks;
 mod lua;
 mod next;
+mod object_name;
 mod ops;
 mod peers;
 mod reply;

@@ -9,11 +9,12 @@ use parking_lot::Mutex;
 use super::clock::Clock;
 use super::detail::Detail;
 use super::locks::ObjectLocks;
+use super::object_name;
 use super::peers::Peers;
 use super::scripts::Scripts;
 use crate::account::Account;
 use crate::metrics::{CommandCounters, PerThread};
-use crate::protocol::{Limits, find_byte};
+use crate::protocol::Limits;
 use crate::runtime::{Budget, Log, Registry};
 use crate::stats::WatchHub;
 use crate::store::{Store, StoreStats};
@@ -63,11 +64,9 @@ impl Shared {
 
     /// Whether the key is the name under which an object keeps its state, which clients do not write.
     pub(super) fn is_object_name(&self, key: &[u8]) -> bool {
-        let dollar = find_byte(key, b'$');
-        if dollar == key.len() {
+        let Some(type_name) = object_name::type_name(key) else {
             return false;
-        }
-        let type_name = &key[..dollar];
+        };
         let script = self
             .scripts
             .load()

@@ -2,10 +2,7 @@
 
 use crate::{Command, Limits, Parsed, Refusal, reply};
 
-/// Reply to an unknown command.
-pub(super) const ERROR: &str = "ERROR\r\n";
-/// Reply to a known command whose arguments make no sense.
-pub(super) const BAD_FORMAT: &str = "CLIENT_ERROR bad command line format\r\n";
+pub(super) use crate::reply::{BAD_FORMAT, ERROR};
 
 /// Why there is no command.
 #[derive(Clone, Copy, Debug)]

@@ -26,6 +26,7 @@ pub use turn::TURN;
 use turn::Turn;
 
 use super::footprint::Footprint;
+use super::object_name;
 use super::reply::{CallResult, Reply};
 use super::scripts::{Encoded, Request, Scripts};
 use super::shared::Shared;
@@ -238,7 +239,7 @@ impl Calls {
     ) -> Box<LaneJob> {
         Box::new(LaneJob {
             writes: call.writes,
-            object: [call.virtual_key.type_name(), b"$", args[0]].concat(),
+            object: object_name::parts(call.virtual_key.type_name(), args[0]).concat(),
             name: call.name(),
             args: args.iter().map(|argument| argument.to_vec()).collect(),
             touch,

@@ -2,6 +2,7 @@
 
 use super::Calls;
 use super::transaction::OBJECT_NAME_BYTES_MAX;
+use crate::cache::object_name;
 use crate::cache::scripts::ScriptFunction;
 use crate::protocol::VirtualKey;
 use crate::runtime::{FunctionRef, ObjectType};
@@ -127,14 +128,14 @@ impl Calls {
     #[inline(always)]
     pub(super) fn object_name(&mut self, key: &VirtualKey<'_>) -> Option<ObjectName> {
         let (type_name, object) = (key.type_name(), key.object());
-        let len = type_name.len() + 1 + object.len();
+        let len = object_name::len(type_name, object);
         if len > OBJECT_NAME_BYTES_MAX {
             return None;
         }
         let start = self.names.len();
-        self.names.extend_from_slice(type_name);
-        self.names.push(b'$');
-        self.names.extend_from_slice(object);
+        for part in object_name::parts(type_name, object) {
+            self.names.extend_from_slice(part);
+        }
         let hash = self.shared.store.hash(&self.names[start..]);
         Some(ObjectName { start, len, hash })
     }

@@ -8,6 +8,7 @@ use arrayvec::ArrayVec;
 
 use super::object::Object;
 use crate::cache::locks::LockSet;
+use crate::cache::object_name;
 use crate::cache::shared::Shared;
 use crate::runtime::{Deadline, Handle, Stop};
 use crate::store::{Change, Commit, CommitError, Expiry, Key, Now};
@@ -283,7 +284,7 @@ impl Transaction {
 
     fn open_object(&mut self, type_name: &[u8], key: &[u8]) -> Result<Handle, Stop> {
         let mut name = ArrayVec::<u8, OBJECT_NAME_BYTES_MAX>::new();
-        for part in [type_name, b"$", key] {
+        for part in object_name::parts(type_name, key) {
             name.try_extend_from_slice(part)
                 .map_err(|_| Stop::Misuse("object key is too long"))?;
         }

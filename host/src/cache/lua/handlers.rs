@@ -5,6 +5,7 @@ use cacheismo_lua_contract::{Main, Tag};
 
 use crate::cache::calls::{Failure, LaneJob, LaneResult, Run, Target, there};
 use crate::cache::flow::{Executor, Flow, GO_ON, Halt, Unfinished};
+use crate::cache::object_name;
 use crate::cache::scripts::{Keys, Numbers, Request};
 use crate::cache::wire::OUT_BYTES_MAX;
 use crate::cache::wire::commands::{self, About};
@@ -358,7 +359,7 @@ impl Handler<'_> {
     /// Runs the handler here and leaves its answer in the room for replies, or makes the job of a lane.
     fn run(&self, x: &mut Executor<'_>) -> Result<Option<Box<LaneJob>>, String> {
         let wanted = self.wanted(x);
-        let own = [b"$", self.key()].concat();
+        let own = object_name::parts(b"", self.key()).concat();
         let calls = &mut *x.calls;
         calls.reply.clear();
         calls.told.set_for_handler(&Request {

@@ -8,6 +8,7 @@ use cacheismo_lua_contract::{
 };
 
 use crate::cache::calls::Transaction;
+use crate::cache::object_name;
 use crate::cache::scripts::{ScriptFunction, ScriptType, Scripts};
 use crate::cache::shared::Shared;
 use crate::protocol::COMMAND_NAMES;
@@ -100,7 +101,7 @@ impl Shared {
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&self.registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        transaction.begin(self.clock.now(), self.store.key(b"$"), false, true);
+        transaction.begin(self.clock.now(), self.store.key(object_name::NONE), false, true);
         let prepared = instances.prepare(load, &mut Some(transaction));
         prepared.map_err(|error| format!("scripts: {error}"))
     }
@@ -139,7 +140,7 @@ impl Shared {
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        transaction.begin(self.clock.now(), self.store.key(b"$"), false, true);
+        transaction.begin(self.clock.now(), self.store.key(object_name::NONE), false, true);
         let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let mut json = Vec::new();
         let mut transaction = Some(transaction);

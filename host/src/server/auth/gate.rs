@@ -4,6 +4,7 @@
 //! it was right, everything else is refused and nothing reaches the cache.
 
 use super::{Logins, Outcome, Passwords};
+use crate::protocol::reply;
 use crate::stats::ConnectionEntry;
 
 /// Requests without a login that are answered; one more ends the connection.
@@ -12,12 +13,6 @@ const REFUSED_MAX: u8 = 16;
 const LINE_BYTES_MAX: usize = 2048;
 /// Longest `user password`, in bytes.
 const TOKEN_BYTES_MAX: usize = 1024;
-
-const UNAUTHENTICATED: &[u8] = b"CLIENT_ERROR unauthenticated\r\n";
-const BAD_FORMAT: &[u8] = b"CLIENT_ERROR bad command line format\r\n";
-const FAILURE: &[u8] = b"CLIENT_ERROR authentication failure\r\n";
-const BAD_DATA: &[u8] = b"CLIENT_ERROR bad data chunk\r\n";
-const STORED: &[u8] = b"STORED\r\n";
 
 /// What the gate says to the input so far.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,13 +37,13 @@ pub(in crate::server) fn gate(
 ) -> Verdict {
     let Some(newline) = memchr::memchr(b'\n', input) else {
         if input.len() > LINE_BYTES_MAX {
-            out.extend_from_slice(UNAUTHENTICATED);
+            out.extend_from_slice(reply::UNAUTHENTICATED.as_bytes());
             return Verdict::Close;
         }
         return Verdict::Needs(input.len() + 1);
     };
-    let refuse = |reply: &[u8], out: &mut Vec<u8>| {
-        out.extend_from_slice(reply);
+    let refuse = |line: &str, out: &mut Vec<u8>| {
+        out.extend_from_slice(line.as_bytes());
         match entry.login.count_refused() > REFUSED_MAX {
             true => Verdict::Close,
             false => Verdict::Consumed(newline + 1),
@@ -59,20 +54,20 @@ pub(in crate::server) fn gate(
         .split(|byte| *byte == b' ')
         .filter(|token| !token.is_empty());
     if tokens.next() != Some(b"set") {
-        return refuse(UNAUTHENTICATED, out);
+        return refuse(reply::UNAUTHENTICATED, out);
     }
     let rest: Vec<&[u8]> = tokens.take(5).collect();
     let &[_key, _flags, _exptime, length] = rest.as_slice() else {
-        return refuse(UNAUTHENTICATED, out);
+        return refuse(reply::UNAUTHENTICATED, out);
     };
     let Some(length) = std::str::from_utf8(length)
         .ok()
         .and_then(|text| text.parse::<usize>().ok())
     else {
-        return refuse(BAD_FORMAT, out);
+        return refuse(reply::BAD_FORMAT, out);
     };
     if length > TOKEN_BYTES_MAX {
-        out.extend_from_slice(FAILURE);
+        out.extend_from_slice(reply::AUTH_FAILURE.as_bytes());
         return Verdict::Close;
     }
     let end = newline + 1 + length;
@@ -84,7 +79,7 @@ pub(in crate::server) fn gate(
         [b'\n', ..] => end + 1,
         [] | [b'\r'] => return Verdict::Needs(end + 2),
         _ => {
-            out.extend_from_slice(BAD_DATA);
+            out.extend_from_slice(reply::BAD_CHUNK.as_bytes());
             return Verdict::Close;
         }
     };
@@ -92,10 +87,11 @@ pub(in crate::server) fn gate(
         Some(space) => logins.check(passwords, entry, &token[..space], &token[space + 1..]),
         None => logins.check(passwords, entry, token, b""),
     };
-    out.extend_from_slice(match outcome {
-        Outcome::Granted => STORED,
-        Outcome::Denied | Outcome::Cut => FAILURE,
-    });
+    let line = match outcome {
+        Outcome::Granted => reply::STORED,
+        Outcome::Denied | Outcome::Cut => reply::AUTH_FAILURE,
+    };
+    out.extend_from_slice(line.as_bytes());
     match outcome {
         Outcome::Granted => Verdict::Open(consumed),
         Outcome::Denied => Verdict::Consumed(consumed),

@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use super::Session;
 use super::input::poll_read;
+use crate::protocol::reply;
 use crate::server::link::Wish;
 use crate::server::service::Service;
 use crate::server::socket::Socket;
@@ -19,21 +20,21 @@ impl<S: Service, T: Socket> Session<S, T> {
         if !self.worker.process.config.watch {
             self.worker
                 .output()
-                .extend_from_slice(b"CLIENT_ERROR watch commands not allowed\r\n");
+                .extend_from_slice(reply::WATCH_NOT_ALLOWED.as_bytes());
             return Ok(false);
         }
         let watcher = match hub.watch(streams) {
             Ok(watcher) => watcher,
             Err(refusal) => {
                 let line = match refusal {
-                    WatchError::UnknownStream => &b"ERROR\r\n"[..],
-                    WatchError::TooMany => b"WATCHER_TOO_MANY log watcher limit reached\r\n",
+                    WatchError::UnknownStream => reply::ERROR,
+                    WatchError::TooMany => reply::WATCHER_TOO_MANY,
                 };
-                self.worker.output().extend_from_slice(line);
+                self.worker.output().extend_from_slice(line.as_bytes());
                 return Ok(false);
             }
         };
-        self.worker.output().extend_from_slice(b"OK\r\n");
+        self.worker.output().extend_from_slice(reply::OK.as_bytes());
         let result = self.watch_lines(&watcher).await;
         hub.unwatch(&watcher);
         result.map(|()| true)

@@ -43,7 +43,7 @@ fn name_item(lua: &Lua) {
         let mut key = c.item_key.borrow_mut();
         key.clear();
         key.extend_from_slice(lua.bytes(TYPE));
-        key.push(b'$');
+        key.push(cacheismo_abi::OBJECT_SEPARATOR);
         key.extend_from_slice(lua.bytes(NAME));
     });
 }
