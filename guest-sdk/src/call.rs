@@ -40,7 +40,7 @@ pub struct Function {
 }
 
 /// Runs `handler` on packed arguments. Returns the tail of the answer, what comes before it having
-/// been streamed, or `None` when it was refused with `fail`.
+/// been streamed, and whether the answer is a refusal; or `None` when the call failed with `fail`.
 ///
 /// Inlined into every export, with its handler: the engine does not inline, and a call of a wasm
 /// function costs more than most of what is done here.
@@ -50,7 +50,7 @@ pub(crate) fn run<'c>(
     buffer: &'c mut [u8],
     cell: Option<&'static ValueCell>,
     handler: impl FnOnce(&mut Object<'c>, Args<'c>, &mut Reply<'c>) -> Result<(), Error>,
-) -> Option<&'c [u8]> {
+) -> Option<(&'c [u8], bool)> {
     let mut args = Args::new(packed);
     let key = args.next().unwrap_or_default();
     let mut object = Object::of_call(key, cell);
@@ -58,7 +58,7 @@ pub(crate) fn run<'c>(
     match handler(&mut object, args, &mut reply) {
         Ok(()) => Some(reply.into_tail()),
         Err(error) => {
-            refuse(error);
+            fail(error);
             None
         }
     }
@@ -66,6 +66,6 @@ pub(crate) fn run<'c>(
 
 #[cold]
 #[inline(never)]
-fn refuse(error: Error) {
+fn fail(error: Error) {
     sys::fail(error.text().as_bytes());
 }

@@ -11,7 +11,7 @@ use std::cell::UnsafeCell;
 use std::slice;
 use std::sync::Once;
 
-use cacheismo_abi::FAILED;
+use cacheismo_abi::{FAILED, REFUSED};
 
 use crate::args::Args;
 use crate::call::run;
@@ -77,7 +77,10 @@ pub fn enter<const BYTES: usize>(
     // the only one. The host reads it when this call has returned.
     let buffer = unsafe { &mut *ANSWER.0.get() };
     let returned = match run(packed, buffer, cell, handler) {
-        Some(tail) => (tail.as_ptr().expose_provenance() as i64) << 32 | tail.len() as i64,
+        Some((tail, refused)) => {
+            let reply = (tail.as_ptr().expose_provenance() as i64) << 32 | tail.len() as i64;
+            reply | i64::from(refused) * REFUSED
+        }
         None => FAILED,
     };
     if len < 0 {

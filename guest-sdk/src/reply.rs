@@ -27,6 +27,8 @@ pub struct Reply<'c> {
     used: usize,
     /// A fixed word in place of the buffer: when there is one, the buffer holds nothing.
     word: &'static [u8],
+    /// The answer is a refusal.
+    refused: bool,
 }
 
 impl<'c> Reply<'c> {
@@ -36,17 +38,19 @@ impl<'c> Reply<'c> {
             buffer,
             used: 0,
             word: b"",
+            refused: false,
         }
     }
 
-    /// The end of the answer, which was not streamed.
+    /// The end of the answer, which was not streamed, and whether the answer is a refusal.
     #[inline(always)]
-    pub(crate) fn into_tail(self) -> &'c [u8] {
-        if self.word.is_empty() {
+    pub(crate) fn into_tail(self) -> (&'c [u8], bool) {
+        let tail = if self.word.is_empty() {
             &self.buffer[..self.used]
         } else {
             self.word
-        }
+        };
+        (tail, self.refused)
     }
 
     /// Appends bytes.
@@ -192,8 +196,8 @@ impl std::io::Write for Reply<'_> {
 }
 
 /// A fixed answer, such as `SUCCESS`: it takes no copy, as other text does. It may come early: in a
-/// function that returns `Result<_, Word>`, `?` ends the call with this word. To the client it is an
-/// answer like any other and what was written is kept, unlike with [`Error`].
+/// function that returns `Result<_, Word>`, `?` ends the call with this word. What was written is kept,
+/// unlike with [`Error`]; to a `get` it is an answer like any other, a storing command answers `NOT_STORED`.
 ///
 /// ```
 /// # use cacheismo_sdk::{Object, Word};
@@ -238,7 +242,10 @@ impl<T: IntoReply> IntoReply for Result<T, Word> {
     fn into_reply(self, reply: &mut Reply<'_>) -> Result<(), Error> {
         match self {
             Ok(answer) => answer.into_reply(reply),
-            Err(word) => word.into_reply(reply),
+            Err(word) => {
+                reply.refused = true;
+                word.into_reply(reply)
+            }
         }
     }
 }

@@ -66,6 +66,8 @@ fn state_of_objects_is_protected_and_still_an_item() {
 fn a_storage_command_on_a_virtual_key_passes_any_bytes() {
     let server = Server::start(&[]);
     let mut client = server.connect();
+    let put = "set map:put:m:key 0 0 1\r\nx\r\n";
+    assert_eq!(client.ask(put), "NOT_STORED\r\n", "there is no map yet");
     client.call("map:new:m");
     client.set("map:put:m:key", "a:b c\0\r\n");
     assert_eq!(client.call("map:get:m:key"), "key : a:b c\0\r\n");

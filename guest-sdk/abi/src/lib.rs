@@ -22,7 +22,8 @@
 //! The function returns `(address << 32) | length` of its reply, which the host appends to
 //! whatever was streamed with `reply`, or [`FAILED`] after it called `fail(text)`: the client
 //! then reads `SERVER_ERROR type:function: text`. Either way of ending is "returned"; only a
-//! successful reply commits the writes.
+//! successful reply commits the writes. [`REFUSED`] beside the address says that the reply is a refusal: a storing command
+//! that made the call answers `NOT_STORED` then. What the function wrote is committed all the same.
 //!
 //! # The value cell
 //!
@@ -65,6 +66,9 @@ pub const FUNCTION_PREFIX: &str = "fn:";
 
 /// What a function returns after it called `fail`.
 pub const FAILED: i64 = -1;
+
+/// Set in what a function returns when its reply is a refusal. No address reaches this far.
+pub const REFUSED: i64 = 1 << 62;
 
 /// Handle of the object the call was made on. Always open.
 pub const SELF: i32 = 0;

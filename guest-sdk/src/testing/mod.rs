@@ -84,6 +84,8 @@ pub struct Harness {
     types: Vec<Registered>,
     host: Host,
     answer: Vec<u8>,
+    /// The last answer was a refusal.
+    refused: bool,
     fail_at: Option<u64>,
 }
 
@@ -94,6 +96,7 @@ impl Harness {
             types: Vec::new(),
             host: Host::default(),
             answer: Vec::new(),
+            refused: false,
             fail_at: None,
         };
         harness.register::<T>();
@@ -143,6 +146,12 @@ impl Harness {
         Ok(std::str::from_utf8(answer).expect("an answer that is not UTF-8 is for `call_bytes`"))
     }
 
+    /// Whether the last answer was a refusal, an `Err` of a [`Word`](crate::Word): a storing command answers `NOT_STORED` then.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.refused
+    }
+
     /// [`call`](Self::call) for answers that are not text.
     ///
     /// # Errors
@@ -185,12 +194,16 @@ impl Harness {
         let cell = registered.value.then(|| self.host.fill(sys::cell()));
         let (host, outcome) = sys::with(std::mem::take(&mut self.host), || {
             catch_unwind(AssertUnwindSafe(|| {
-                call::run(&packed, &mut buffer, cell, function.handler).map(<[u8]>::to_vec)
+                call::run(&packed, &mut buffer, cell, function.handler)
+                    .map(|(tail, refused)| (tail.to_vec(), refused))
             }))
         });
         self.host = host;
         let outcome = match outcome {
-            Ok(Some(tail)) => self.host.take_answer(&tail, cell).map_err(Failure::from),
+            Ok(Some((tail, refused))) => {
+                self.refused = refused;
+                self.host.take_answer(&tail, cell).map_err(Failure::from)
+            }
             Ok(None) => Err(Failure::Refused(self.host.take_refusal())),
             Err(panic) => Err(failure(&*panic)),
         };

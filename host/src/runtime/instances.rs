@@ -34,6 +34,7 @@ pub const SETUP_MS_MAX: u64 = 10_000;
 
 use after::{After, LASTING_TICKS_MS};
 pub(super) use image::Image;
+pub use warm::ReplyKind;
 use warm::{Call, Warm};
 
 /// Warm instances of one thread.
@@ -100,7 +101,7 @@ impl<H: ObjectHost> Instances<H> {
         host: &mut Option<Box<H>>,
         budget: Budget,
         reply: &mut Vec<u8>,
-    ) -> Result<(), Box<CallError>> {
+    ) -> Result<ReplyKind, Box<CallError>> {
         let object = self.types.types().of(function);
         let mut slot = Slot::of(&mut self.slots, function.slot, object);
         let number = function.function as usize;
@@ -124,9 +125,9 @@ impl<H: ObjectHost> Instances<H> {
             );
             slot = Slot::of(&mut self.slots, function.slot, object);
             let warmed = slot.warm_up(object, &self.engine, &self.linker, &self.log, host);
-            if warmed.is_err() {
+            if let Err(error) = warmed {
                 slot.tally.note(Ending::Error);
-                return warmed;
+                return Err(error);
             }
         }
         let warm = slot.warm.as_mut().expect("it was just warmed up");
@@ -153,7 +154,7 @@ impl<H: ObjectHost> Instances<H> {
             let after = After {
                 object,
                 callable,
-                on: result.as_ref().map_or_else(|_| object_hash(host), |()| 0),
+                on: result.as_ref().map_or_else(|_| object_hash(host), |_| 0),
                 number,
                 log: &*self.log,
                 engine: &self.engine,
@@ -373,7 +374,7 @@ impl<H: ObjectHost> Slot<H> {
             budget: Budget::Full,
             ticked_ms,
         };
-        let result = warm.run(&call, host, &mut Vec::new());
+        let result = warm.run(&call, host, &mut Vec::new()).map(drop);
         match result {
             // Another thread may have been first; the images are alike.
             Ok(()) => drop(object.image.set(Image::new(&before, warm.memory()))),
@@ -437,7 +438,7 @@ impl<H: ObjectHost> Drop for Slot<H> {
 }
 
 impl Ending {
-    fn of(result: &Result<(), Box<CallError>>) -> Ending {
+    fn of(result: &Result<ReplyKind, Box<CallError>>) -> Ending {
         let Err(error) = result else {
             return Ending::Replied;
         };

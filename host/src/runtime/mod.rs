@@ -38,7 +38,7 @@ mod ticker;
 pub use deadline::Deadline;
 pub use engine::{Engine, EngineOptions};
 pub use error::{CallError, LoadError, Refusal, TEXT_BYTES_MAX, Trap, one_line};
-pub use instances::{INSTANCES_MAX, Instances, SETUP_MS_MAX};
+pub use instances::{INSTANCES_MAX, Instances, ReplyKind, SETUP_MS_MAX};
 pub use limits::{Budget, LINEAR_MEMORY_BYTES_CAP, Limits, LimitsTable, TABLE_ELEMENTS_CAP};
 pub use loader::{MODULE_BYTES_MAX, SETUP, Scripted, Source};
 pub use object_host::*;

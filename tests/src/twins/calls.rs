@@ -22,6 +22,8 @@ end
 const ADD: &str = "counter:add:c";
 /// Shows the counter.
 const SHOW: &str = "counter:get:c";
+/// Puts into a map that does not exist.
+const NO_MAP: &str = "map:put:none:key";
 /// Makes the counter.
 const NEW: &[&str] = &["delete counter$c", "get counter:new:c:10"];
 
@@ -114,6 +116,11 @@ fn sets() -> Vec<Case> {
             .answers(Answer::Failed("counter:add: ".to_owned()))
             .counts(SET_FAILURE)
             .tells([called_by_set(ADD, "not_stored", 3)]),
+        Case::new("refused call by set", Kind::Call, NO_MAP, store(Verb::Set, "7", None))
+            .answers(Answer::NotStored)
+            .counts(SET_CALL)
+            .tells([called_by_set(NO_MAP, "not_stored", 1)])
+            .leaves_at("nothing", None),
     ]
 }
 

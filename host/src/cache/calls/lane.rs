@@ -10,7 +10,7 @@ use super::transaction::Transaction;
 use crate::account::{Scarce, Share};
 use crate::cache::reply::CallResult;
 use crate::cache::shared::Shared;
-use crate::runtime::{Budget, FunctionRef, Instances};
+use crate::runtime::{Budget, FunctionRef, Instances, ReplyKind};
 use crate::store::Expiry;
 
 /// A call on its way to a thread that may wait, with everything it needs.
@@ -43,6 +43,7 @@ pub struct LaneResult {
     pub(in crate::cache) ticket: u64,
     tagged: bool,
     result: Result<Vec<u8>, String>,
+    kind: ReplyKind,
     /// The reply on the account, until it is written.
     _share: Share,
 }
@@ -51,7 +52,7 @@ impl LaneResult {
     /// The reply of the call.
     pub(in crate::cache) fn reply(&self) -> CallResult<'_> {
         let reply = self.result.as_deref().map_err(Clone::clone)?;
-        split(reply, self.tagged)
+        split(reply, self.kind, self.tagged)
     }
 
     /// The bytes the function answered, tag included.
@@ -81,6 +82,7 @@ impl LaneJob {
             ticket: self.ticket,
             tagged: self.tagged,
             result: Err(format!("{}: {why}", self.name)),
+            kind: ReplyKind::Answer,
             _share: self.share,
         }
     }
@@ -107,19 +109,22 @@ impl LaneJob {
             self.lanes.give_back(instances, transaction);
         }
         let failed = |text: &str| Err(format!("{}: {text}", self.name));
-        let result = match result {
-            Ok(()) if self.share.resize(reply.capacity()).is_err() => failed(&Scarce.to_string()),
-            Ok(()) => match split(&reply, self.tagged) {
-                Ok(_) => Ok(reply),
-                Err(text) => failed(&text),
+        let (kind, result) = match result {
+            Ok(_) if self.share.resize(reply.capacity()).is_err() => {
+                (ReplyKind::Answer, failed(&Scarce.to_string()))
+            }
+            Ok(kind) => match split(&reply, kind, self.tagged) {
+                Ok(_) => (kind, Ok(reply)),
+                Err(text) => (kind, failed(&text)),
             },
-            Err(Failure::Text(text)) => failed(&text),
-            Err(Failure::Lane) => failed("deadline exceeded"),
+            Err(Failure::Text(text)) => (ReplyKind::Answer, failed(&text)),
+            Err(Failure::Lane) => (ReplyKind::Answer, failed("deadline exceeded")),
         };
         LaneResult {
             ticket: self.ticket,
             tagged: self.tagged,
             result,
+            kind,
             _share: self.share,
         }
     }

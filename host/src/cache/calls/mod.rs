@@ -31,7 +31,7 @@ use super::reply::{CallResult, Reply};
 use super::scripts::{Encoded, Request, Scripts};
 use super::shared::Shared;
 use crate::account::Purpose;
-use crate::runtime::{FunctionRef, Instances, TypesReader};
+use crate::runtime::{FunctionRef, Instances, ReplyKind, TypesReader};
 use crate::store::{Expiry, Now};
 
 /// Arguments of a call, the object's key included. More than a key of 250 bytes can hold.
@@ -47,12 +47,21 @@ pub(super) enum Called<'r> {
     Waits(Box<LaneJob>),
 }
 
+/// As [`Called`], with the reply in the room for replies.
+enum Attempt {
+    Done(ReplyKind),
+    Waits(Box<LaneJob>),
+}
+
 pub(super) type Args<'a> = ArrayVec<&'a [u8], ARGS_MAX>;
 
 /// Takes the tag off the answer of a script's function.
-fn split(answer: &[u8], tagged: bool) -> CallResult<'_> {
+fn split(answer: &[u8], kind: ReplyKind, tagged: bool) -> CallResult<'_> {
     if !tagged {
-        return Ok(Reply::Value(answer));
+        return Ok(match kind {
+            ReplyKind::Answer => Reply::Value(answer),
+            ReplyKind::Refusal => Reply::Refused(answer),
+        });
     }
     match Tag::split(answer) {
         Some((Tag::Value, value)) => Ok(Reply::Value(value)),
@@ -160,12 +169,12 @@ impl Calls {
         let Some(function) = call.function else {
             return Called::Done(self.help(call.virtual_key.function()));
         };
-        match self.attempt(now, call, function, asked) {
-            Ok(None) => {}
-            Ok(Some(job)) => return Called::Waits(job),
+        let kind = match self.attempt(now, call, function, asked) {
+            Ok(Attempt::Done(kind)) => kind,
+            Ok(Attempt::Waits(job)) => return Called::Waits(job),
             Err(text) => return Called::Done(Err(format!("{}: {text}", call.name()))),
-        }
-        let result = split(&self.reply, call.script);
+        };
+        let result = split(&self.reply, kind, call.script);
         Called::Done(result.map_err(|text| format!("{}: {text}", call.name())))
     }
 
@@ -176,7 +185,7 @@ impl Calls {
         call: &Call<'_>,
         function: FunctionRef,
         asked: &Asked<'_>,
-    ) -> Result<Option<Box<LaneJob>>, String> {
+    ) -> Result<Attempt, String> {
         let own = call.object.ok_or("object key is too long")?;
         if call.script {
             self.told.set_for_call(&asked.request);
@@ -184,7 +193,7 @@ impl Calls {
         let mut args = Args::new();
         call.args(asked, &self.told, &mut args)?;
         if call.on_lane {
-            return Ok(Some(self.job(call, function, &args, asked.touch)));
+            return Ok(Attempt::Waits(self.job(call, function, &args, asked.touch)));
         }
         self.turn.count();
         let key = own.of(&self.names);
@@ -200,9 +209,11 @@ impl Calls {
             budget: self.shared.inline_budget,
         };
         match run.run(&mut self.instances, &mut self.transaction, &mut self.reply) {
-            Ok(()) => Ok(None),
+            Ok(kind) => Ok(Attempt::Done(kind)),
             Err(Failure::Text(text)) => Err(text),
-            Err(Failure::Lane) => Ok(Some(self.job(call, function, &args, asked.touch))),
+            Err(Failure::Lane) => {
+                Ok(Attempt::Waits(self.job(call, function, &args, asked.touch)))
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The life of one call: it runs until nobody disturbed it, then it is committed.
 
 use super::transaction::Transaction;
-use crate::runtime::{Budget, CallError, FunctionRef, Instances};
+use crate::runtime::{Budget, CallError, FunctionRef, Instances, ReplyKind};
 use crate::store::{CommitError, Expiry};
 
 /// Runs of one call before a worker hands it to a lane, or a lane gives up, because others were faster each time.
@@ -36,7 +36,7 @@ impl Run<'_> {
         instances: &mut Instances<Transaction>,
         transaction: &mut Option<Box<Transaction>>,
         reply: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
+    ) -> Result<ReplyKind, Failure> {
         let start = reply.len();
         for _ in 0..RUNS_MAX {
             if !there(transaction).lock() {
@@ -45,8 +45,8 @@ impl Run<'_> {
             let called = instances.call(self.function, self.args, transaction, self.budget, reply);
             let transaction = there(transaction);
             let failure = match called {
-                Ok(()) => match transaction.finish(self.touch) {
-                    Ok(()) => return Ok(()),
+                Ok(kind) => match transaction.finish(self.touch) {
+                    Ok(()) => return Ok(kind),
                     Err(CommitError::Gone) => None,
                     Err(CommitError::TooLarge) => {
                         Some(Failure::Text("out of memory storing object".to_owned()))

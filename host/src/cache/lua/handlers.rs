@@ -387,7 +387,7 @@ impl Handler<'_> {
                 &mut calls.transaction,
                 &mut calls.reply,
             ) {
-                Ok(()) => return Ok(None),
+                Ok(_) => return Ok(None),
                 Err(Failure::Text(text)) => return Err(format!("{}: {text}", self.name())),
                 Err(Failure::Lane) => {}
             }

@@ -20,7 +20,9 @@ impl Ops {
     ) {
         let len = match result {
             Ok(Reply::Raw([])) => None,
-            Ok(Reply::Value(reply) | Reply::Raw(reply)) => Some(reply.len()),
+            Ok(Reply::Value(reply) | Reply::Refused(reply) | Reply::Raw(reply)) => {
+                Some(reply.len())
+            }
             Err(_) => {
                 self.counters.cmd_get.add_alone(1);
                 self.counters.object_errors.add_alone(1);
@@ -38,6 +40,7 @@ impl Ops {
         if result.is_err() {
             self.counters.object_errors.add_alone(1);
         }
-        self.watch_call_with_data(key, result.is_ok(), len);
+        let stored = matches!(result, Ok(Reply::Value(_) | Reply::Raw(_)));
+        self.watch_call_with_data(key, stored, len);
     }
 }

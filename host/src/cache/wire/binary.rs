@@ -101,7 +101,7 @@ impl GetForm<'_> {
         match result {
             Ok(Reply::Raw([])) => self.miss(out),
             Ok(Reply::Raw(_)) => refuse(self.echo, RAW_REFUSED.as_bytes(), out),
-            Ok(Reply::Value(value)) => self.block(0, value, out),
+            Ok(Reply::Value(value) | Reply::Refused(value)) => self.block(0, value, out),
             Err(text) => refuse(self.echo, text.as_bytes(), out),
         }
     }
@@ -347,6 +347,7 @@ fn write_called(
 ) {
     ops.called_by_set(key, result, len);
     match result {
+        Ok(Reply::Refused(_)) => form.echo.error(out, Status::NotStored),
         Ok(_) => say(form.quiet, || form.echo.ok(out, 0)),
         Err(text) => refuse(form.echo, text.as_bytes(), out),
     }

@@ -218,7 +218,9 @@ impl Form<'_> {
     fn write(&self, ops: &Ops, result: &CallResult<'_>, out: &mut Vec<u8>) -> Option<String> {
         ops.called_by_get(self.key, result, self.touches);
         match result {
-            Ok(Reply::Value(value)) => block(out, self.key, value, self.cas.then_some(0)),
+            Ok(Reply::Value(value) | Reply::Refused(value)) => {
+                block(out, self.key, value, self.cas.then_some(0));
+            }
             Ok(Reply::Raw(raw)) => out.extend_from_slice(raw),
             Err(text) => return Some(text.clone()),
         }

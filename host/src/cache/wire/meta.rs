@@ -119,7 +119,7 @@ fn write_got(ops: &Ops, meta: &Meta<'_>, result: &CallResult<'_>, out: &mut Vec<
     match result {
         Ok(Reply::Raw([])) => miss(out, meta),
         Ok(Reply::Raw(_)) => reply::server_error(out, RAW_REFUSED),
-        Ok(Reply::Value(value)) => {
+        Ok(Reply::Value(value) | Reply::Refused(value)) => {
             let info = result_info(value.len());
             hit(out, meta, &info, ops.now, |out| {
                 out.extend_from_slice(value)
@@ -235,6 +235,7 @@ fn write_called(
     let mut buffer = KeyBuffer::default();
     ops.called_by_set(meta.key.bytes(&mut buffer), result, len);
     match result {
+        Ok(Reply::Refused(_)) => status(out, MetaCode::NotStored, meta),
         Ok(_) if meta.flags.quiet() => {}
         Ok(_) => status(out, MetaCode::Done, meta),
         Err(text) => reply::server_error(out, text),

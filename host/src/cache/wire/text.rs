@@ -4,7 +4,7 @@ use super::{OBJECT_NAME, ONLY_SET_CALLS};
 use crate::cache::calls::{Asked, Call, Target};
 use crate::cache::flow::{Answer, Executor, Flow, GO_ON, StoreAnswer};
 use crate::cache::ops::{Ops, is_conditional};
-use crate::cache::reply::CallResult;
+use crate::cache::reply::{CallResult, Reply};
 use crate::cache::scripts::{Keys, Numbers, Request};
 use crate::protocol::{self, StoreVerb, reply};
 use crate::store::{
@@ -113,6 +113,7 @@ fn write_called(
     ops.called_by_set(key, result, len);
     match result {
         _ if noreply => {}
+        Ok(Reply::Refused(_)) => out.extend_from_slice(reply::NOT_STORED.as_bytes()),
         Ok(_) => out.extend_from_slice(reply::STORED.as_bytes()),
         Err(text) => reply::server_error(out, text),
     }

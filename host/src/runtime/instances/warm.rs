@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cacheismo_abi::{FAILED, FUNCTION_PREFIX, RESERVE_EXPORT};
+use cacheismo_abi::{FAILED, FUNCTION_PREFIX, REFUSED, RESERVE_EXPORT};
 use wasmtime::{InstancePre, Memory, Store, TypedFunc, UpdateDeadline, WasmBacktrace};
 
 use super::image::Image;
@@ -31,6 +31,25 @@ pub(super) struct Warm<H: ObjectHost> {
     functions: Box<[Option<TypedFunc<i32, i64>>]>,
     calls: u64,
     in_call: bool,
+}
+
+/// What a function's reply is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// What was asked for, or that it is done.
+    Answer,
+    /// A refusal in words of the function. What the function wrote is committed all the same.
+    Refusal,
+}
+
+impl ReplyKind {
+    #[inline]
+    fn of(returned: i64) -> ReplyKind {
+        match returned & REFUSED {
+            0 => ReplyKind::Answer,
+            _ => ReplyKind::Refusal,
+        }
+    }
 }
 
 /// What is to be called.
@@ -175,7 +194,7 @@ impl<H: ObjectHost> Warm<H> {
         call: &Call<'_>,
         host: &mut Option<Box<H>>,
         reply: &mut Vec<u8>,
-    ) -> Result<(), Box<CallError>> {
+    ) -> Result<ReplyKind, Box<CallError>> {
         // The next tick interrupts the guest, which then asks for the time.
         self.store.set_epoch_deadline(1);
         self.calls += 1;
@@ -196,7 +215,7 @@ impl<H: ObjectHost> Warm<H> {
 
         let ended = self.enter(call);
         let result = match ended {
-            Ok(()) => Ok(()),
+            Ok(kind) => Ok(kind),
             Err(fault) => Err(Box::new(self.explain(fault, call))),
         };
 
@@ -213,7 +232,7 @@ impl<H: ObjectHost> Warm<H> {
 
     /// From the arguments to the reply, both inside the guest's memory.
     #[inline(always)]
-    fn enter(&mut self, call: &Call<'_>) -> Result<(), Fault> {
+    fn enter(&mut self, call: &Call<'_>) -> Result<ReplyKind, Fault> {
         let len = self.put_arguments(call.args)?;
         let function = self.functions[call.function]
             .as_ref()
@@ -225,13 +244,14 @@ impl<H: ObjectHost> Warm<H> {
             guest.returned = true;
             return Err(Fault::Failed);
         }
-        let reply = Span::new((returned >> 32) as i32, returned as i32);
+        let kind = ReplyKind::of(returned);
+        let reply = Span::new(((returned & !REFUSED) >> 32) as i32, returned as i32);
         guest.extend_reply(&[reply.of(memory)?])?;
         if let Some(cell) = self.places.value {
             value::take(memory, cell, there(&mut state.host), guest)?;
         }
         guest.returned = true;
-        Ok(())
+        Ok(kind)
     }
 
     /// Writes count, lengths and bytes of the arguments where the guest expects them; returns the parameter of its
