@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use cacheismo_tests::client::Client;
+use cacheismo_tests::scripts::Scripts;
 use cacheismo_tests::server::{Server, wait_until};
 use cacheismo_tests::tools;
 
@@ -47,6 +48,36 @@ fn commands_behind_a_slow_call_go_on_and_are_answered_behind_it() {
     assert!(
         error.ends_with("\r\nSTORED\r\nVA 1\r\n2\r\nMN\r\n"),
         "{text}"
+    );
+}
+
+#[test]
+fn deep_pipelines_of_slow_calls_are_slow_and_not_refused() {
+    // More calls than may wait for lanes, of one machine and in all.
+    const CLIENTS: usize = 20;
+    const DEPTH: usize = 64;
+    let script = "slow = {}
+function slow.call(command, key)
+  local n = 0
+  for i = 1, 1e5 do n = n + i end
+  writeStringAsValue(command, key, 'done')
+end
+";
+    let scripts = Scripts::new("slow.lua", script);
+    let options = ["--lua-scripts", scripts.path(), "--deadline-ms", "10000"];
+    let server = Server::start(&options);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send("get slow:call:x\r\n".repeat(DEPTH) + "mn\r\n");
+    }
+    for client in &mut clients {
+        let answers = String::from_utf8(client.read_until(b"MN\r\n")).expect("answers are text");
+        assert_eq!(answers.matches("\r\ndone\r\n").count(), DEPTH, "{answers}");
+    }
+    let mut client = server.connect();
+    assert!(
+        wait_until(SOON, || client.stat("lane_jobs") != "0"),
+        "the calls went to lanes"
     );
 }
 

@@ -81,6 +81,11 @@ impl Lanes {
         Ok(())
     }
 
+    /// Whether so many jobs wait that a connection which has some among them had better wait for them first.
+    pub(super) fn is_crowded(&self, fair: Fair) -> bool {
+        self.shared.state.lock().queue.is_crowded(fair)
+    }
+
     /// Finds a thread for a job that has just come.
     fn start(&self, mut state: parking_lot::MutexGuard<'_, State>) {
         if state.idle >= state.queue.waiting() || state.threads >= self.shared.threads_max {

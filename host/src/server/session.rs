@@ -170,7 +170,7 @@ impl<S: Service, T: Socket> Session<S, T> {
                     self.flush_around(at, value).await?;
                     self.give_way().await;
                 }
-                Next::Run(job) => self.submit(job),
+                Next::Run(job) => self.submit(job).await?,
                 Next::Wait => {
                     self.flush().await?;
                     self.outcome().await?;

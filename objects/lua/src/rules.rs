@@ -66,7 +66,9 @@ impl Rules {
         if data.len() > self.value_bytes_max {
             return Some("the value is longer than the cache takes");
         }
-        let dollar = key.iter().position(|b| *b == cacheismo_abi::OBJECT_SEPARATOR)?;
+        let dollar = key
+            .iter()
+            .position(|b| *b == cacheismo_abi::OBJECT_SEPARATOR)?;
         let state = self.find(&key[..dollar]).is_ok_and(|at| self.types[at].1);
         state.then_some("the key names the state of an object")
     }

@@ -116,11 +116,16 @@ fn sets() -> Vec<Case> {
             .answers(Answer::Failed("counter:add: ".to_owned()))
             .counts(SET_FAILURE)
             .tells([called_by_set(ADD, "not_stored", 3)]),
-        Case::new("refused call by set", Kind::Call, NO_MAP, store(Verb::Set, "7", None))
-            .answers(Answer::NotStored)
-            .counts(SET_CALL)
-            .tells([called_by_set(NO_MAP, "not_stored", 1)])
-            .leaves_at("nothing", None),
+        Case::new(
+            "refused call by set",
+            Kind::Call,
+            NO_MAP,
+            store(Verb::Set, "7", None),
+        )
+        .answers(Answer::NotStored)
+        .counts(SET_CALL)
+        .tells([called_by_set(NO_MAP, "not_stored", 1)])
+        .leaves_at("nothing", None),
     ]
 }
 

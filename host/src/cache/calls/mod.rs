@@ -211,9 +211,7 @@ impl Calls {
         match run.run(&mut self.instances, &mut self.transaction, &mut self.reply) {
             Ok(kind) => Ok(Attempt::Done(kind)),
             Err(Failure::Text(text)) => Err(text),
-            Err(Failure::Lane) => {
-                Ok(Attempt::Waits(self.job(call, function, &args, asked.touch)))
-            }
+            Err(Failure::Lane) => Ok(Attempt::Waits(self.job(call, function, &args, asked.touch))),
         }
     }
 

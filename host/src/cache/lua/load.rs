@@ -101,7 +101,12 @@ impl Shared {
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&self.registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        transaction.begin(self.clock.now(), self.store.key(object_name::NONE), false, true);
+        transaction.begin(
+            self.clock.now(),
+            self.store.key(object_name::NONE),
+            false,
+            true,
+        );
         let prepared = instances.prepare(load, &mut Some(transaction));
         prepared.map_err(|error| format!("scripts: {error}"))
     }
@@ -140,7 +145,12 @@ impl Shared {
         let load = load.ok_or("the interpreter takes no scripts")?;
         let mut instances = Instances::new(&registry, Arc::clone(&self.log));
         let mut transaction = Transaction::new(Arc::clone(self));
-        transaction.begin(self.clock.now(), self.store.key(object_name::NONE), false, true);
+        transaction.begin(
+            self.clock.now(),
+            self.store.key(object_name::NONE),
+            false,
+            true,
+        );
         let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let mut json = Vec::new();
         let mut transaction = Some(transaction);

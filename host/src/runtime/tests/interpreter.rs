@@ -60,7 +60,7 @@ fn call(
         Budget::Full,
         &mut reply,
     );
-    result.map(|()| reply).map_err(|error| *error)
+    result.map(|_| reply).map_err(|error| *error)
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn too_few_arguments_are_answered_with_the_usage() {
             Budget::INLINE,
             &mut reply,
         );
-        result.map(|()| reply[0]).map_err(|error| *error)
+        result.map(|_| reply[0]).map_err(|error| *error)
     };
     let usage = CallError::Usage("set:put:<set>:<member>[:<note>]".to_owned());
     assert_eq!(usage.to_string(), "usage: set:put:<set>:<member>[:<note>]");
@@ -361,7 +361,7 @@ fn a_function_keeps_its_reference_over_reloads() {
         let host = &mut Some(Box::new(PlainHost::new()));
         let result = instances.call(function, &[b"key"], host, Budget::Full, &mut reply);
         result
-            .map(|()| String::from_utf8(reply).unwrap())
+            .map(|_| String::from_utf8(reply).unwrap())
             .map_err(|error| *error)
     };
     assert_eq!((call(a), call(b)), (Ok("a".to_owned()), Ok("b".to_owned())));

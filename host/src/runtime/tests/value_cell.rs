@@ -73,7 +73,7 @@ impl Caller {
             .instances
             .call(function, &args, &mut host, Budget::Full, &mut reply);
         match result {
-            Ok(()) => self.host = *host.unwrap(),
+            Ok(_) => self.host = *host.unwrap(),
             Err(error) => return Err(*error),
         }
         Ok(reply)

@@ -107,11 +107,22 @@ impl Queue {
         if self.waiting.len() >= WAITING_MAX {
             return Err(Full::Everybody);
         }
-        let of_client = |(waiting, _): &&(Fair, Job)| waiting.client == fair.client;
-        if self.waiting.iter().filter(of_client).count() >= WAITING_OF_CLIENT_MAX {
+        if self.waiting_of(fair) >= WAITING_OF_CLIENT_MAX {
             return Err(Full::Client);
         }
         Ok(())
+    }
+
+    /// Whether so many jobs wait that a connection which has some here had better wait for them first. The other half of the
+    /// room is for connections that have none.
+    pub(super) fn is_crowded(&self, fair: Fair) -> bool {
+        self.waiting.len() >= WAITING_MAX / 2 || self.waiting_of(fair) >= WAITING_OF_CLIENT_MAX / 2
+    }
+
+    /// Jobs of the same client that wait.
+    fn waiting_of(&self, fair: Fair) -> usize {
+        let of_client = |(waiting, _): &&(Fair, Job)| waiting.client == fair.client;
+        self.waiting.iter().filter(of_client).count()
     }
 
     /// Adds a job that has come.

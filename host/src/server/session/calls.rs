@@ -78,20 +78,23 @@ impl<Outcome> Calls<Outcome> {
 }
 
 impl<S: Service, T: Socket> Session<S, T> {
-    /// Has a call run on a lane thread.
-    pub(super) fn submit(&mut self, job: S::Job) {
-        let report = Report {
+    /// Has a call run on a lane thread. While many calls wait there, the connection waits for its own before it adds one.
+    pub(super) async fn submit(&mut self, job: S::Job) -> io::Result<()> {
+        let fair = Fair::of(&self.link.entry, S::kind(&job));
+        while self.calls.any() && self.worker.process.lanes.is_crowded(fair) {
+            self.flush().await?;
+            self.outcome().await?;
+        }
+        let mut report = Report {
             sender: self.calls.sender(),
             outcome: None,
         };
+        if let Err(scarce) = S::hold(&job) {
+            report.outcome = Some(S::refuse(job, &scarce.to_string()));
+            return Ok(());
+        }
         let process = &self.worker.process;
         process.stats.serving.lane_jobs.add(1);
-        if let Err(scarce) = S::hold(&job) {
-            let mut report = report;
-            report.outcome = Some(S::refuse(job, &scarce.to_string()));
-            return;
-        }
-        let fair = Fair::of(&self.link.entry, S::kind(&job));
         let submitted = process
             .lanes
             .submit_for(fair, (job, report), |(job, mut report)| {
@@ -100,6 +103,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         if let Err((full, (job, mut report))) = submitted {
             report.outcome = Some(S::refuse(job, &full.to_string()));
         }
+        Ok(())
     }
 
     /// Waits for an outcome and takes it.
