@@ -115,11 +115,6 @@ impl Account {
         self.bytes.load(Relaxed)
     }
 
-    /// Whether those who hold memory for long should give it back.
-    pub fn is_strained(&self) -> bool {
-        self.excess() > 0
-    }
-
     /// Bytes that connections have to give back until the account is no longer strained.
     pub fn excess(&self) -> usize {
         let beyond = |bytes: usize, room: usize| bytes.saturating_sub(room - room / STRAINED_PART);
@@ -129,12 +124,19 @@ impl Account {
 
     /// Bytes held on the same side as a purpose: by connections, or by objects and their calls.
     fn side(&self, purpose: Purpose) -> usize {
-        let of = |purpose: Purpose| self.by_purpose[purpose as usize].load(Relaxed);
         match purpose {
-            Purpose::Connections => of(Purpose::Connections),
-            Purpose::Input | Purpose::Answers => of(Purpose::Input) + of(Purpose::Answers),
-            Purpose::Calls | Purpose::Instances => of(Purpose::Calls) + of(Purpose::Instances),
+            Purpose::Connections => self.held_for(Purpose::Connections),
+            Purpose::Input | Purpose::Answers => {
+                self.held_for(Purpose::Input) + self.held_for(Purpose::Answers)
+            }
+            Purpose::Calls | Purpose::Instances => {
+                self.held_for(Purpose::Calls) + self.held_for(Purpose::Instances)
+            }
         }
+    }
+
+    fn held_for(&self, purpose: Purpose) -> usize {
+        self.by_purpose[purpose as usize].load(Relaxed)
     }
 
     /// What each side may hold: neither can take everything from the other.
@@ -144,7 +146,7 @@ impl Account {
 
     /// What `stats` shows.
     pub fn sample(&self) -> AccountSample {
-        let of = |purpose: Purpose| self.by_purpose[purpose as usize].load(Relaxed) as u64;
+        let of = |purpose: Purpose| self.held_for(purpose) as u64;
         AccountSample {
             limit: self.bytes_max as u64,
             connections: of(Purpose::Connections),
@@ -158,6 +160,16 @@ impl Account {
 
     fn room(&self) -> usize {
         self.bytes_max.saturating_sub(RESERVED_BYTES)
+    }
+
+    fn add(&self, purpose: Purpose, more: usize) {
+        self.bytes.fetch_add(more, Relaxed);
+        self.by_purpose[purpose as usize].fetch_add(more, Relaxed);
+    }
+
+    fn give(&self, purpose: Purpose, less: usize) {
+        self.bytes.fetch_sub(less, Relaxed);
+        self.by_purpose[purpose as usize].fetch_sub(less, Relaxed);
     }
 }
 
@@ -223,18 +235,6 @@ impl Share {
         }
         account.by_purpose[self.purpose as usize].fetch_add(more, Relaxed);
         Ok(())
-    }
-}
-
-impl Account {
-    fn add(&self, purpose: Purpose, more: usize) {
-        self.bytes.fetch_add(more, Relaxed);
-        self.by_purpose[purpose as usize].fetch_add(more, Relaxed);
-    }
-
-    fn give(&self, purpose: Purpose, less: usize) {
-        self.bytes.fetch_sub(less, Relaxed);
-        self.by_purpose[purpose as usize].fetch_sub(less, Relaxed);
     }
 }
 
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(account.excess(), 250 - 66);
         assert!(account.take(Purpose::Input, 1).is_err());
         drop(answer);
-        assert!(!account.is_strained());
+        assert_eq!(account.excess(), 0);
         assert_eq!(account.sample().answers, 0);
     }
 

@@ -63,6 +63,27 @@ pub struct Config {
     pub lua_main: bool,
 }
 
+#[cfg(test)]
+impl Config {
+    /// A small cache for tests.
+    pub(crate) fn small() -> Config {
+        Config {
+            store: store::Config {
+                memory_bytes_max: 64 << 20,
+                item_bytes_max: 1 << 20,
+                shards: 4,
+                eviction: store::Eviction::Lru,
+                hash_seed: 1,
+            },
+            inline_budget: Budget::INLINE,
+            turn: TURN,
+            detail: (false, PREFIX_DELIMITER),
+            dump: true,
+            lua_main: false,
+        }
+    }
+}
+
 /// Everything the workers share.
 #[derive(Clone, Debug)]
 pub struct Cache {

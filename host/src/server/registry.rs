@@ -18,10 +18,9 @@ mod tests {
     use super::*;
     use crate::cache::{Cache, Config, Connection, Worker};
     use crate::metrics::{Kind, Listing, Metric, Unit};
-    use crate::runtime::{Budget, Engine, EngineOptions, LimitsTable, NoLog, Registry, Source};
+    use crate::runtime::{Engine, EngineOptions, LimitsTable, NoLog, Registry, Source};
     use crate::server::options::{Request, parse};
     use crate::server::{Listeners, ServerHost, Surroundings};
-    use crate::store::{Config as StoreConfig, Eviction};
 
     const COUNTER: &[u8] = include_bytes!("../../../objects/prebuilt/counter.wasm");
 
@@ -48,20 +47,7 @@ mod tests {
         };
         let listeners = Listeners::bind(&options.server).expect("a free port");
         let surroundings = Surroundings::new(&options.server, &listeners).expect("no files");
-        let config = Config {
-            store: StoreConfig {
-                memory_bytes_max: 64 << 20,
-                item_bytes_max: 1 << 20,
-                shards: 4,
-                eviction: Eviction::Lru,
-                hash_seed: 1,
-            },
-            inline_budget: Budget::INLINE,
-            turn: crate::cache::TURN,
-            detail: (false, b':'),
-            dump: true,
-            lua_main: false,
-        };
+        let config = Config::small();
         let engine = Engine::new(&EngineOptions::default()).expect("WebAssembly runs here");
         let registry = Registry::new(engine, LimitsTable::default());
         let refused = registry.load(&[Source::embedded("counter.wasm", COUNTER)]);

@@ -216,8 +216,13 @@ impl<S: Service, T: Socket> Session<S, T> {
 
     /// Executes the kept rest of the input, even if it is empty.
     fn execute_rest(&mut self) -> Next<S::Job> {
+        self.use_rest(Self::execute)
+    }
+
+    /// Has `run` use up some of the kept rest.
+    fn use_rest(&mut self, run: impl FnOnce(&mut Self, &[u8]) -> Step<S::Job>) -> Next<S::Job> {
         let rest = std::mem::take(&mut self.rest);
-        let Step { consumed, next } = self.execute(rest.bytes());
+        let Step { consumed, next } = run(self, rest.bytes());
         self.rest = rest;
         self.rest
             .consume(consumed, &mut self.worker.spares.borrow_mut());
@@ -239,24 +244,20 @@ impl<S: Service, T: Socket> Session<S, T> {
             // It was given back before this was asked for.
             return Next::Read { needed: 1 };
         }
-        let rest = std::mem::take(&mut self.rest);
-        let Step { consumed, next } = {
-            let mut out = self.worker.output();
-            let mut service = self.worker.service.borrow_mut();
-            match self.gate {
-                Gate::Open => service.out_of_memory(&mut self.state, rest.bytes(), &mut out),
+        let next = self.use_rest(|session, input| {
+            let mut out = session.worker.output();
+            let mut service = session.worker.service.borrow_mut();
+            match session.gate {
+                Gate::Open => service.out_of_memory(&mut session.state, input, &mut out),
                 _ => Next::Close.after(0),
             }
-        };
+        });
         if matches!(next, Next::Close) {
             log::client(
                 1,
                 format_args!("no memory for {}: closed", self.link.entry.peer),
             );
         }
-        self.rest = rest;
-        self.rest
-            .consume(consumed, &mut self.worker.spares.borrow_mut());
         self.holds();
         next
     }

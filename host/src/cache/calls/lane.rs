@@ -42,8 +42,7 @@ pub struct LaneResult {
     /// Tells which of the connection's waiting answers this is for.
     pub(in crate::cache) ticket: u64,
     tagged: bool,
-    result: Result<Vec<u8>, String>,
-    kind: ReplyKind,
+    result: Result<(ReplyKind, Vec<u8>), String>,
     /// The reply on the account, until it is written.
     _share: Share,
 }
@@ -51,13 +50,13 @@ pub struct LaneResult {
 impl LaneResult {
     /// The reply of the call.
     pub(in crate::cache) fn reply(&self) -> CallResult<'_> {
-        let reply = self.result.as_deref().map_err(Clone::clone)?;
-        split(reply, self.kind, self.tagged)
+        let (kind, reply) = self.result.as_ref().map_err(Clone::clone)?;
+        split(reply, *kind, self.tagged)
     }
 
     /// The bytes the function answered, tag included.
     pub(in crate::cache) fn bytes(self) -> Result<Vec<u8>, String> {
-        self.result
+        self.result.map(|(_, reply)| reply)
     }
 }
 
@@ -82,7 +81,6 @@ impl LaneJob {
             ticket: self.ticket,
             tagged: self.tagged,
             result: Err(format!("{}: {why}", self.name)),
-            kind: ReplyKind::Answer,
             _share: self.share,
         }
     }
@@ -109,22 +107,19 @@ impl LaneJob {
             self.lanes.give_back(instances, transaction);
         }
         let failed = |text: &str| Err(format!("{}: {text}", self.name));
-        let (kind, result) = match result {
-            Ok(_) if self.share.resize(reply.capacity()).is_err() => {
-                (ReplyKind::Answer, failed(&Scarce.to_string()))
-            }
+        let result = match result {
+            Ok(_) if self.share.resize(reply.capacity()).is_err() => failed(&Scarce.to_string()),
             Ok(kind) => match split(&reply, kind, self.tagged) {
-                Ok(_) => (kind, Ok(reply)),
-                Err(text) => (kind, failed(&text)),
+                Ok(_) => Ok((kind, reply)),
+                Err(text) => failed(&text),
             },
-            Err(Failure::Text(text)) => (ReplyKind::Answer, failed(&text)),
-            Err(Failure::Lane) => (ReplyKind::Answer, failed("deadline exceeded")),
+            Err(Failure::Text(text)) => failed(&text),
+            Err(Failure::Lane) => failed("deadline exceeded"),
         };
         LaneResult {
             ticket: self.ticket,
             tagged: self.tagged,
             result,
-            kind,
             _share: self.share,
         }
     }

@@ -1,6 +1,6 @@
 //! When there is no memory for the rest of a command: it is refused, and what is still to come of it is skipped.
 
-use super::{Connection, NextStep};
+use super::Connection;
 use crate::cache::calls::LaneJob;
 use crate::cache::flow::Executor;
 use crate::cache::next::{Next, Step};
@@ -26,7 +26,7 @@ pub(super) fn refuse(
                 binary_wire::no_memory(x, &refused, out);
                 (refused.consumed, refused.swallow)
             }
-            _ => return close(),
+            _ => return Next::Close.after(0),
         },
         _ => match parse_text(input, &limits) {
             Parsed::TooLarge(refused) => {
@@ -35,15 +35,10 @@ pub(super) fn refuse(
             }
             _ => {
                 out.extend_from_slice(reply::OUT_OF_MEMORY_READING.as_bytes());
-                return close();
+                return Next::Close.after(0);
             }
         },
     };
     let at = connection.skip(swallow, input, consumed);
-    let next: NextStep = Next::Read { needed: 1 };
-    next.after(at)
-}
-
-fn close() -> Step<Box<LaneJob>> {
-    Next::Close.after(0)
+    Next::Read { needed: 1 }.after(at)
 }

@@ -7,10 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cache::{Cache, Config, Standalone};
-use crate::runtime::{
-    Budget, Engine, EngineOptions, LimitsTable, NoLog, ObjectHost, Registry, Scan,
-};
-use crate::store::{Config as StoreConfig, Eviction};
+use crate::runtime::{Engine, EngineOptions, LimitsTable, NoLog, ObjectHost, Registry, Scan};
 use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_REVERSE, TTL_ABSENT, TTL_NEVER};
 
 const NOW: Now = Now {
@@ -19,20 +16,7 @@ const NOW: Now = Now {
 };
 
 pub(in crate::cache) fn cache() -> Cache {
-    let config = Config {
-        store: StoreConfig {
-            memory_bytes_max: 64 << 20,
-            item_bytes_max: 1 << 20,
-            shards: 4,
-            eviction: Eviction::Lru,
-            hash_seed: 1,
-        },
-        inline_budget: Budget::INLINE,
-        turn: crate::cache::TURN,
-        detail: (false, b':'),
-        dump: true,
-        lua_main: false,
-    };
+    let config = Config::small();
     let engine = Engine::new(&EngineOptions::default()).unwrap();
     let registry = Arc::new(Registry::new(engine, LimitsTable::default()));
     Cache::new(&config, registry, Arc::new(Standalone), Arc::new(NoLog))
