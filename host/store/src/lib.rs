@@ -10,13 +10,14 @@
 //! - `order`: which items were used when, and which leave.
 //! - `fields`: objects, small ones as one blob, large ones as trees. Knows nothing of the store.
 //! - `ops`: what callers ask for: read, write, count, commit, upload, expire, scan.
-//! - `journal`: what listeners are told.
+//! - `journal`: what listeners are told. `effect`: the same as a value, for logs.
 //! - `store`: the store itself, which holds all of these.
 //!
 //! Locks are taken in this order: `commit`, `regions`, one shard (only the holder of `commit` may hold several),
 //! `garbage`, allocator. What needs memory and finds none gives up its shard, makes room, and starts again.
 
 mod api;
+mod effect;
 pub mod fields;
 mod index;
 mod item;
@@ -30,6 +31,7 @@ mod store;
 mod tests;
 
 pub use api::*;
+pub use effect::{Body, Effect, Head};
 pub use journal::{Cause, Content, Journal};
 pub use memory::os::prefetch_for_writing;
 pub use memory::pins::{PINNED_BYTES_MIN, Pinned};
