@@ -12,6 +12,9 @@ ATTACK_CASES ?= 20000
 # built as without, and so is everything when another compiler recorded it.
 PROFILED = RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/rustc-profiled $(CARGO)
 RELEASE = $(PROFILED) build --release --package cacheismo
+# Every build of the development profile selects the workspace and its tests, so that all share one set of dependencies:
+# their features depend on what is selected.
+DEV_BUILD = $(CARGO) build --workspace --bins --tests
 # A source file of more lines holds two things.
 LINES_MAX = 600
 
@@ -35,14 +38,12 @@ check: ## Formatting, lints and documentation, warnings denied
 
 test: test-tools check objects-check test-rust ## Everything that must pass: checks, unit, doc and end-to-end tests
 
-# Every build of the development profile selects the workspace, so that all share one set of dependencies: their features
-# depend on what is selected.
 test-rust: test-tools
-	$(CARGO) build --workspace --bins
+	$(DEV_BUILD)
 	$(CARGO) test --workspace
 
 test-e2e: test-tools ## Only the end-to-end tests, on a development build; T="name" selects some
-	$(CARGO) build --workspace --bin cacheismo
+	$(DEV_BUILD)
 	$(CARGO) test --workspace --test e2e -- $(T)
 
 test-tools: .venv/ready tests/clients/node_modules/ready target/clients/ready ## Install what the tests need: clients, memcached, wasm target
@@ -79,7 +80,7 @@ bench: ## Compare with memcached and redis, interleaved and pinned, keep the rec
 	[ -n "$(ARGS)" ] || $(PROFILED) bench --package cacheismo --package cacheismo-store --bench store --bench call
 
 bench-page: ## Render BENCHMARKS.md from the records in tests/bench/record
-	$(CARGO) build --quiet --workspace --bin cacheismo-bench
+	$(DEV_BUILD) --quiet
 	target/debug/cacheismo-bench --page
 
 instructions: ## Instructions per request of the hot paths against tests/instructions.txt; fails at 5 % more
@@ -119,7 +120,7 @@ tsan: ## Tests of the store's threads under ThreadSanitizer, which finds data ra
 		$(or $(T),$(addprefix tests::,concurrent order turns pins upload objects::transfers long short))
 
 soak: test-tools ## Long runs: 200,000 commands against memcached, a million calls with flat memory, 40 million operations in order, CACHEISMO_SOAK_SECONDS=30 of churn in the store
-	$(CARGO) build --workspace --bin cacheismo
+	$(DEV_BUILD)
 	CACHEISMO_DIFFERENTIAL_COMMANDS=200000 $(CARGO) test --workspace --test e2e differential
 	$(CARGO) test --workspace --test e2e -- --ignored
 	$(CARGO) test --package cacheismo-store --lib tests::soak -- --ignored --test-threads 1
