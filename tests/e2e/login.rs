@@ -37,10 +37,13 @@ fn the_third_wrong_login_ends_the_connection_and_is_told_without_its_password() 
     }
     assert_eq!(guesser.read_to_close(), b"");
     server.wait_for_log("wrong login from tcp:127.0.0.1:");
+    let mut right = server.connect();
+    assert_eq!(login(&mut right, "secret"), "STORED\r\n");
+    assert_eq!(right.stat("auth_cmds"), "4");
+    assert_eq!(right.stat("auth_errors"), "3");
     let log = server.log();
     assert!(log.contains("user \"ann\""), "{log}");
     assert!(!log.contains("hunter2") && !log.contains("secret"), "{log}");
-    assert_eq!(login(&mut server.connect(), "secret"), "STORED\r\n");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use cacheismo_tests::client::Client;
 use cacheismo_tests::server::{Server, refusal, wait_until};
@@ -258,6 +259,29 @@ fn listeners_and_unix_sockets_are_in_the_list_of_connections() {
     ] {
         assert!(list.contains(&line), "{line:?} is not in {list}");
     }
+}
+
+#[test]
+fn a_connection_in_the_middle_of_a_command_is_told_from_one_that_waits() {
+    let server = Server::start(&[]);
+    let mut half = server.connect();
+    half.send("set k 0 0 100\r\nhalf of the value");
+    let _waiting = server.connect().ask("version\r\n");
+    let states = || {
+        let list = server.connect().ask("stats conns\r\n");
+        let states = list.lines().filter_map(|line| line.split_once(":state "));
+        states
+            .map(|(_, state)| state.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert!(wait_until(Duration::from_secs(5), || {
+        states().iter().any(|state| state == "conn_nread")
+    }));
+    assert!(
+        states().iter().any(|state| state == "conn_parse_cmd"),
+        "{:?}",
+        states()
+    );
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> PathBuf {

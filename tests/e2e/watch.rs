@@ -139,14 +139,24 @@ fn evictions_tell_who_had_to_leave() {
 fn connection_events_tell_who_comes_and_why_they_go() {
     let server = Server::start(&[]);
     let mut lines = watcher(&server, "connevents");
-    drop(server.connect());
-    assert_lines(
-        &mut lines,
-        &[
-            "type=conn_new rip=127.0.0.1 transport=tcp",
-            "type=conn_close rip=127.0.0.1 transport=tcp reason=normal",
-        ],
-    );
+    let come_and_go = |request: &str| {
+        let mut client = server.connect();
+        client.send(request);
+        drop(client.read_to_close());
+    };
+    // Who sends what is no command is closed by an error.
+    for (request, reason) in [
+        ("quit\r\n", "normal"),
+        ("GET / HTTP/1.1\r\n\r\n", "error"),
+        (&"x".repeat(5000), "error"),
+    ] {
+        come_and_go(request);
+        let closed = format!("type=conn_close rip=127.0.0.1 transport=tcp reason={reason}");
+        assert_lines(
+            &mut lines,
+            &["type=conn_new rip=127.0.0.1 transport=tcp", &closed],
+        );
+    }
 }
 
 #[test]

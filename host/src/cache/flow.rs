@@ -34,6 +34,8 @@ pub(super) enum Halt {
     /// The end of a `get` of which some calls wait: `END`, or the error line of a call that failed.
     EndOfGet(Option<String>),
     Close,
+    /// The same, as the client may go no further.
+    Refuse,
     Watch(Vec<u8>),
     /// The command is halted for this reason, and has something left to do.
     Then(Box<Halt>, Box<dyn Unfinished>),

@@ -36,6 +36,8 @@ pub enum Next<Job> {
     Wait,
     /// Write the output, then close.
     Close,
+    /// The same, as nobody knows where the client's next command would begin, or the client may go no further.
+    Refuse,
     /// Write the output; from now on the connection receives the log lines of these streams (`watch`), words separated
     /// by spaces.
     Watch(Vec<u8>),
@@ -61,6 +63,7 @@ impl<Job> fmt::Debug for Next<Job> {
             Next::Run(_) => "Run",
             Next::Wait => "Wait",
             Next::Close => "Close",
+            Next::Refuse => "Refuse",
             Next::Watch(_) => "Watch",
         })
     }

@@ -59,6 +59,10 @@ impl Service for Worker {
         self.has_called()
     }
 
+    fn login_tried(&mut self, granted: bool) {
+        Worker::login_tried(self, granted);
+    }
+
     fn rest(&mut self, idle_ms: u64) {
         Worker::rest(self, idle_ms);
     }

@@ -33,6 +33,9 @@ pub trait Service: 'static {
     /// A connection was opened. `id` is its number in `stats conns` and in log lines.
     fn opened(&mut self, _connection: &mut Self::Connection, _id: u64) {}
 
+    /// A client of the text protocol has given a password.
+    fn login_tried(&mut self, _granted: bool) {}
+
     /// Executes every complete command of `input`, appending replies to `out`. Never waits.
     fn execute(
         &mut self,
@@ -49,7 +52,7 @@ pub trait Service: 'static {
         _input: &[u8],
         _out: &mut Vec<u8>,
     ) -> Step<Self::Job> {
-        Next::Close.after(0)
+        Next::Refuse.after(0)
     }
 
     /// Bytes of answers that the connection keeps.

@@ -23,7 +23,7 @@ use super::service::Service;
 use super::socket::Socket;
 use super::worker_state::{CloseReason, WorkerState};
 use crate::cache::{Next, Step};
-use crate::stats::log;
+use crate::stats::{ConnectionState, log};
 use calls::Calls;
 use input::{Source, poll_read};
 
@@ -50,8 +50,8 @@ pub(super) struct Session<S: Service, T> {
     calls: Calls<S::Outcome>,
     /// Whether what was executed last may have taken long, so that the next is measured.
     measured: bool,
-    /// Whether the connection ended by an error of its socket.
-    broken: bool,
+    /// Whether the connection ended by an error: of its socket, or of what the client sent.
+    failed: bool,
     /// Counts the connection as open for as long as it is.
     _admission: Admission,
 }
@@ -88,7 +88,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             fronts: false,
             calls: Calls::default(),
             measured: false,
-            broken: false,
+            failed: false,
             rest: Rest::default(),
             gate: Gate::Protocol,
             _admission: admission,
@@ -98,7 +98,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// Serves until either side closes.
     pub(super) async fn run(mut self) {
         // A connection that breaks is the client's affair; nothing is left to say to it.
-        self.broken = self.serve().await.is_err();
+        self.failed |= self.serve().await.is_err();
     }
 
     async fn serve(&mut self) -> io::Result<()> {
@@ -122,6 +122,7 @@ impl<S: Service, T: Socket> Session<S, T> {
             }
             self.worker.counters.read(received);
             self.link.entry.set_active(self.worker.now_s());
+            self.link.entry.set_state(ConnectionState::Executing);
             if self.is_short(source, needed)? {
                 if source == Source::Rest {
                     tokio::task::yield_now().await;
@@ -176,6 +177,11 @@ impl<S: Service, T: Socket> Session<S, T> {
                     self.outcome().await?;
                 }
                 Next::Close => {
+                    self.flush().await?;
+                    return Ok(None);
+                }
+                Next::Refuse => {
+                    self.failed = true;
                     self.flush().await?;
                     return Ok(None);
                 }
@@ -249,10 +255,10 @@ impl<S: Service, T: Socket> Session<S, T> {
             let mut service = session.worker.service.borrow_mut();
             match session.gate {
                 Gate::Open => service.out_of_memory(&mut session.state, input, &mut out),
-                _ => Next::Close.after(0),
+                _ => Next::Refuse.after(0),
             }
         });
-        if matches!(next, Next::Close) {
+        if matches!(next, Next::Refuse) {
             log::client(
                 1,
                 format_args!("no memory for {}: closed", self.link.entry.peer),
@@ -316,7 +322,7 @@ impl<S: Service, T> Drop for Session<S, T> {
         let reason = match self.link.wish() {
             Wish::Leave => CloseReason::Idle,
             Wish::Finish => CloseReason::Shutdown,
-            Wish::Stay | Wish::GiveBack if self.broken => CloseReason::Error,
+            Wish::Stay | Wish::GiveBack if self.failed => CloseReason::Error,
             Wish::Stay | Wish::GiveBack => CloseReason::Normal,
         };
         self.worker.process.closed(&self.link.entry, reason);

@@ -86,7 +86,9 @@ async fn answer<S: Service>(worker: &WorkerState<S>, request: &[u8], peer: Socke
                 };
                 S::resume(&mut connection, outcome);
             }
-            Next::Wait | Next::Read { .. } | Next::Close | Next::Watch(_) => return answer,
+            Next::Wait | Next::Read { .. } | Next::Close | Next::Refuse | Next::Watch(_) => {
+                return answer;
+            }
         }
         if answer.len() > ANSWER_BYTES_MAX {
             return answer;

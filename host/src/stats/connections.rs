@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 pub enum ConnectionState {
     /// The client's next bytes.
     Waiting,
-    /// The rest of a data block.
+    /// The rest of a command.
     Reading,
     /// Nothing: its commands are being executed.
     Executing,

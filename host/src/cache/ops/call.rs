@@ -24,7 +24,7 @@ impl Ops {
                 Some(reply.len())
             }
             Err(_) => {
-                self.counters.cmd_get.add_alone(1);
+                self.count_retrieval(touches);
                 self.counters.object_errors.add_alone(1);
                 return self.watch_call(key, None);
             }

@@ -67,15 +67,21 @@ impl Ops {
         self.shared.store.get(key, self.now, &options, show)
     }
 
-    /// Counts one key of a retrieval. A retrieval that touches counts as a touch instead, as in memcached.
+    /// Counts one key of a retrieval, however it ended.
     #[inline]
-    pub(super) fn count_get(&self, key: &[u8], found: bool, touches: bool) {
-        let counters = &self.counters;
+    pub(super) fn count_retrieval(&self, touches: bool) {
         match touches {
-            true => &counters.cmd_touch,
-            false => &counters.cmd_get,
+            true => &self.counters.cmd_touch,
+            false => &self.counters.cmd_get,
         }
         .add_alone(1);
+    }
+
+    /// Counts one key of a retrieval and how it ended. A retrieval that touches counts as a touch instead, as in memcached.
+    #[inline]
+    pub(super) fn count_get(&self, key: &[u8], found: bool, touches: bool) {
+        self.count_retrieval(touches);
+        let counters = &self.counters;
         match (found, touches) {
             (true, false) => &counters.get_hits,
             (false, false) => &counters.get_misses,

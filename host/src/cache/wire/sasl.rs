@@ -45,7 +45,7 @@ pub(super) fn login(
     x.ops.counters.auth_errors.add_alone(1);
     echo.error(out, Status::AuthError);
     match login {
-        Login::Cut => Halt::Close.now(),
+        Login::Cut => Halt::Refuse.now(),
         _ => GO_ON,
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn execute(
                 }
                 at += refusal.consumed;
                 if refusal.close {
-                    return Next::Close.after(at);
+                    return Next::Refuse.after(at);
                 }
                 at = connection.skip(refusal.swallow, input, at);
             }

@@ -13,6 +13,8 @@ const AWAITED: u64 = 0;
 /// What the cache remembers of a connection between reads.
 #[derive(Debug, Default)]
 pub struct Connection {
+    /// Bytes at the front of the input that are known to hold no end of a line, 0 for unknown.
+    pub(super) unended: usize,
     /// Bytes of a refused data block still to come.
     pub(super) swallow: u64,
     /// A value that is on its way.
@@ -93,6 +95,7 @@ impl Connection {
             Halt::Send(at, value) => Next::Send { at, value },
             Halt::Wait => Next::Wait,
             Halt::Close => Next::Close,
+            Halt::Refuse => Next::Refuse,
             Halt::Watch(streams) => Next::Watch(streams),
             Halt::Call(mut job, answer, footprint) => {
                 job.ticket = self.hole(x, out).leave_hole(answer, footprint);

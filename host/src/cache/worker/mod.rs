@@ -71,7 +71,7 @@ impl Worker {
     ) -> Step<Box<LaneJob>> {
         if input.is_empty() || connection.answers.is_some() {
             // What fills the memory are answers to commands that were executed: they can't be refused any more.
-            return Next::Close.after(0);
+            return Next::Refuse.after(0);
         }
         self.ops.begin(connection.id);
         let mut x = Executor {
@@ -80,6 +80,12 @@ impl Worker {
             waiting: &[],
         };
         scarce::refuse(&mut x, connection, input, out)
+    }
+
+    /// Counts a login that was decided elsewhere.
+    pub fn login_tried(&mut self, granted: bool) {
+        self.ops.counters.auth_cmds.add_alone(1);
+        self.ops.counters.auth_errors.add_alone((!granted).into());
     }
 
     /// Whether calls ran since this was last asked: only they take long.

@@ -26,7 +26,7 @@ pub(super) fn refuse(
                 binary_wire::no_memory(x, &refused, out);
                 (refused.consumed, refused.swallow)
             }
-            _ => return Next::Close.after(0),
+            _ => return Next::Refuse.after(0),
         },
         _ => match parse_text(input, &limits) {
             Parsed::TooLarge(refused) => {
@@ -35,7 +35,7 @@ pub(super) fn refuse(
             }
             _ => {
                 out.extend_from_slice(reply::OUT_OF_MEMORY_READING.as_bytes());
-                return Next::Close.after(0);
+                return Next::Refuse.after(0);
             }
         },
     };

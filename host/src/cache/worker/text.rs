@@ -10,10 +10,13 @@ use crate::cache::lua::{by_scripts, get_by_scripts};
 use crate::cache::next::{Next, Step};
 use crate::cache::wire::commands::{self, Aim};
 use crate::cache::wire::{OUT_BYTES_MAX, text};
-use crate::protocol::{Command, Parsed, parse_text};
+use crate::protocol::{Command, Limits, Parsed, parse_text};
 
 /// Commands parsed ahead, so that their keys are looked up together.
 const COMMAND_BATCH: usize = 32;
+
+/// Length from which on it is remembered that a line has no end yet, in bytes.
+const LONG_LINE_BYTES: usize = 4 << 10;
 
 /// A command of a batch.
 struct Ready<'a> {
@@ -38,6 +41,10 @@ pub(super) fn execute(
     out: &mut Vec<u8>,
 ) -> Step<Box<LaneJob>> {
     let limits = x.ops.shared.protocol_limits;
+    if connection.unended > 0 && is_unended(connection, input, &limits) {
+        let needed = input.len() + 1;
+        return Next::Read { needed }.after(at);
+    }
     loop {
         let mut batch = ArrayVec::<Ready<'_>, COMMAND_BATCH>::new();
         x.calls.forget_names();
@@ -111,6 +118,19 @@ fn scripted(
     }
 }
 
+/// Whether the long line that `input` begins still has no end. Only what is new is looked at: a line that comes byte by
+/// byte would be read as often as it has bytes.
+#[cold]
+fn is_unended(connection: &mut Connection, input: &[u8], limits: &Limits) -> bool {
+    let seen = std::mem::take(&mut connection.unended);
+    let new = input.get(seen..).unwrap_or(b"\n");
+    let unended = input.len() <= limits.get_line_bytes_max && memchr::memchr(b'\n', new).is_none();
+    if unended {
+        connection.unended = input.len();
+    }
+    unended
+}
+
 /// Deals with what is no complete command at `at` of the input. Returns where the input goes on; `Err`: nowhere yet.
 fn stopped(
     x: &mut Executor<'_>,
@@ -121,7 +141,13 @@ fn stopped(
 ) -> Result<usize, Step<Box<LaneJob>>> {
     let behind = !x.waiting.is_empty();
     match stop {
-        Parsed::Incomplete { needed } => Err(Next::Read { needed }.after(at)),
+        Parsed::Incomplete { needed } => {
+            let line = &input[at..];
+            if line.len() >= LONG_LINE_BYTES && memchr::memchr(b'\n', line).is_none() {
+                connection.unended = line.len();
+            }
+            Err(Next::Read { needed }.after(at))
+        }
         Parsed::Announced { .. } | Parsed::TooLarge(_) if behind => Err(Next::Wait.after(at)),
         Parsed::Announced {
             command,
@@ -139,7 +165,7 @@ fn stopped(
             out.extend_from_slice(refusal.reply.as_bytes());
             let at = at + refusal.consumed;
             match refusal.close {
-                true => Err(Next::Close.after(at)),
+                true => Err(Next::Refuse.after(at)),
                 false => Ok(connection.skip(refusal.swallow, input, at)),
             }
         }

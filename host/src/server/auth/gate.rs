@@ -23,7 +23,11 @@ pub(in crate::server) enum Verdict {
     Needs(usize),
     /// The client is let in; these bytes are used up.
     Open(usize),
-    /// Hopeless: write the reply and close.
+    /// A wrong password, in these bytes.
+    Denied(usize),
+    /// A wrong password once too often: write the reply and close.
+    Cut,
+    /// No login can be made of this: write the reply and close.
     Close,
 }
 
@@ -94,8 +98,8 @@ pub(in crate::server) fn gate(
     out.extend_from_slice(line.as_bytes());
     match outcome {
         Outcome::Granted => Verdict::Open(consumed),
-        Outcome::Denied => Verdict::Consumed(consumed),
-        Outcome::Cut => Verdict::Close,
+        Outcome::Denied => Verdict::Denied(consumed),
+        Outcome::Cut => Verdict::Cut,
     }
 }
 
@@ -139,12 +143,12 @@ mod tests {
     fn three_wrong_logins_end_the_connection() {
         let client = Client::new();
         let wrong = b"set a 0 0 7\r\nfoo baz\r\n";
-        assert_eq!(client.says(wrong).0, Verdict::Consumed(22));
-        assert_eq!(client.says(wrong).0, Verdict::Consumed(22));
+        assert_eq!(client.says(wrong).0, Verdict::Denied(22));
+        assert_eq!(client.says(wrong).0, Verdict::Denied(22));
         assert_eq!(
             client.says(wrong),
             (
-                Verdict::Close,
+                Verdict::Cut,
                 "CLIENT_ERROR authentication failure\r\n".into()
             )
         );
@@ -180,15 +184,15 @@ mod tests {
         );
         assert_eq!(
             says(b"set a 0 0 7\r\nfoo baz\r\n"),
-            (Verdict::Consumed(22), failure.clone())
+            (Verdict::Denied(22), failure.clone())
         );
         assert_eq!(
             says(b"set a 0 0 3\r\nfoo\r\n"),
-            (Verdict::Consumed(18), failure.clone())
+            (Verdict::Denied(18), failure.clone())
         );
         assert_eq!(
             says(b"set a 0 0 4\r\nfoo \r\n"),
-            (Verdict::Consumed(19), failure.clone())
+            (Verdict::Denied(19), failure.clone())
         );
         assert_eq!(says(b"set a 0 0 x\r\n").0, Verdict::Consumed(13));
         assert_eq!(says(b"set a 0 0 1 noreply x\r\n").0, Verdict::Consumed(23));

@@ -111,7 +111,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         self.link.entry.set_state(ConnectionState::Calling);
         let calls = &mut self.calls;
         let outcome = std::future::poll_fn(|context| calls.poll(context)).await;
-        self.link.entry.set_state(ConnectionState::Waiting);
+        self.link.entry.set_state(ConnectionState::Executing);
         S::resume(&mut self.state, outcome?);
         Ok(())
     }

@@ -19,7 +19,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         let passwords = process.logins.text();
         if self.gate == Gate::Protocol {
             if !process.config.protocol.speaks(input.first()) {
-                return (0, Some(Next::Close));
+                return (0, Some(Next::Refuse));
             }
             let binary = input.first() == Some(&REQUEST_MAGIC);
             if passwords.is_none() || binary {
@@ -40,12 +40,25 @@ impl<S: Service, T: Socket> Session<S, T> {
             match auth::gate(&process.logins, passwords, entry, &input[at..], out) {
                 Verdict::Consumed(consumed) => at += consumed,
                 Verdict::Needs(needed) => return (at, Some(Next::Read { needed })),
-                Verdict::Close => return (at, Some(Next::Close)),
+                Verdict::Close => return (at, Some(Next::Refuse)),
+                Verdict::Denied(consumed) => {
+                    self.count_login(false);
+                    at += consumed;
+                }
+                Verdict::Cut => {
+                    self.count_login(false);
+                    return (at, Some(Next::Refuse));
+                }
                 Verdict::Open(consumed) => {
+                    self.count_login(true);
                     self.gate = Gate::Open;
                     return (at + consumed, None);
                 }
             }
         }
+    }
+
+    fn count_login(&self, granted: bool) {
+        self.worker.service.borrow_mut().login_tried(granted);
     }
 }

@@ -56,10 +56,6 @@ impl<S: Service, T: Socket> Session<S, T> {
             calls,
             ..
         } = self;
-        let waits = calls.any();
-        if waits {
-            link.entry.set_state(ConnectionState::Calling);
-        }
         let (received, source) = poll_fn(|context| {
             if let Poll::Ready(outcome) = calls.poll(context) {
                 S::resume(state, outcome?);
@@ -93,6 +89,11 @@ impl<S: Service, T: Socket> Session<S, T> {
                     Poll::Ready(Ok((0, Source::Rest)))
                 }
                 Poll::Pending => {
+                    link.entry.set_state(match filling || !rest.is_empty() {
+                        _ if calls.any() => ConnectionState::Calling,
+                        true => ConnectionState::Reading,
+                        false => ConnectionState::Waiting,
+                    });
                     link.sleeps(context);
                     Poll::Pending
                 }
@@ -100,9 +101,6 @@ impl<S: Service, T: Socket> Session<S, T> {
             }
         })
         .await?;
-        if waits {
-            link.entry.set_state(ConnectionState::Waiting);
-        }
         if source == Source::Shared && received > 0 {
             rest.consume(rest.len(), &mut worker.spares.borrow_mut());
         }

@@ -96,7 +96,7 @@ impl<S: Service, T: Socket> Session<S, T> {
         .await;
         worker.hold(link, &link.answers, 0);
         worker.counters.wrote(written);
-        link.entry.set_state(ConnectionState::Waiting);
+        link.entry.set_state(ConnectionState::Executing);
         result
     }
 }

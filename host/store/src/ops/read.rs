@@ -64,6 +64,9 @@ impl Store {
             let before = hit.item.lifetime();
             let changes = options.touch.is_some() || options.want_cas && !hit.item.has(flag::CAS);
             let item = locked.refit(hit, options.want_cas, options.touch, spare)?;
+            if options.touch.is_some() {
+                locked.note_touch(&item);
+            }
             let info = ItemInfo {
                 expiry_before: before,
                 ..locked.access(item, now, options)
@@ -103,10 +106,7 @@ impl Store {
             // The item itself is not the one to leave when room must be made for its expiry.
             let item = locked.refit(hit, false, Some(expiry), spare);
             let item = item.map_err(|room| room.sparing(tick))?;
-            if item.has(flag::OBJECT) {
-                // A call that is under way must not put the old expiry back.
-                locked.renew_cas(&item, None);
-            }
+            locked.note_touch(&item);
             locked.tell_stored(&item, Some(Content::Same));
             Ok(DeleteOutcome::Done)
         });
@@ -246,6 +246,13 @@ impl<'a> Locked<'a> {
         }
         self.replace(found, &copy, true);
         Ok(copy)
+    }
+
+    /// Renews the version of an object that was touched: a call that is under way must not put the old expiry back.
+    fn note_touch(&mut self, item: &Item<'_>) {
+        if item.has(flag::OBJECT) {
+            self.renew_cas(item, None);
+        }
     }
 
     /// Changes an item's expiry, if one is given: the item has one before and after, or neither time.

@@ -113,6 +113,37 @@ fn a_version_holds_until_the_next_commit() {
 }
 
 #[test]
+fn whoever_gives_an_object_another_expiry_wins_over_a_call_under_way() {
+    let store = Store::new(&config(1 << 20, 1));
+    let key = store.key(b"set$k");
+    let mut state = Vec::new();
+    small::put(&mut state, b"field", b"value");
+    store
+        .commit(
+            NOW,
+            &[commit(&store, b"set$k", None, Change::Small(&state))],
+        )
+        .expect("stored");
+    let touch: [&dyn Fn(); 2] = [
+        &|| assert_eq!(store.touch(key, NOW, until(9)), DeleteOutcome::Done),
+        &|| {
+            let options = GetOptions {
+                touch: Some(until(8)),
+                ..GetOptions::default()
+            };
+            assert!(store.get(key, NOW, &options, |_, _| ()).is_some());
+        },
+    ];
+    for touch in touch {
+        let opened = store.object_open(key, NOW, &mut Vec::new());
+        let version = opened.expect("an object").expect("there").version;
+        touch();
+        let late = commit(&store, b"set$k", Some(version), Change::Small(&state));
+        assert_eq!(store.commit(NOW, &[late]), Err(CommitError::Gone));
+    }
+}
+
+#[test]
 fn an_object_grows_into_a_tree_and_shrinks_back() {
     let store = Store::new(&config(8 << 20, 4));
     let mut twin = BTreeMap::new();
