@@ -40,6 +40,8 @@ pub const TOO_LARGE: &str = "SERVER_ERROR object too large for cache\r\n";
 pub const OUT_OF_MEMORY_STORING: &str = "SERVER_ERROR out of memory storing object\r\n";
 /// There is no memory for the rest of a command.
 pub const OUT_OF_MEMORY_READING: &str = "SERVER_ERROR out of memory reading request\r\n";
+/// A write that could not be kept on disk is not made, or not answered.
+pub const NOT_SAVED: &str = "SERVER_ERROR not saved: the disk fails\r\n";
 /// Nothing could be evicted for a number.
 pub const OUT_OF_MEMORY: &str = "SERVER_ERROR out of memory\r\n";
 /// `flush_all` under `-F`.

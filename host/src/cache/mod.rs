@@ -18,12 +18,13 @@ mod object_name;
 mod ops;
 mod peers;
 mod reply;
+mod saves;
 mod scripts;
 mod shared;
 mod wire;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use admin::MEMCACHED_VERSION;
@@ -34,6 +35,7 @@ pub use host::{Host, Login, Standalone};
 pub use lua::{Script, ScriptError};
 pub use next::{Next, Step};
 pub use peers::{Hit, NoPeers, Peers, Question};
+pub use saves::{NotSaved, Saves};
 pub use shared::Shared;
 pub use worker::{Connection, Worker};
 
@@ -126,6 +128,7 @@ impl Cache {
             counters: PerThread::default(),
             store_base: parking_lot::Mutex::default(),
             hub: host.watch_hub(),
+            saves: OnceLock::new(),
             host,
         };
         shared.observe_evictions();
@@ -133,6 +136,22 @@ impl Cache {
             shared: Arc::new(shared),
             lanes: Arc::default(),
         }
+    }
+
+    /// The store, for whoever fills it at the start and keeps it on disk.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.shared.store
+    }
+
+    /// The present moment, as the store is told it.
+    pub fn now(&self) -> store::Now {
+        self.shared.clock.now()
+    }
+
+    /// Has answers wait for the disk from now on. Only once, before there are workers.
+    pub fn wait_for(&self, saves: Arc<dyn Saves>) {
+        let set = self.shared.saves.set(saves);
+        debug_assert!(set.is_ok(), "answers wait for one disk");
     }
 
     /// A worker's part; one for each thread.

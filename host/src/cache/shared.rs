@@ -1,6 +1,6 @@
 //! What the workers and lanes share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -11,6 +11,7 @@ use super::detail::Detail;
 use super::locks::ObjectLocks;
 use super::object_name;
 use super::peers::Peers;
+use super::saves::Saves;
 use super::scripts::Scripts;
 use crate::account::Account;
 use crate::metrics::{CommandCounters, PerThread};
@@ -48,6 +49,8 @@ pub struct Shared {
     /// Streams of `watch`.
     pub(super) hub: Arc<WatchHub>,
     pub(super) host: Arc<dyn super::Host>,
+    /// The disk, where answers wait for it.
+    pub(super) saves: OnceLock<Arc<dyn Saves>>,
 }
 
 impl std::fmt::Debug for Shared {

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::task::{Context, Poll};
 
 use crate::account::Scarce;
-use crate::cache::{Cache, Connection, LaneJob, LaneResult, Step, Worker};
+use crate::cache::{Cache, Connection, LaneJob, LaneResult, NotSaved, Step, Worker};
 use crate::store::Taken;
 
 use super::service::{Application, Service};
@@ -57,6 +58,19 @@ impl Service for Worker {
     #[inline]
     fn may_have_been_long(&mut self) -> bool {
         self.has_called()
+    }
+
+    #[inline]
+    fn is_unsaved(connection: &Connection) -> bool {
+        connection.is_unsaved()
+    }
+
+    fn poll_saved(
+        &mut self,
+        connection: &mut Connection,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), NotSaved>> {
+        Worker::poll_saved(self, connection, context)
     }
 
     fn login_tried(&mut self, granted: bool) {

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::task::{Context, Poll};
 
 use crate::account::Scarce;
-use crate::cache::{Next, Step};
+use crate::cache::{Next, NotSaved, Step};
 use crate::store::Taken;
 
 /// What all workers share.
@@ -35,6 +36,23 @@ pub trait Service: 'static {
 
     /// A client of the text protocol has given a password.
     fn login_tried(&mut self, _granted: bool) {}
+
+    /// Whether the answers written so far have to wait for the disk.
+    fn is_unsaved(_connection: &Self::Connection) -> bool {
+        false
+    }
+
+    /// Waits until what they tell is on disk.
+    ///
+    /// # Errors
+    /// When it may never be. The answers must not go out.
+    fn poll_saved(
+        &mut self,
+        _connection: &mut Self::Connection,
+        _context: &mut Context<'_>,
+    ) -> Poll<Result<(), NotSaved>> {
+        Poll::Ready(Ok(()))
+    }
 
     /// Executes every complete command of `input`, appending replies to `out`. Never waits.
     fn execute(

@@ -1,5 +1,6 @@
 //! UDP: one datagram in, as many as needed out, framed as [`protocol::udp`](crate::protocol::udp) says.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -37,17 +38,38 @@ pub(super) async fn serve<S: Service>(worker: Rc<WorkerState<S>>, socket: std::n
         if !worker.process.config.protocol.speaks(commands.first()) {
             continue;
         }
-        let out = match frame.total {
-            1 => answer(&worker, commands, peer).await,
-            _ => udp::MULTI_PACKET.as_bytes().to_vec(),
+        let Some(out) = (match frame.total {
+            1 => saved_answer(&worker, commands, peer).await,
+            _ => Some(udp::MULTI_PACKET.as_bytes().to_vec()),
+        }) else {
+            continue;
         };
         send(&worker, &socket, peer, frame.request_id, &out).await;
     }
 }
 
-/// Executes the commands of one datagram; what is incomplete at its end never becomes complete.
-async fn answer<S: Service>(worker: &WorkerState<S>, request: &[u8], peer: SocketAddr) -> Vec<u8> {
+/// The answer to one datagram, when what it tells is on disk. `None`: it may never be.
+async fn saved_answer<S: Service>(
+    worker: &WorkerState<S>,
+    request: &[u8],
+    peer: SocketAddr,
+) -> Option<Vec<u8>> {
     let mut connection = S::Connection::default();
+    let answer = answer(worker, &mut connection, request, peer).await;
+    let saved = poll_fn(|context| {
+        let mut service = worker.service.borrow_mut();
+        service.poll_saved(&mut connection, context)
+    });
+    saved.await.ok().map(|()| answer)
+}
+
+/// Executes the commands of one datagram; what is incomplete at its end never becomes complete.
+async fn answer<S: Service>(
+    worker: &WorkerState<S>,
+    connection: &mut S::Connection,
+    request: &[u8],
+    peer: SocketAddr,
+) -> Vec<u8> {
     let mut answer = Vec::new();
     let mut at = 0;
     loop {
@@ -55,7 +77,7 @@ async fn answer<S: Service>(worker: &WorkerState<S>, request: &[u8], peer: Socke
         let step = worker
             .service
             .borrow_mut()
-            .execute(&mut connection, &request[at..], &mut out);
+            .execute(connection, &request[at..], &mut out);
         let long = worker.service.borrow_mut().may_have_been_long();
         if long {
             tokio::task::yield_now().await;
@@ -84,7 +106,7 @@ async fn answer<S: Service>(worker: &WorkerState<S>, request: &[u8], peer: Socke
                 let Ok(outcome) = outcome else {
                     return answer;
                 };
-                S::resume(&mut connection, outcome);
+                S::resume(connection, outcome);
             }
             Next::Wait | Next::Read { .. } | Next::Close | Next::Refuse | Next::Watch(_) => {
                 return answer;

@@ -21,6 +21,8 @@ pub enum ConnectionState {
     Calling,
     /// Log lines.
     Watching,
+    /// The disk.
+    Saving,
 }
 
 impl ConnectionState {
@@ -33,6 +35,7 @@ impl ConnectionState {
             ConnectionState::Writing => "conn_mwrite",
             ConnectionState::Calling => "conn_io_queue",
             ConnectionState::Watching => "conn_watch",
+            ConnectionState::Saving => "conn_saving",
         }
     }
 }
@@ -88,13 +91,14 @@ impl ConnectionEntry {
 
     /// What the connection waits for.
     pub fn state(&self) -> ConnectionState {
-        const STATES: [ConnectionState; 6] = [
+        const STATES: [ConnectionState; 7] = [
             ConnectionState::Waiting,
             ConnectionState::Reading,
             ConnectionState::Executing,
             ConnectionState::Writing,
             ConnectionState::Calling,
             ConnectionState::Watching,
+            ConnectionState::Saving,
         ];
         STATES[usize::from(self.state.load(Ordering::Relaxed)) % STATES.len()]
     }

@@ -58,6 +58,8 @@ pub enum Status {
     UnknownCommand = 0x81,
     /// Nothing could be evicted.
     OutOfMemory = 0x82,
+    /// The write cannot be kept on disk at present.
+    NotSaved = 0x86,
 }
 
 impl Status {
@@ -74,6 +76,7 @@ impl Status {
             Status::AuthError => "Auth failure.",
             Status::UnknownCommand => "Unknown command",
             Status::OutOfMemory => "Out of memory",
+            Status::NotSaved => "Not saved: the disk fails",
         }
     }
 }

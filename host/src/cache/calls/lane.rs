@@ -43,6 +43,8 @@ pub struct LaneResult {
     pub(in crate::cache) ticket: u64,
     tagged: bool,
     result: Result<(ReplyKind, Vec<u8>), String>,
+    /// What the answer has to wait for, 0 for nothing.
+    pub(in crate::cache) unsaved: u64,
     /// The reply on the account, until it is written.
     _share: Share,
 }
@@ -81,6 +83,7 @@ impl LaneJob {
             ticket: self.ticket,
             tagged: self.tagged,
             result: Err(format!("{}: {why}", self.name)),
+            unsaved: 0,
             _share: self.share,
         }
     }
@@ -120,6 +123,7 @@ impl LaneJob {
             ticket: self.ticket,
             tagged: self.tagged,
             result,
+            unsaved: self.shared.take_unsaved(),
             _share: self.share,
         }
     }

@@ -28,6 +28,7 @@ use turn::Turn;
 use super::footprint::Footprint;
 use super::object_name;
 use super::reply::{CallResult, Reply};
+use super::saves::NotSaved;
 use super::scripts::{Encoded, Request, Scripts};
 use super::shared::Shared;
 use crate::account::Purpose;
@@ -187,6 +188,9 @@ impl Calls {
         asked: &Asked<'_>,
     ) -> Result<Attempt, String> {
         let own = call.object.ok_or("object key is too long")?;
+        if call.writes && self.shared.refuses_writes() {
+            return Err(NotSaved.to_string());
+        }
         if call.script {
             self.told.set_for_call(&asked.request);
         }

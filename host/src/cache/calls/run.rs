@@ -44,6 +44,7 @@ impl Run<'_> {
             }
             let called = instances.call(self.function, self.args, transaction, self.budget, reply);
             let transaction = there(transaction);
+            transaction.has_read();
             let failure = match called {
                 Ok(kind) => match transaction.finish(self.touch) {
                     Ok(()) => return Ok(kind),

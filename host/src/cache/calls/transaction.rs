@@ -133,6 +133,14 @@ impl Transaction {
         self.forget_items();
     }
 
+    /// Notes the objects the run has read, for answers that wait for the disk.
+    #[inline]
+    pub(in crate::cache) fn has_read(&self) {
+        for object in &self.objects[..self.used] {
+            self.shared.has_read(object.hash);
+        }
+    }
+
     /// Ends a run that succeeded. `touch`: the call's own object gets this expiry, if it exists (`gat` of a virtual
     /// key).
     pub(in crate::cache) fn finish(&mut self, touch: Option<Expiry>) -> Result<(), CommitError> {

@@ -44,6 +44,7 @@ impl Ops {
                 show(info, value)
             },
         );
+        self.shared.has_read(key.hash);
         self.count_get(key.bytes, found.is_some(), options.touch.is_some());
         match (found, object) {
             (None, _) => Lookup::Miss,
@@ -64,7 +65,9 @@ impl Ops {
             no_bump: true,
             ..GetOptions::default()
         };
-        self.shared.store.get(key, self.now, &options, show)
+        let shown = self.shared.store.get(key, self.now, &options, show);
+        self.shared.has_read(key.hash);
+        shown
     }
 
     /// Counts one key of a retrieval, however it ended.

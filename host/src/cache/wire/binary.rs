@@ -13,6 +13,25 @@ use crate::store::{
     self, ArithOutcome, DeleteOptions, DeleteOutcome, GetOptions, Key, SetMode, SetOutcome, Write,
 };
 
+/// Whether a request changes what the store has. Calls are asked for that by themselves.
+fn writes(command: &Command<'_>) -> bool {
+    match command {
+        Command::Store(_)
+        | Command::Touch { .. }
+        | Command::Delete { .. }
+        | Command::Arith(_)
+        | Command::Flush { .. } => true,
+        Command::Get { touch, .. } => touch.is_some(),
+        Command::Noop
+        | Command::Version
+        | Command::Stat { .. }
+        | Command::Verbosity { .. }
+        | Command::Quit
+        | Command::SaslList
+        | Command::Sasl { .. } => false,
+    }
+}
+
 /// Executes one request. `authenticated` says whether the connection is logged in, and changes by a login.
 pub(in crate::cache) fn request(
     x: &mut Executor<'_>,
@@ -21,6 +40,10 @@ pub(in crate::cache) fn request(
     out: &mut Vec<u8>,
 ) -> Flow {
     let Request { echo, quiet, .. } = *request;
+    if x.ops.shared.refuses_writes() && writes(&request.command) {
+        echo.error(out, Status::NotSaved);
+        return GO_ON;
+    }
     match request.command {
         Command::Get {
             key,

@@ -93,6 +93,36 @@ fn execute_other(
     GO_ON
 }
 
+/// Whether a command changes what the store has, or makes it change. Calls are asked for that by themselves.
+pub(in crate::cache) fn writes(command: &Command<'_>) -> bool {
+    match command {
+        Command::Store(_)
+        | Command::Arith(_)
+        | Command::Delete { .. }
+        | Command::Touch { .. }
+        | Command::FlushAll { .. }
+        | Command::MetaSet { .. }
+        | Command::MetaDelete(_)
+        | Command::MetaArith(_) => true,
+        Command::Get(get) => get.touch.is_some(),
+        Command::MetaGet(meta) => meta.flags.ttl().is_some() || meta.flags.vivify().is_some(),
+        Command::MetaDebug { .. }
+        | Command::MetaNoop
+        | Command::Quit
+        | Command::Watch { .. }
+        | Command::Version
+        | Command::Verbosity { .. }
+        | Command::CacheMemlimit { .. }
+        | Command::Shutdown { .. }
+        | Command::RefreshCerts
+        | Command::LruCrawler(_)
+        | Command::Lru { .. }
+        | Command::Slabs(_)
+        | Command::Stats { .. }
+        | Command::Cachedump { .. } => false,
+    }
+}
+
 /// Whether a command must wait for calls of its connection that run elsewhere. A `get` of several keys asks for each of
 /// them.
 pub(in crate::cache) fn must_wait(

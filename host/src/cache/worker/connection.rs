@@ -13,6 +13,8 @@ const AWAITED: u64 = 0;
 /// What the cache remembers of a connection between reads.
 #[derive(Debug, Default)]
 pub struct Connection {
+    /// What the answers written so far have to wait for, 0 for nothing.
+    pub(super) unsaved: u64,
     /// Bytes at the front of the input that are known to hold no end of a line, 0 for unknown.
     pub(super) unended: usize,
     /// Bytes of a refused data block still to come.
@@ -43,8 +45,15 @@ impl Connection {
             .map_or(0, |answers| answers.kept_bytes())
     }
 
+    /// Whether answers have to wait for the disk.
+    #[inline]
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved > 0
+    }
+
     /// Takes the outcome of a job.
     pub(super) fn resume(&mut self, result: LaneResult) {
+        self.unsaved = self.unsaved.max(result.unsaved);
         match (&mut self.awaited, &mut self.answers) {
             (Some(awaited), _) if result.ticket == AWAITED => *awaited = Some(Box::new(result)),
             (_, Some(answers)) => answers.fill(result),

@@ -9,6 +9,7 @@ mod text;
 mod upload;
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 pub use connection::Connection;
 pub(super) use upload::UPLOAD_BYTES_MIN;
@@ -20,6 +21,7 @@ use super::flow::Executor;
 use super::footprint::Footprint;
 use super::next::{Next, Step};
 use super::ops::Ops;
+use super::saves::NotSaved;
 use super::shared::Shared;
 use crate::protocol::binary::REQUEST_MAGIC;
 
@@ -59,6 +61,8 @@ impl Worker {
             Some(answers) => self.run_behind(connection, answers, input, out),
         };
         self.ops.shared.store.end_turn();
+        let unsaved = self.ops.shared.take_unsaved();
+        connection.unsaved = connection.unsaved.max(unsaved);
         step
     }
 
@@ -80,6 +84,31 @@ impl Worker {
             waiting: &[],
         };
         scarce::refuse(&mut x, connection, input, out)
+    }
+
+    /// Waits until what a connection's answers tell is on disk.
+    ///
+    /// # Errors
+    /// When it is not known whether it ever will be. The answers must not go out.
+    pub fn poll_saved(
+        &mut self,
+        connection: &mut Connection,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), NotSaved>> {
+        let Some(saves) = self
+            .ops
+            .shared
+            .saves
+            .get()
+            .filter(|_| connection.unsaved > 0)
+        else {
+            return Poll::Ready(Ok(()));
+        };
+        let polled = saves.poll_saved(connection.unsaved, context);
+        if polled.is_ready() {
+            connection.unsaved = 0;
+        }
+        polled
     }
 
     /// Counts a login that was decided elsewhere.

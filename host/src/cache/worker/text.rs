@@ -5,12 +5,12 @@ use arrayvec::ArrayVec;
 use super::Connection;
 use super::upload::{self, BLOCK_END};
 use crate::cache::calls::LaneJob;
-use crate::cache::flow::{Executor, Flow};
+use crate::cache::flow::{Executor, Flow, GO_ON};
 use crate::cache::lua::{by_scripts, get_by_scripts};
 use crate::cache::next::{Next, Step};
 use crate::cache::wire::commands::{self, Aim};
 use crate::cache::wire::{OUT_BYTES_MAX, text};
-use crate::protocol::{Command, Limits, Parsed, parse_text};
+use crate::protocol::{Command, Limits, Parsed, parse_text, reply};
 
 /// Commands parsed ahead, so that their keys are looked up together.
 const COMMAND_BATCH: usize = 32;
@@ -100,6 +100,10 @@ fn command(x: &mut Executor<'_>, ready: &Ready<'_>, raw: &[u8], out: &mut Vec<u8
         && let Some(flow) = scripted(x, &ready.command, raw, out)
     {
         return flow;
+    }
+    if x.ops.shared.refuses_writes() && commands::writes(&ready.command) {
+        out.extend_from_slice(reply::NOT_SAVED.as_bytes());
+        return GO_ON;
     }
     commands::execute(x, &ready.command, ready.aim.as_ref(), out)
 }

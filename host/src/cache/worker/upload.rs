@@ -169,6 +169,9 @@ fn begin(
     let Target::Item(key) = x.calls.target(key) else {
         return false;
     };
+    if x.ops.shared.refuses_writes() {
+        return false;
+    }
     let value = match x.ops.shared.store.upload(key, announced) {
         Ok(value) => Ok(value),
         Err(NoUpload::TooLarge) => Err(announced.len),

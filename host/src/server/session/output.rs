@@ -9,6 +9,7 @@ use bytes::Buf;
 use tokio::io::AsyncWrite;
 
 use super::Session;
+use crate::protocol::reply::NOT_SAVED;
 use crate::server::link::Wish;
 use crate::server::service::Service;
 use crate::server::socket::Socket;
@@ -45,6 +46,9 @@ impl<S: Service, T: Socket> Session<S, T> {
     }
 
     async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
+        if S::is_unsaved(&self.state) {
+            self.saved().await?;
+        }
         let result = self.write(out.as_slice(), out.capacity()).await;
         self.worker.return_output(out);
         result
@@ -53,11 +57,29 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// Writes the worker's output buffer with a value after its first `at` bytes.
     pub(super) async fn flush_around(&mut self, at: usize, value: Box<dyn Buf>) -> io::Result<()> {
         let out = self.worker.take_output();
+        if S::is_unsaved(&self.state) {
+            self.saved().await?;
+        }
         let (before, after) = out.split_at(at);
         let bytes = before.chain(value).chain(after);
         let result = self.write(bytes, out.capacity()).await;
         self.worker.return_output(out);
         result
+    }
+
+    /// Waits until what the answers tell is on disk. If it may never be, the client is told that instead.
+    #[cold]
+    async fn saved(&mut self) -> io::Result<()> {
+        self.link.entry.set_state(ConnectionState::Saving);
+        let saved = poll_fn(|context| {
+            let mut service = self.worker.service.borrow_mut();
+            service.poll_saved(&mut self.state, context)
+        });
+        let Err(error) = saved.await else {
+            return Ok(());
+        };
+        self.write(NOT_SAVED.as_bytes(), 0).await?;
+        Err(io::Error::other(error))
     }
 
     /// Writes `bytes`, which keep `held` bytes of memory until the client has taken them.
