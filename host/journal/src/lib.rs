@@ -1,1 +1,19 @@
 //! The operation log and the snapshots of the store: what keeps its content over the end of the process.
+//!
+//! - `record`: changes of the store as bytes. `segment`: the files of the log, which hold records.
+//! - `tap`: takes down what the store tells, on each of its threads. `sequence`: puts that into one order. `log`: writes it
+//!   down, and knows what is on disk. `status`: how the log is.
+//! - `files`: the one way to all files, and a simulated disk for tests.
+
+mod error;
+pub mod files;
+pub mod log;
+mod point;
+pub mod record;
+pub mod segment;
+mod sequence;
+pub mod status;
+mod tap;
+
+pub use error::Error;
+pub use tap::Tap;
