@@ -10,8 +10,8 @@
 //! may have either order. The threads tell at the same time: a journal is shared by all of them.
 //!
 //! **Units.** What a thread tells between [`Journal::turn_begins`] and [`Journal::turn_ends`] is done before any answer
-//! to it goes out. A change told outside of a turn is a turn of its own, and so is a commit outside of a turn. What is
-//! told between [`Journal::commit_begins`] and [`Journal::commit_ends`] takes effect for everybody at once: all of it
+//! to it goes out. Every change is told in a turn: one that no caller began is a turn of its own, and so is a commit.
+//! What is told between [`Journal::commit_begins`] and [`Journal::commit_ends`] takes effect for everybody at once: all of it
 //! is kept or none.
 //!
 //! **Cost.** While nobody listens a write pays for one comparison.
@@ -68,8 +68,9 @@ pub trait Journal: Debug + Send + Sync {
     /// All keys hold nothing now, and no flush is to come.
     fn flushed(&self, _tick: u64) {}
 
-    /// There will be a flush at this second, and none before it. It will be told when it is done.
-    fn flush_planned(&self, _at_s: u32) {}
+    /// There will be a flush at this second, and none before it. It will be told when it is done. Called under the lock
+    /// that orders flushes and plans.
+    fn flush_planned(&self, _tick: u64, _at_s: u32) {}
 
     /// The key holds nothing from now on, second `now_s`, because its memory is needed or its time has come; `info` is
     /// what it held. A log needs no record of that: if the item comes back from the log, it is one that clients may
@@ -82,7 +83,7 @@ pub trait Journal: Debug + Send + Sync {
 pub enum Content<'a> {
     /// The item's value is this.
     Value(ValueRef<'a>),
-    /// The item's former value, with `bytes` put in at an offset: 0, or the former length.
+    /// The item's former value, with `bytes` put in at an offset, the former length.
     Inserted {
         /// Bytes of the former value that stand before.
         at: u32,
@@ -188,6 +189,7 @@ impl Locked<'_> {
     #[cold]
     #[inline(never)]
     fn tell_stored_at(&mut self, addr: Addr, content: Option<Content<'_>>) {
+        let _turn = self.store.turn_to_tell();
         let tick = self.take_tick();
         let item = Item::at(&self.store.arena, addr);
         let info = self.info(&item);
@@ -209,6 +211,7 @@ impl Locked<'_> {
     #[cold]
     #[inline(never)]
     fn tell_deleted_key(&mut self, key: &[u8]) {
+        let _turn = self.store.turn_to_tell();
         let tick = self.take_tick();
         self.store
             .listeners

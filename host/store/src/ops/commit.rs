@@ -139,6 +139,7 @@ impl Store {
         }
         let trees = self.change_trees(now, commits, &mut locked, &of)?;
         let told = commits.len() > 1 && self.listeners.want_changes();
+        let _told = told.then(|| self.turn_to_tell());
         if told {
             let changes = commits.len();
             self.listeners

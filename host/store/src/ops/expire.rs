@@ -117,8 +117,10 @@ impl Store {
         let _turn = self.commit.lock();
         self.flush_at_s.store(at.unix_s, Relaxed);
         if self.listeners.want_changes() {
+            let _told = self.turn_to_tell();
+            let tick = self.take_tick_of_all();
             self.listeners
-                .tell(|journal| journal.flush_planned(at.unix_s));
+                .tell(|journal| journal.flush_planned(tick, at.unix_s));
         }
     }
 
@@ -136,13 +138,15 @@ impl Store {
             let mut all: Vec<_> = (0..self.shards.len())
                 .map(|id| self.lock_shard(id))
                 .collect();
+            let told = self.listeners.want_changes();
+            let _told = told.then(|| self.turn_to_tell());
             let tick = all.iter().map(Locked::present).max().unwrap_or(0);
             for locked in &mut all {
                 locked.shard.next_tick = tick + 1;
             }
             self.publish(tick + 1);
             self.flushed.fetch_max(tick, Relaxed);
-            if self.listeners.want_changes() {
+            if told {
                 self.listeners.tell(|journal| journal.flushed(tick));
             }
             tick

@@ -271,14 +271,12 @@ impl<'a> Locked<'a> {
     /// As `stored`, of a value that was `old_len` bytes long.
     fn extended(&mut self, item: &Item<'_>, write: &Write<'_>, old_len: usize) -> SetOutcome {
         let cas = self.renew_cas(item, write.cas_override);
-        let inserted = Content::Inserted {
-            at: match write.mode {
-                SetMode::Append => old_len as u32,
-                _ => 0,
-            },
+        // What is put before a value is told with the whole of it: put in again it would be there twice.
+        let appended = (write.mode == SetMode::Append).then_some(Content::Inserted {
+            at: old_len as u32,
             bytes: write.value,
-        };
-        self.tell_stored(item, Some(inserted));
+        });
+        self.tell_stored(item, appended);
         SetOutcome::Stored {
             cas,
             len: item.value_len() as u32,

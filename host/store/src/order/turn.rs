@@ -14,7 +14,7 @@
 //! - What leaves for its age is older than what stays and what comes: the youngest tick that left is published, and a
 //!   thread whose turn began earlier looks at the clock again when it comes to a shard with nothing that could tell it.
 //!
-//! An access outside of a turn is a turn of its own.
+//! An access outside of a turn is a turn of its own. If journals are told of a change in it, they are told of the turn.
 
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
@@ -87,12 +87,27 @@ impl Store {
         TURN.with(|turn| {
             if turn.store.get() == self.address() {
                 turn.store.set(0);
+                // First, so that a listener which looks at the clock when the turn has ended finds it above the turn.
+                self.publish(turn.next.get());
                 if self.listeners.want_changes() {
                     self.listeners.tell(|journal| journal.turn_ends());
                 }
-                self.publish(turn.next.get());
             }
         });
+    }
+
+    /// A turn for what journals are told until the guard drops: the thread's own, or else a new one.
+    pub(crate) fn turn_to_tell(&self) -> TurnToTell<'_> {
+        TURN.with(|turn| {
+            let outer = (turn.store.get(), turn.next.get());
+            if outer.0 == self.address() {
+                return TurnToTell(None);
+            }
+            // A list as a thread without turns has it.
+            own_list();
+            self.begin_turn();
+            TurnToTell(Some((self, outer)))
+        })
     }
 
     #[inline]
@@ -102,8 +117,19 @@ impl Store {
 
     /// The published clock: all ticks that were published are below it.
     #[inline]
-    pub(crate) fn clock_now(&self) -> u64 {
+    pub fn clock_now(&self) -> u64 {
         self.tick.load(Acquire)
+    }
+
+    /// A tick above those of all flushes told before, and below those of all that will be. For a thread that is in a
+    /// turn and has the `commit` lock.
+    pub(crate) fn take_tick_of_all(&self) -> u64 {
+        TURN.with(|turn| {
+            let tick = turn.next.get().max(self.clock_now());
+            turn.next.set(tick + 1);
+            self.publish(tick + 1);
+            tick
+        })
     }
 
     /// Has others count from `next` on.
@@ -111,6 +137,22 @@ impl Store {
     pub(crate) fn publish(&self, next: u64) {
         if self.clock_now() < next {
             self.tick.fetch_max(next, AcqRel);
+        }
+    }
+}
+
+/// A turn that was begun for what journals are told, if there is one, with the store and the next tick of the turn
+/// that the thread is in besides.
+pub(crate) struct TurnToTell<'a>(Option<(&'a Store, (usize, u64))>);
+
+impl Drop for TurnToTell<'_> {
+    fn drop(&mut self) {
+        if let Some((store, (outer, next))) = self.0 {
+            store.end_turn();
+            TURN.with(|turn| {
+                turn.store.set(outer);
+                turn.next.set(next);
+            });
         }
     }
 }

@@ -237,7 +237,10 @@ fn what_was_forgotten_is_told_to_be_deleted_all_the_same() {
     for (number, delete) in ways.iter().enumerate() {
         delete();
         let told = recorder.take();
-        let deleted = matches!(&told[..], [Told::Deleted { key, .. }] if key == b"k");
+        let deleted = matches!(
+            &told[..],
+            [Told::TurnBegins(_), Told::Deleted { key, .. }, Told::TurnEnds] if key == b"k"
+        );
         assert!(deleted, "{number}: {told:?}");
     }
 }
@@ -250,12 +253,18 @@ fn a_planned_flush_is_told_when_it_is_planned_and_when_it_comes() {
     let told = recorder.take();
     let second = NOW.unix_s + 5;
     assert!(
-        matches!(told[..], [Told::FlushPlanned(at)] if at == second),
+        matches!(told[..], [Told::TurnBegins(_), Told::FlushPlanned(at), Told::TurnEnds] if at == second),
         "{told:?}"
     );
     store.look(b"k", at(5), &GetOptions::default());
     let told = recorder.take();
-    assert!(matches!(told[..], [Told::Flushed(_)]), "{told:?}");
+    assert!(
+        matches!(
+            told[..],
+            [Told::TurnBegins(_), Told::Flushed(_), Told::TurnEnds]
+        ),
+        "{told:?}"
+    );
 }
 
 /// Within a thread turns and commits begin and end in pairs, and a turn has no tick below the one it began with.
@@ -269,12 +278,13 @@ fn check_turns_and_commits(threads: &[Vec<Told>]) {
                 Told::TurnEnds => assert!(turn.take().is_some() && commit.is_none()),
                 Told::CommitBegins(changes) => assert_eq!(commit.replace(*changes), None),
                 Told::CommitEnds => assert!(commit.take().is_some()),
-                Told::FlushPlanned(_) => {}
+                Told::FlushPlanned(_) => assert!(turn.is_some()),
+                Told::Left { .. } => assert!(commit.is_none()),
                 keyed => {
-                    assert!(keyed.tick() >= turn.unwrap_or(0));
+                    let turn = turn.expect("every change is told in a turn");
+                    assert!(keyed.tick() >= turn);
                     if let Some(left) = &mut commit {
                         *left = left.checked_sub(1).expect("no more than were announced");
-                        assert!(!matches!(keyed, Told::Left { .. }));
                         commits += 1;
                     }
                 }

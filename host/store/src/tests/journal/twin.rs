@@ -304,7 +304,7 @@ impl Journal for Recorder {
         self.push(Told::Flushed(tick));
     }
 
-    fn flush_planned(&self, at_s: u32) {
+    fn flush_planned(&self, _: u64, at_s: u32) {
         self.push(Told::FlushPlanned(at_s));
     }
 
