@@ -35,6 +35,8 @@ pub use effect::{Body, Effect, Head};
 pub use journal::{Cause, Content, Journal};
 pub use memory::os::prefetch_for_writing;
 pub use memory::pins::{PINNED_BYTES_MIN, Pinned};
+pub use ops::apply::{Applied, Part, Tally};
+pub use ops::export::Export;
 pub use ops::scan::Cursor;
 pub use ops::upload::{Announced, NoUpload, Taken, Upload};
 pub use shard::ValueRef;
