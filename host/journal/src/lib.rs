@@ -6,6 +6,8 @@
 mod error;
 pub mod files;
 pub mod record;
+pub mod recover;
 pub mod segment;
+pub mod snapshot;
 
 pub use error::Error;
