@@ -3,6 +3,7 @@
 //! - `record`: changes of the store as bytes. `segment`: the files of the log, which hold records.
 //! - `tap`: takes down what the store tells, on each of its threads. `sequence`: puts that into one order. `log`: writes it
 //!   down, and knows what is on disk. `status`: how the log is.
+//! - `snapshot`: all items in one file. `recover`: what a directory holds, put into a store.
 //! - `files`: the one way to all files, and a simulated disk for tests.
 
 mod error;
@@ -10,8 +11,10 @@ pub mod files;
 pub mod log;
 mod point;
 pub mod record;
+pub mod recover;
 pub mod segment;
 mod sequence;
+pub mod snapshot;
 pub mod status;
 mod tap;
 

@@ -69,10 +69,10 @@ impl Header {
         if bytes[..8] != MAGIC {
             return Err(NoHeader::Damaged);
         }
-        let whole = u32_at(bytes, 68) == crc32c::crc32c(&bytes[..68]);
+        let sealed = u32_at(bytes, 68) == crc32c::crc32c(&bytes[..68]);
         match u32_at(bytes, 8) {
-            VERSION if whole => {}
-            version if version > VERSION && !whole => return Err(NoHeader::Version(version)),
+            VERSION if sealed => {}
+            version if version > VERSION => return Err(NoHeader::Version(version)),
             _ => return Err(NoHeader::Damaged),
         }
         let link = Link {
