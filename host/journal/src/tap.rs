@@ -80,7 +80,7 @@ impl Journal for Tap {
         with_local(&self.shared, |local| {
             local.change(tick, Some(key), |out, open| match content {
                 Content::Value(value) => record::add_value(out, open, key, &head, value),
-                Content::Inserted { at, bytes } => {
+                Content::Appended { at, bytes } => {
                     let body = Body::Appended { at, bytes };
                     record::add(out, open, &Effect::Stored { key, head, body });
                 }

@@ -83,11 +83,12 @@ pub trait Journal: Debug + Send + Sync {
 pub enum Content<'a> {
     /// The item's value is this.
     Value(ValueRef<'a>),
-    /// The item's former value, with `bytes` put in at an offset, the former length.
-    Inserted {
-        /// Bytes of the former value that stand before.
+    /// The item's former value, with `bytes` behind it. What is put before a value is told as the whole value: put in
+    /// twice it would be there twice.
+    Appended {
+        /// Length of the former value in bytes.
         at: u32,
-        /// The bytes that were put in.
+        /// The bytes that were put behind it.
         bytes: &'a [u8],
     },
     /// The item's former content; flags, expiry, CAS or marks changed.

@@ -141,6 +141,9 @@ impl Store {
         let told = commits.len() > 1 && self.listeners.want_changes();
         let _told = told.then(|| self.turn_to_tell());
         if told {
+            // A log keeps the commit as one record, which has one place among the others: behind all that was told in
+            // its shards before, and in front of all that comes.
+            level_ticks(&mut locked);
             let changes = commits.len();
             self.listeners
                 .tell(|journal| journal.commit_begins(changes));
@@ -152,6 +155,7 @@ impl Store {
             locked.apply(commit, drafted.as_ref(), found, tree, &mut spares[i]);
         }
         if told {
+            level_ticks(&mut locked);
             self.listeners.tell(|journal| journal.commit_ends());
         }
         Ok(())
@@ -193,6 +197,15 @@ impl Store {
             plan: draft.plan(),
             value,
         })
+    }
+}
+
+/// Has all of these shards count on from the highest tick of them.
+fn level_ticks(locked: &mut [Locked<'_>]) {
+    let ticks = locked.iter().map(|locked| locked.shard.next_tick);
+    let next = ticks.max().unwrap_or(0);
+    for locked in locked {
+        locked.shard.next_tick = next;
     }
 }
 

@@ -272,7 +272,7 @@ impl<'a> Locked<'a> {
     fn extended(&mut self, item: &Item<'_>, write: &Write<'_>, old_len: usize) -> SetOutcome {
         let cas = self.renew_cas(item, write.cas_override);
         // What is put before a value is told with the whole of it: put in again it would be there twice.
-        let appended = (write.mode == SetMode::Append).then_some(Content::Inserted {
+        let appended = (write.mode == SetMode::Append).then_some(Content::Appended {
             at: old_len as u32,
             bytes: write.value,
         });

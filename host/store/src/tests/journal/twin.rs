@@ -68,7 +68,7 @@ impl Told {
 #[derive(Clone, Debug)]
 pub(super) enum Owned {
     Value(Vec<u8>),
-    Inserted(usize, Vec<u8>),
+    Appended(usize, Vec<u8>),
     Same,
     State(Vec<u8>),
     Fields {
@@ -87,7 +87,7 @@ impl Owned {
                 value.append_to(&mut bytes);
                 Owned::Value(bytes)
             }
-            Content::Inserted { at, bytes } => Owned::Inserted(at as usize, bytes.to_vec()),
+            Content::Appended { at, bytes } => Owned::Appended(at as usize, bytes.to_vec()),
             Content::Same => Owned::Same,
             Content::State(state) => Owned::State(state.to_vec()),
             Content::Fields {
@@ -202,12 +202,13 @@ fn changed(old: Option<Body>, content: &Owned) -> Body {
         Owned::Value(value) => Body::Plain(value.clone()),
         Owned::State(state) => Body::small(state),
         Owned::Same => old.expect("something was there"),
-        Owned::Inserted(at, bytes) => match old {
+        Owned::Appended(at, bytes) => match old {
             Some(Body::Plain(mut value)) => {
-                value.splice(at..at, bytes.iter().copied());
+                assert_eq!(value.len(), *at, "what was there before");
+                value.extend_from_slice(bytes);
                 Body::Plain(value)
             }
-            other => panic!("bytes put into {other:?}"),
+            other => panic!("bytes put behind {other:?}"),
         },
         Owned::Fields {
             fields: changes,
