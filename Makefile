@@ -7,6 +7,8 @@ CARGO ?= cargo
 ARGS ?=
 SECONDS_EACH ?= 30
 ATTACK_CASES ?= 20000
+KILLS ?= 1000
+DISK_SEEDS ?= 10000
 
 # A release build is laid out by what host/hot.profdata says is hot. `make profile` records that; what has changed since is
 # built as without, and so is everything when another compiler recorded it.
@@ -18,7 +20,7 @@ DEV_BUILD = $(CARGO) build --workspace --bins --tests
 # A source file of more lines holds two things.
 LINES_MAX = 600
 
-.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench bench-page instructions profile fuzz miri tsan soak attack clean
+.PHONY: help run check test test-rust test-e2e test-tools objects objects-check bench bench-page instructions profile fuzz miri tsan soak crash-test attack clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -124,6 +126,11 @@ soak: test-tools ## Long runs: 200,000 commands against memcached, a million cal
 	CACHEISMO_DIFFERENTIAL_COMMANDS=200000 $(CARGO) test --workspace --test e2e differential
 	$(CARGO) test --workspace --test e2e -- --ignored
 	$(CARGO) test --package cacheismo-store --lib tests::soak -- --ignored --test-threads 1
+
+crash-test: test-tools ## A thousand kills at random moments of a checked load; KILLS=100 for fewer; 10,000 seeds of a simulated disk
+	$(DEV_BUILD)
+	CACHEISMO_KILLS=$(KILLS) $(CARGO) test --workspace --test e2e crash:: -- --nocapture
+	CACHEISMO_DISK_SEEDS=$(DISK_SEEDS) $(CARGO) test --package cacheismo-journal --lib recover::
 
 attack: ## What hostile modules cost: time and memory to compile those made to be dear, and 20,000 generated ones; ATTACK_CASES=200000 for more
 	$(CARGO) test --workspace --lib runtime::tests::compile_cost -- --ignored --nocapture --test-threads 1

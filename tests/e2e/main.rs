@@ -4,6 +4,7 @@ mod addresses;
 mod clients;
 mod conversations;
 mod counters;
+mod crash;
 mod differential;
 mod dumps;
 mod golden;

@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "account", "cache", "runtime", "store", "protocol", "stats", "metrics",
+            "account", "cache", "runtime", "store", "protocol", "journal", "stats", "metrics",
         ],
     ),
     (
@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that are crates of their own, in `host/` beside `host/src`.
-const CRATES: &[&str] = &["protocol", "store"];
+const CRATES: &[&str] = &["protocol", "store", "journal"];
 
 /// Library, and the only rooms that may name it.
 const KEPT: &[(&str, &[&str])] = &[

@@ -25,6 +25,14 @@ pub trait Host: Debug + Send + Sync {
     fn settings(&self, line: &mut dyn FnMut(&str, &dyn Display));
     /// `stats conns`: a line for each property of each connection.
     fn connections(&self, line: &mut dyn FnMut(&str, &dyn Display));
+    /// `stats persistence`; false where nothing is kept over a restart.
+    fn persistence(&self, _line: &mut dyn FnMut(&str, &dyn Display)) -> bool {
+        false
+    }
+    /// `snapshot`; false where nothing is kept over a restart.
+    fn snapshot(&self) -> bool {
+        false
+    }
     /// `stats reset`.
     fn reset_stats(&self);
     /// `verbosity`.

@@ -63,6 +63,8 @@ pub enum Listing {
     Slabs,
     /// `stats objects`.
     Objects,
+    /// `stats persistence`.
+    Persistence,
 }
 
 /// Metrics that are read together.

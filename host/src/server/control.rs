@@ -11,6 +11,8 @@ type Action<R> = OnceLock<Box<dyn Fn() -> R + Send + Sync>>;
 #[derive(Default)]
 pub struct Control {
     stopping: AtomicBool,
+    /// Whether everything is to be saved at the end, for a fast start.
+    saves_all: AtomicBool,
     stop: Action<()>,
     reload_certificates: Action<Result<(), String>>,
     reload_scripts: Action<Result<(), String>>,
@@ -18,6 +20,7 @@ pub struct Control {
     /// Whether a reload was asked for before there was anything to read again.
     reload_early: AtomicBool,
     stop_early: Action<()>,
+    snapshot: Action<()>,
 }
 
 impl fmt::Debug for Control {
@@ -35,6 +38,29 @@ impl Control {
         if let Some(stop) = self.stop.get().or(self.stop_early.get()) {
             stop();
         }
+    }
+
+    /// As [`Control::shutdown`], with a snapshot of everything at the end where items are kept over a restart.
+    pub fn save_and_shutdown(&self) {
+        self.saves_all.store(true, Ordering::SeqCst);
+        self.shutdown();
+    }
+
+    /// Whether everything is to be saved at the end.
+    pub(super) fn saves_all(&self) -> bool {
+        self.saves_all.load(Ordering::SeqCst)
+    }
+
+    /// Asks for a snapshot. Doesn't wait for it.
+    pub(super) fn snapshot(&self) {
+        if let Some(snapshot) = self.snapshot.get() {
+            snapshot();
+        }
+    }
+
+    /// Sets what `snapshot` does. Only the first call counts.
+    pub(super) fn on_snapshot(&self, action: impl Fn() + Send + Sync + 'static) {
+        let _ = self.snapshot.set(Box::new(action));
     }
 
     /// Whether the server was asked to stop.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cacheismo_abi::level;
 
 use super::auth::Outcome;
+use super::durability::PERSISTENCE;
 use super::options::Config;
 use super::peers::PeerLinks;
 use super::run::Surroundings;
@@ -86,6 +87,22 @@ impl Host for ServerHost {
                 &now.saturating_sub(u64::from(entry.active_s())),
             );
         }
+    }
+
+    fn persistence(&self, line: &mut dyn FnMut(&str, &dyn Display)) -> bool {
+        let Some(durability) = self.surroundings.durability.get() else {
+            return false;
+        };
+        let sample = durability.sample();
+        PERSISTENCE.lines("", &sample, &sample, line);
+        true
+    }
+
+    fn snapshot(&self) -> bool {
+        let durability = self.surroundings.durability.get();
+        durability
+            .inspect(|durability| durability.snapshot())
+            .is_some()
     }
 
     fn reset_stats(&self) {

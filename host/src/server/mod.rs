@@ -17,6 +17,7 @@ mod auth;
 mod buffers;
 mod cached;
 mod control;
+mod durability;
 mod files;
 mod host;
 mod lanes;

@@ -1,5 +1,6 @@
 //! Every metric there is. A room declares its own; this room knows all others.
 
+use super::durability::PERSISTENCE;
 use super::settings::{SERVER_SETTINGS, TLS};
 use crate::cache;
 use crate::metrics::{self, Group};
@@ -7,7 +8,7 @@ use crate::metrics::{self, Group};
 /// Every group of metrics: the one place from which all of them can be shown.
 pub fn metric_groups() -> impl Iterator<Item = &'static Group> {
     let groups = metrics::GROUPS.iter().chain(cache::METRIC_GROUPS).copied();
-    groups.chain([&SERVER_SETTINGS.group, &TLS.group])
+    groups.chain([&SERVER_SETTINGS.group, &TLS.group, &PERSISTENCE.group])
 }
 
 #[cfg(test)]

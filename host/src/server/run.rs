@@ -1,7 +1,7 @@
 //! Serving: the threads, and the end.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -12,6 +12,7 @@ use super::acceptor::Door;
 use super::allocator::Trimmer;
 use super::auth::{Logins, Passwords};
 use super::control::Control;
+use super::durability::Durability;
 use super::lanes::Lanes;
 use super::listener::{Listeners, StartError};
 use super::options::ServerConfig;
@@ -42,6 +43,8 @@ pub struct Surroundings {
     /// The memory that clients cause.
     pub account: Arc<Account>,
     pub(super) tls: Option<Arc<Tls>>,
+    /// The log and the snapshots, once they are there.
+    pub(super) durability: Arc<OnceLock<Durability>>,
     tcp_port: u16,
     udp_port: u16,
 }
@@ -90,6 +93,7 @@ impl Surroundings {
                 passwords(&config.sasl_file)?,
             )),
             tls,
+            durability: Arc::default(),
         })
     }
 

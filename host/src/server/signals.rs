@@ -1,4 +1,5 @@
-//! Signals: SIGTERM, SIGINT and SIGUSR1 end the server, SIGHUP has it read its files again.
+//! Signals: SIGTERM and SIGINT end the server, and so does SIGUSR1, which has it save everything for a fast start. SIGHUP
+//! has it read its files again, SIGUSR2 write a snapshot.
 //!
 //! They are blocked before there is any thread, and taken by a thread that does nothing else: none is lost, none ends
 //! the process by itself, and none waits for what the server is busy with.
@@ -24,6 +25,7 @@ impl Signals {
             Signal::SIGTERM,
             Signal::SIGINT,
             Signal::SIGUSR1,
+            Signal::SIGUSR2,
             Signal::SIGHUP,
         ]);
         signals.thread_block()?;
@@ -38,6 +40,8 @@ impl Signals {
                 loop {
                     match self.0.wait() {
                         Ok(Signal::SIGHUP) => control.reload(),
+                        Ok(Signal::SIGUSR1) => control.save_and_shutdown(),
+                        Ok(Signal::SIGUSR2) => control.snapshot(),
                         Ok(_) => control.shutdown(),
                         // Only bad arguments are errors, and these are good.
                         Err(_) => return,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::allocator;
+use super::durability::Durability;
 use super::files::OwnFile;
 use super::options::{self, Config};
 use super::process::{self, PidFile};
@@ -84,7 +85,17 @@ fn run_detached(
     if !config.runtime.lua_scripts.is_empty() {
         scripts::load_scripts(&cache, &config.runtime, control)?;
     }
+    if let Some(options) = &config.persistence {
+        let durability = Durability::start(options, &cache, config.store.memory_bytes as u64)?;
+        let shared = Arc::clone(&surroundings.durability);
+        control.on_snapshot(move || shared.get().into_iter().for_each(Durability::snapshot));
+        let known = surroundings.durability.set(durability);
+        debug_assert!(known.is_ok(), "a server starts once");
+    }
     serve(listeners, Arc::new(cache), &config.server, surroundings)?;
+    if let Some(durability) = surroundings.durability.get() {
+        durability.finish(control.saves_all());
+    }
     Ok(())
 }
 

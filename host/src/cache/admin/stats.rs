@@ -35,6 +35,7 @@ pub(super) fn lines(shared: &Shared, group: &[u8], line: &mut Line<'_>) -> bool 
         b"items" => classes::items(&Figures::of(shared), line),
         b"slabs" => classes::slabs(&Figures::of(shared), line),
         b"conns" => shared.host.connections(line),
+        b"persistence" => return shared.host.persistence(line),
         b"objects" => objects::lines(&shared.registry, line),
         _ => return false,
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cacheismo_journal::log::Fsync;
 use clap::{ArgAction, Parser, ValueEnum};
 
 use super::config::Peer;
@@ -42,6 +43,40 @@ pub enum Eviction {
     Lru,
     /// Among some sampled items the one with the largest size times idle time.
     SizeIdle,
+}
+
+/// When the operation log is on disk (`--fsync`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FsyncMode {
+    /// Before an answer leaves.
+    Always,
+    /// Within a second; nobody waits.
+    #[default]
+    #[value(name = "everysec")]
+    EverySecond,
+    /// When the system likes to.
+    Off,
+}
+
+impl FsyncMode {
+    /// The word of the option.
+    pub fn name(self) -> &'static str {
+        match self {
+            FsyncMode::Always => "always",
+            FsyncMode::EverySecond => "everysec",
+            FsyncMode::Off => "off",
+        }
+    }
+}
+
+impl From<FsyncMode> for Fsync {
+    fn from(mode: FsyncMode) -> Fsync {
+        match mode {
+            FsyncMode::Always => Fsync::Always,
+            FsyncMode::EverySecond => Fsync::EverySecond,
+            FsyncMode::Off => Fsync::Off,
+        }
+    }
 }
 
 /// A WebAssembly-scripted object cache that speaks the memcache protocol.
@@ -195,8 +230,43 @@ pub(super) struct Arguments {
     /// Use large pages; has no effect here
     #[arg(short = 'L', long, help_heading = "Store")]
     pub(super) enable_largepages: bool,
-    /// Keep items in a file over a restart; has no effect here
-    #[arg(short = 'e', long, value_name = "FILE", help_heading = "Store")]
+
+    /// Keep items over a restart: write every change to a log in this directory, and all items to snapshots
+    #[arg(long, value_name = "DIR", help_heading = "Persistence")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// When the log is on disk: before each answer, within a second, or when the system likes
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "everysec",
+        help_heading = "Persistence"
+    )]
+    pub(super) fsync: FsyncMode,
+    /// Write a snapshot after so many seconds, if enough has changed; 0 is never
+    #[arg(
+        long,
+        value_name = "NUM",
+        default_value_t = 3600,
+        help_heading = "Persistence"
+    )]
+    pub(super) snapshot_seconds: u32,
+    /// How many changes are enough for --snapshot-seconds
+    #[arg(
+        long,
+        value_name = "NUM",
+        default_value_t = 1,
+        help_heading = "Persistence"
+    )]
+    pub(super) snapshot_changes: u64,
+    /// Changes that may wait for a slow disk, in mebibytes, or with k, m or g behind the number
+    #[arg(long, value_name = "NUM", default_value = "64", value_parser = values::mebibytes, help_heading = "Persistence")]
+    pub(super) log_queue: u64,
+    /// Length of one file of the log in bytes; takes k, m or g
+    #[arg(long, value_name = "NUM", default_value = "64m", value_parser = values::bytes, help_heading = "Persistence")]
+    pub(super) log_segment: u64,
+    /// As memcached's: --data-dir with --fsync off and no snapshots but at the end
+    #[arg(short = 'e', long, value_name = "DIR", help_heading = "Persistence")]
     pub(super) memory_file: Option<PathBuf>,
 
     /// Enable the "shutdown" command

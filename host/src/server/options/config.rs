@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Eviction, ListenAddress, WireProtocol};
+use super::{Eviction, FsyncMode, ListenAddress, WireProtocol};
 
 /// Everything that was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Config {
     pub cache: CacheOptions,
     /// Objects.
     pub runtime: RuntimeOptions,
+    /// Keeping items over a restart.
+    pub persistence: Option<PersistenceOptions>,
     /// How much to log: 0 is errors and warnings only.
     pub verbosity: u8,
     /// Sentences about options that have no effect here.
@@ -152,6 +154,23 @@ pub struct CacheOptions {
     pub detail: bool,
     /// The byte that ends the prefix of a key.
     pub prefix_delimiter: u8,
+}
+
+/// How items are kept over a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersistenceOptions {
+    /// Directory of log and snapshots.
+    pub directory: PathBuf,
+    /// When the log is on disk.
+    pub fsync: FsyncMode,
+    /// A snapshot is written after so long, if enough has changed; zero is never.
+    pub snapshot_every: Duration,
+    /// How many changes are enough.
+    pub snapshot_changes: u64,
+    /// Length of one file of the log in bytes.
+    pub segment_bytes: u64,
+    /// Bytes of changes that may wait for a slow disk.
+    pub queue_bytes_max: usize,
 }
 
 /// A server that objects may ask, as they name it.

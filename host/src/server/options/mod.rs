@@ -20,10 +20,10 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-pub use arguments::{Eviction, WireProtocol};
+pub use arguments::{Eviction, FsyncMode, WireProtocol};
 pub use config::{
-    CacheOptions, ClientCertificate, Config, KeyFormat, Peer, RuntimeOptions, ServerConfig,
-    StoreOptions, TlsOptions,
+    CacheOptions, ClientCertificate, Config, KeyFormat, Peer, PersistenceOptions, RuntimeOptions,
+    ServerConfig, StoreOptions, TlsOptions,
 };
 pub use listen::{ListenAddress, Security};
 pub(super) use values::nearest;

@@ -1,17 +1,18 @@
 //! From arguments to a [`Config`]: what contradicts is refused as memcached refuses it, defaults that depend on
 //! other options are filled in, and options without effect are named.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::arguments::Arguments;
 use super::config::{
-    CacheOptions, ClientCertificate, Config, KeyFormat, RuntimeOptions, ServerConfig, StoreOptions,
-    TlsOptions,
+    CacheOptions, ClientCertificate, Config, KeyFormat, PersistenceOptions, RuntimeOptions,
+    ServerConfig, StoreOptions, TlsOptions,
 };
 use super::extended::Extended;
 use super::listen::{self, ListenAddress, Security};
-use super::{UsageError, WireProtocol};
+use super::{FsyncMode, UsageError, WireProtocol};
 use crate::account::{RESERVED_BYTES, WORKER_BYTES, connection_bytes};
 use crate::server::tls::ciphers;
 
@@ -19,6 +20,8 @@ use crate::server::tls::ciphers;
 const ITEM_BYTES_MAX: u64 = 1 << 30;
 /// Smallest value of `-I`.
 const ITEM_BYTES_MIN: u64 = 1 << 10;
+/// Lengths that one file of the log may have, in bytes.
+const SEGMENT_BYTES: RangeInclusive<u64> = 64 << 10..=1 << 30;
 /// Memory for clients beside what large items and many connections add to it.
 const CLIENT_MEMORY_BYTES: usize = 128 << 20;
 
@@ -30,6 +33,20 @@ pub(super) fn resolve(
     refuse_nonsense(&arguments).map_err(UsageError)?;
     let extended = Extended::parse(&arguments.extended).map_err(UsageError)?;
     let mut warnings = without_effect(&arguments, &extended);
+    let persistence = persistence(&arguments)?;
+    if persistence.is_none() {
+        let names = [
+            "fsync",
+            "snapshot_seconds",
+            "snapshot_changes",
+            "log_queue",
+            "log_segment",
+        ];
+        warnings.extend(names.into_iter().filter(|name| given(name)).map(|name| {
+            let name = name.replace('_', "-");
+            format!("--{name} has no effect without --data-dir")
+        }));
+    }
     let item_bytes_max =
         item_bytes_max(&arguments, given("max_item_size"), &mut warnings).map_err(UsageError)?;
     let sasl_file = sasl_file(&arguments).map_err(UsageError)?;
@@ -47,9 +64,41 @@ pub(super) fn resolve(
         },
         cache: cache(&arguments, item_bytes_max),
         verbosity: arguments.verbose,
+        persistence,
         runtime: runtime(arguments),
         warnings,
     })
+}
+
+fn persistence(arguments: &Arguments) -> Result<Option<PersistenceOptions>, UsageError> {
+    let (directory, planned) = match (&arguments.data_dir, &arguments.memory_file) {
+        (None, None) => return Ok(None),
+        (Some(directory), None) => (directory, false),
+        (None, Some(directory)) => (directory, true),
+        (Some(_), Some(_)) => {
+            return Err(UsageError(
+                "-e and --data-dir both name a directory: give one".into(),
+            ));
+        }
+    };
+    Ok(Some(PersistenceOptions {
+        directory: directory.clone(),
+        fsync: match planned {
+            true => FsyncMode::Off,
+            false => arguments.fsync,
+        },
+        snapshot_every: match planned {
+            true => Duration::ZERO,
+            false => Duration::from_secs(arguments.snapshot_seconds.into()),
+        },
+        snapshot_changes: arguments.snapshot_changes,
+        segment_bytes: match arguments.log_segment {
+            bytes if SEGMENT_BYTES.contains(&bytes) => bytes,
+            _ => return Err(UsageError("--log-segment is 64k to 1g".into())),
+        },
+        queue_bytes_max: usize::try_from(arguments.log_queue)
+            .map_err(|_| UsageError("--log-queue is too large".into()))?,
+    }))
 }
 
 fn refuse_nonsense(arguments: &Arguments) -> Result<(), String> {
@@ -354,10 +403,6 @@ fn without_effect(arguments: &Arguments, extended: &Extended) -> Vec<String> {
     vain(
         arguments.enable_largepages,
         "-L has no effect: the system decides about large pages",
-    );
-    vain(
-        arguments.memory_file.is_some(),
-        "-e has no effect: items don't survive a restart",
     );
     vain(
         arguments.disable_cas,

@@ -145,7 +145,8 @@ impl Store {
             return Applied::Malformed;
         }
         // Whoever listens hears of turns whose ticks are above the clock.
-        let _turn = (self.listeners.want_changes() && !self.is_in_turn()).then(|| self.turn_to_tell());
+        let _turn =
+            (self.listeners.want_changes() && !self.is_in_turn()).then(|| self.turn_to_tell());
         self.at_tick(tick, || match effect {
             Effect::Stored { key, head, body } => {
                 let key = Key { bytes: key, hash };

@@ -388,8 +388,7 @@ impl<'a> Locked<'a> {
     ) {
         if let Some(drafted) = drafted {
             let content = content_of(&commit.change, found);
-            let item =
-                self.apply_value(commit.key.hash, drafted, found, tree, spare, Stamp::ANEW);
+            let item = self.apply_value(commit.key.hash, drafted, found, tree, spare, Stamp::ANEW);
             self.tell_stored(&item, content);
             return;
         }

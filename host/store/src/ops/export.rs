@@ -85,7 +85,11 @@ impl Export {
         if let Some(at_s) = self.flush_at_s.take() {
             // No item, but it must not be left out with the old ones.
             let newest = CLASSES as u8 - 1;
-            visit(newest, self.store.clock_now(), &Effect::FlushPlanned { at_s });
+            visit(
+                newest,
+                self.store.clock_now(),
+                &Effect::FlushPlanned { at_s },
+            );
         }
         if let Some(long) = &mut self.long {
             if !long.step(&self.store, now, &self.classes, visit) {

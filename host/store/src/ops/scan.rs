@@ -53,11 +53,7 @@ impl Store {
                 idle_s: locked.idle_s(item),
                 ..locked.info(item)
             };
-            visit(
-                item.key(&mut [0; KEY_BYTES_MAX]),
-                &info,
-                ValueRef::of(item),
-            );
+            visit(item.key(&mut [0; KEY_BYTES_MAX]), &info, ValueRef::of(item));
             1
         })
     }

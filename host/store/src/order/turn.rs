@@ -102,7 +102,11 @@ impl Store {
     pub(crate) fn at_tick<R>(&self, tick: u64, work: impl FnOnce() -> R) -> R {
         TURN.with(|turn| {
             let outer = (turn.store.replace(self.address()), turn.next.get());
-            let before = if outer.0 == self.address() { outer.1 } else { 0 };
+            let before = if outer.0 == self.address() {
+                outer.1
+            } else {
+                0
+            };
             turn.next.set(tick.max(before));
             let done = work();
             turn.store.set(outer.0);

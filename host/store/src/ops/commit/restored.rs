@@ -110,11 +110,7 @@ fn has_base(body: &Body<'_>, found: Option<Found<'_>>) -> bool {
 }
 
 /// The object's tree after the change; `None` when there is no room, and then nothing changed.
-fn changed(
-    body: &Body<'_>,
-    found: Option<Found<'_>>,
-    nodes: &mut Writer<'_, '_>,
-) -> Option<Tree> {
+fn changed(body: &Body<'_>, found: Option<Found<'_>>, nodes: &mut Writer<'_, '_>) -> Option<Tree> {
     let item = found.map(|found| found.item);
     match body {
         Body::Fields {
@@ -123,10 +119,8 @@ fn changed(
             fresh,
             value,
         } => {
-            let fields: Vec<FieldChange<'_>> = fields
-                .iter()
-                .map(|(name, value)| (*name, *value))
-                .collect();
+            let fields: Vec<FieldChange<'_>> =
+                fields.iter().map(|(name, value)| (*name, *value)).collect();
             let value = if *fresh {
                 Some(*value)
             } else {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Buf;
 
-use super::classes::Classes;
 use super::Visit;
+use super::classes::Classes;
 use crate::fields::SmallRef;
 use crate::item::{Item, flag};
 use crate::memory::nodes::Reader;

@@ -56,7 +56,9 @@ impl Exported {
 
 /// All told with a tick, in an order that a log may have.
 fn logged(told: &[Told], seed: u64) -> Vec<Told> {
-    let effects = told.iter().filter(|told| with_effect(told, |_, _| ()).is_some());
+    let effects = told
+        .iter()
+        .filter(|told| with_effect(told, |_, _| ()).is_some());
     sorted(effects.cloned().collect(), seed)
 }
 
