@@ -7,6 +7,7 @@ mod counters;
 mod crash;
 mod differential;
 mod dumps;
+mod durability;
 mod golden;
 mod hostile;
 mod idle;

@@ -116,6 +116,7 @@ const CACHE_LAYERS: &[&str] = &[
     "reply",
     "scripts",
     "host",
+    "saves",
     "shared",
     "footprint",
     "ops",

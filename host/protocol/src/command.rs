@@ -148,6 +148,8 @@ pub enum Command<'a> {
     Slabs(Slabs),
     /// `refresh_certs`.
     RefreshCerts,
+    /// `snapshot`: writes all items down, where they are kept over a restart.
+    Snapshot,
     /// `mg`.
     MetaGet(Meta<'a>),
     /// `ms`.
@@ -192,6 +194,7 @@ impl Command<'_> {
             Command::Lru { .. } => "lru",
             Command::Slabs(_) => "slabs",
             Command::RefreshCerts => "refresh_certs",
+            Command::Snapshot => "snapshot",
             Command::MetaGet(_) => "mg",
             Command::MetaSet { .. } => "ms",
             Command::MetaDelete(_) => "md",

@@ -5,8 +5,6 @@
 use std::fmt::Debug;
 use std::task::{Context, Poll};
 
-use super::shared::Shared;
-
 /// The disk, as far as answers depend on it.
 pub trait Saves: Debug + Send + Sync {
     /// This thread has read the key with this hash: if the key's last change is not on disk, the answer has to wait.
@@ -30,25 +28,3 @@ pub trait Saves: Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not saved: the disk fails")]
 pub struct NotSaved;
-
-impl Shared {
-    /// Notes that this thread has read a key.
-    #[inline(always)]
-    pub(super) fn has_read(&self, hash: u64) {
-        if let Some(saves) = self.saves.get() {
-            saves.has_read(hash);
-        }
-    }
-
-    /// Whether a write had better be refused.
-    #[inline(always)]
-    pub(super) fn refuses_writes(&self) -> bool {
-        self.saves.get().is_some_and(|saves| saves.refuses_writes())
-    }
-
-    /// What the answers to what this thread has done have to wait for, 0 for nothing.
-    #[inline(always)]
-    pub(super) fn take_unsaved(&self) -> u64 {
-        self.saves.get().map_or(0, |saves| saves.take_unsaved())
-    }
-}

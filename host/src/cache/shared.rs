@@ -87,4 +87,24 @@ impl Shared {
                 .as_ref()
                 .is_some_and(|scripts| scripts.types.contains_key(name))
     }
+
+    /// Notes that this thread has read a key.
+    #[inline(always)]
+    pub(super) fn has_read(&self, hash: u64) {
+        if let Some(saves) = self.saves.get() {
+            saves.has_read(hash);
+        }
+    }
+
+    /// Whether a write had better be refused.
+    #[inline(always)]
+    pub(super) fn refuses_writes(&self) -> bool {
+        self.saves.get().is_some_and(|saves| saves.refuses_writes())
+    }
+
+    /// What the answers to what this thread has done have to wait for, 0 for nothing.
+    #[inline(always)]
+    pub(super) fn take_unsaved(&self) -> u64 {
+        self.saves.get().map_or(0, |saves| saves.take_unsaved())
+    }
 }

@@ -87,6 +87,7 @@ commands! { |line, args, limits|
     b"version" => Ok(line.command(Command::Version)),
     b"quit" => Ok(line.command(Command::Quit)),
     b"refresh_certs" => Ok(line.command(Command::RefreshCerts)),
+    b"snapshot" => Ok(line.command(Command::Snapshot)),
     b"watch" => Ok(line.command(Command::Watch { args: Tokens::new(args) })),
     b"stats" => admin::read(line, args, admin::stats),
     b"flush_all" => admin::read(line, args, admin::flush_all),

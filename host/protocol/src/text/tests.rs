@@ -482,6 +482,7 @@ fn commands_about_the_server_are_read() {
         Command::Shutdown { graceful: true }
     );
     assert_eq!(command(b"refresh_certs\r\n"), Command::RefreshCerts);
+    assert_eq!(command(b"snapshot\r\n"), Command::Snapshot);
     assert_eq!(
         command(b"lru_crawler metadump all\r\n"),
         Command::LruCrawler(LruCrawler::Metadump(Classes(!0)))

@@ -51,6 +51,14 @@ pub(super) fn shutdown(x: &Executor<'_>, graceful: bool, out: &mut Vec<u8>) {
     }
 }
 
+/// `snapshot`, which begins one and does not wait for its end.
+pub(super) fn snapshot(x: &Executor<'_>, out: &mut Vec<u8>) {
+    match x.ops.shared.host.snapshot() {
+        true => out.extend_from_slice(reply::OK.as_bytes()),
+        false => reply::server_error(out, "items are not kept over a restart: see --data-dir"),
+    }
+}
+
 /// `refresh_certs`.
 pub(super) fn refresh_certs(x: &Executor<'_>, out: &mut Vec<u8>) {
     match x.ops.shared.host.refresh_certs() {

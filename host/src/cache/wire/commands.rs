@@ -84,6 +84,7 @@ fn execute_other(
         }
         Command::Shutdown { graceful } => admin::shutdown(x, graceful, out),
         Command::RefreshCerts => admin::refresh_certs(x, out),
+        Command::Snapshot => admin::snapshot(x, out),
         Command::LruCrawler(ref crawler) => return admin::crawler(x, crawler, out),
         Command::Lru { .. } => admin::lru(out),
         Command::Slabs(ref slabs) => admin::slabs(slabs, out),
@@ -115,6 +116,7 @@ pub(in crate::cache) fn writes(command: &Command<'_>) -> bool {
         | Command::CacheMemlimit { .. }
         | Command::Shutdown { .. }
         | Command::RefreshCerts
+        | Command::Snapshot
         | Command::LruCrawler(_)
         | Command::Lru { .. }
         | Command::Slabs(_)
@@ -179,6 +181,7 @@ impl<'a> About<'a> {
             | Command::Lru { .. }
             | Command::Slabs(_)
             | Command::RefreshCerts
+            | Command::Snapshot
             | Command::MetaNoop => {}
             Command::Store(store) => {
                 about.key = Some(store.key);
