@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use cacheismo_journal::Tap;
 use cacheismo_journal::log::{Fsync, Log, Options, Sink};
@@ -83,30 +83,45 @@ fn info() -> ItemInfo {
     }
 }
 
-/// A change of 14 + 100 bytes, in turns of 32. The log's thread drops what comes: its clock stands still.
+fn clock() -> (Arc<AtomicU64>, impl Fn() -> u64 + Send + 'static) {
+    let clock = Arc::new(AtomicU64::new(1));
+    let read = Arc::clone(&clock);
+    (clock, move || read.load(SeqCst))
+}
+
+/// A turn of some changes, with every `stride`-th tick.
+fn tell_turn(tap: &Tap, tick: &mut u64, stride: u64) {
+    let info = info();
+    tap.turn_begins(*tick);
+    for _ in 0..BATCH {
+        tap.stored(*tick, KEY, &info, Content::State(black_box(&VALUE)));
+        *tick += stride;
+    }
+    tap.turn_ends();
+}
+
+/// A change of 14 + 100 bytes, in turns of 32.
 #[divan::bench(args = [Fsync::EverySecond, Fsync::Always])]
 fn tell(bencher: Bencher, fsync: Fsync) {
-    let (_log, tap) = log(fsync, || 1);
-    let info = info();
-    let mut tick = 0;
+    let (clock, read) = clock();
+    let (log, tap) = log(fsync, read);
+    let mut tick = 1;
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
-        tap.turn_begins(tick);
-        for _ in 0..BATCH {
-            tick += 1;
-            tap.stored(tick, KEY, &info, Content::State(black_box(&VALUE)));
-        }
-        tap.turn_ends();
+        tell_turn(&tap, &mut tick, 1);
+        clock.store(tick, SeqCst);
     });
+    log.stop();
 }
 
 /// A turn that tells nothing.
 #[divan::bench]
 fn turn(bencher: Bencher) {
-    let (_log, tap) = log(Fsync::EverySecond, || 1);
+    let (log, tap) = log(Fsync::EverySecond, || 1);
     bencher.bench_local(|| {
         tap.turn_begins(black_box(1));
         tap.turn_ends();
     });
+    log.stop();
 }
 
 fn store() -> Arc<Store> {
@@ -161,14 +176,37 @@ fn set_with_log(bencher: Bencher) {
     bencher
         .counter(ItemsCount::new(BATCH))
         .bench_local(|| set(&store));
-    drop(log);
+    log.stop();
 }
 
-/// All that the log's thread does for 10,000 changes of one or two workers, with a disk that takes no time.
-#[divan::bench(args = [1, 2], sample_count = 50)]
+/// All that the log's thread does for 16,000 changes of one or two workers, with a disk that takes no time.
+#[divan::bench(args = [1, 2], sample_count = 50, sample_size = 1)]
 fn write_down(bencher: Bencher, workers: u64) {
-    const CHANGES: u64 = 10_000;
-    static CLOCK: OnceLock<Arc<std::sync::atomic::AtomicU64>> = OnceLock::new();
-    let _ = (&CLOCK, workers, CHANGES);
-    bencher.bench_local(|| ());
+    const CHANGES: u64 = 16_000;
+    let (clock, read) = clock();
+    let (log, tap) = log(Fsync::Off, read);
+    // The clock stands still while the workers tell.
+    let told = || {
+        let begin = clock.load(SeqCst);
+        std::thread::scope(|scope| {
+            for worker in 0..workers {
+                let tap = &tap;
+                scope.spawn(move || {
+                    let mut tick = begin + worker;
+                    while tick < begin + CHANGES {
+                        tell_turn(tap, &mut tick, workers);
+                    }
+                });
+            }
+        });
+        begin + CHANGES + 2 * BATCH
+    };
+    bencher
+        .counter(ItemsCount::new(CHANGES))
+        .with_inputs(told)
+        .bench_local_values(|end| {
+            clock.store(end, SeqCst);
+            log.flush().expect("nothing fails");
+        });
+    log.stop();
 }
