@@ -1,5 +1,6 @@
 //! The log's thread against disks that fail, with a clock that is moved by hand.
 
+mod crashes;
 mod disk;
 mod gaps;
 mod lives;
