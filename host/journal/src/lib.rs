@@ -1,9 +1,9 @@
 //! The operation log and the snapshots of the store: what keeps its content over the end of the process.
 //!
 //! - `record`: changes of the store as bytes. `segment`: the files of the log, which hold records.
-//! - `tap`: takes down what the store tells, on each of its threads. `sequence`: puts that into one order. `log`: writes it
-//!   down, and knows what is on disk. `status`: how the log is.
 //! - `snapshot`: all items in one file. `recover`: what a directory holds, put into a store.
+//! - `tap`: takes down what the store tells, on each of its threads. `sequence`: puts that into one order. `log`: writes
+//!   it to the segments, and knows what is on disk. `status`: how the log is.
 //! - `files`: the one way to all files, and a simulated disk for tests.
 
 mod error;

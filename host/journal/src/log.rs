@@ -98,7 +98,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(fsync: Fsync, queue_bytes_max: usize, below: u64, hash: KeyHash) -> Shared {
+    pub(crate) fn new(fsync: Fsync, queue_bytes_max: usize, below: u64, hash: KeyHash) -> Shared {
         Shared {
             fsync,
             intake: Intake::new(queue_bytes_max),
@@ -115,6 +115,10 @@ impl Shared {
             self.durable.fail();
         }
         self.intake.wake();
+    }
+
+    fn refuses_writes(&self) -> bool {
+        self.fsync == Fsync::Always && self.durable.has_failed()
     }
 
     /// What so many turns told was dropped or is on disk.
@@ -191,7 +195,7 @@ impl Log {
     /// Whether what is written now would be answered with [`NotDurable`], so that it is better not written.
     #[inline]
     pub fn refuses_writes(&self) -> bool {
-        self.shared.fsync == Fsync::Always && self.shared.durable.has_failed()
+        self.shared.refuses_writes()
     }
 
     /// Returns when all that was told before the call is on disk, with a place in the log that is behind all of it.

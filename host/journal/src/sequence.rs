@@ -13,6 +13,9 @@
 //!
 //! Cost: a record is copied once. While only one thread has records, they are copied in one run.
 
+#[cfg(test)]
+mod tests;
+
 use crate::record::{u64_at, whole_bytes};
 use crate::tap::intake::{CAPACITY_KEPT, empty};
 use crate::tap::slot::Queue;

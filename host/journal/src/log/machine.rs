@@ -1,15 +1,15 @@
 //! What the log's thread does, one step after the other, with time and disk handed in.
 //!
 //! ```text
-//!            error, or too much waits             a new segment              turns before it have ended
-//!   Ok ----------------------------------> Failed ------------> Recovering ------------------------------.
-//!    ^                                        ^      each second   |  error  ^   a snapshot is wanted     |
-//!    |                                        '--------------------'         '----------------------------'
-//!    '------------------------------------------------------------------ that snapshot is on disk
+//! Ok          -> Failed       the disk fails, or too much waits for it
+//! Failed      -> Recovering   a new segment could be begun, which is tried each second
+//! Recovering  -> Ok           a snapshot is on disk that was wanted since
+//! Recovering  -> Failed       the disk fails again
 //! ```
-//! Behind a gap only records count whose tick is not below the clock at the beginning of the new segment, the *floor*.
-//! Those below were told before all turns that the new segment is for had ended, so the snapshot has them. What is
-//! appended while the log recovers is synced as always, but not called durable before the snapshot is.
+//! The store's clock at the beginning of the new segment is the *floor*. A record with a lower tick may come after
+//! others that were dropped, so it is dropped, too. The snapshot makes up for all of them: it is wanted when the
+//! watermark has reached the floor, as then all of them have been told, and the store holds what they changed. What is
+//! appended while the log recovers is synced as always, but called durable only when the snapshot is.
 
 mod gaps;
 mod writing;

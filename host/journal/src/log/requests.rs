@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use parking_lot::Mutex;
 
 use super::NotDurable;
+use crate::point::point;
 use crate::segment::Position;
 
 /// What is asked for, and where the log is.
@@ -62,17 +63,21 @@ impl Requests {
     }
 
     fn ask(&self, ask: impl FnOnce(&mut Asked)) {
+        point();
         ask(&mut self.asked.lock());
+        point();
         self.any.store(true, SeqCst);
     }
 
     /// Whether there is something that was not taken.
     pub(super) fn any(&self) -> bool {
+        point();
         self.any.load(SeqCst)
     }
 
     /// Takes what was asked for.
     pub(super) fn take(&self) -> Asked {
+        point();
         match self.any.swap(false, SeqCst) {
             true => std::mem::take(&mut self.asked.lock()),
             false => Asked::default(),

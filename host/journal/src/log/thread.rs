@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::machine::{Machine, Rest};
 use super::{Shared, Sink};
+use crate::status::State;
 use crate::tap::intake::Sleep;
 
 /// Starts the thread.
@@ -64,6 +65,7 @@ impl Drop for Closing {
     fn drop(&mut self) {
         self.0.intake.close();
         self.0.durable.fail();
+        self.0.status.lock().state = State::Stopped;
         // Whoever waits for an answer gets none, and so an error.
         drop(self.0.requests.take());
     }

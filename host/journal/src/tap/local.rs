@@ -61,6 +61,8 @@ impl Local {
     }
 
     pub(crate) fn turn_ends(&mut self) {
+        // A panic may have left one open.
+        self.commit_ends();
         let handed = self.hand_over();
         self.in_turn = false;
         self.slot.end();
