@@ -23,7 +23,7 @@ pub struct SnapshotReader<'f, F: Files> {
     name: String,
     about: About,
     chunks: Vec<Chunk>,
-    class_bytes_max: u64,
+    pub(super) class_bytes_max: u64,
 }
 
 /// Where a change stands in what is read of its class.
