@@ -5,6 +5,7 @@
 
 mod error;
 pub mod files;
+pub mod inspect;
 pub mod record;
 pub mod recover;
 pub mod segment;

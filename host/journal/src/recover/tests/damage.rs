@@ -12,7 +12,7 @@ use crate::snapshot::{self, SnapshotStart, SnapshotWriter};
 use cacheismo_store::{Body, Effect};
 
 /// Records that store `key {n}` for each n.
-pub(super) fn records(numbers: std::ops::Range<u64>) -> Vec<u8> {
+pub(crate) fn records(numbers: std::ops::Range<u64>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for number in numbers {
         let mut open = record::begin(&mut bytes, number);
@@ -24,7 +24,7 @@ pub(super) fn records(numbers: std::ops::Range<u64>) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn open(disk: &Disk, next: &mut Next) -> LogWriter<Disk> {
+pub(crate) fn open(disk: &Disk, next: &mut Next) -> LogWriter<Disk> {
     let options = Options {
         segment_bytes: 700,
         ..OPTIONS
@@ -33,7 +33,7 @@ pub(super) fn open(disk: &Disk, next: &mut Next) -> LogWriter<Disk> {
 }
 
 /// A log of that many records, each synced.
-pub(super) fn log(records_max: u64) -> (Disk, LogWriter<Disk>) {
+pub(crate) fn log(records_max: u64) -> (Disk, LogWriter<Disk>) {
     let disk = Disk::new(1);
     let mut log = open(&disk, &mut { Next::FIRST });
     for number in 0..records_max {
@@ -44,7 +44,7 @@ pub(super) fn log(records_max: u64) -> (Disk, LogWriter<Disk>) {
     (disk, log)
 }
 
-pub(super) fn write_snapshot(
+pub(crate) fn write_snapshot(
     disk: &Disk,
     number: u64,
     position: Position,
@@ -72,7 +72,7 @@ pub(super) fn write_snapshot(
     writer.finish(end, 100, 5).expect("the disk works");
 }
 
-pub(super) fn copy(disk: &Disk) -> Disk {
+pub(crate) fn copy(disk: &Disk) -> Disk {
     let copy = Disk::new(2);
     for name in disk.list().expect("the disk works") {
         copy.put(&name, &disk.content(&name).expect("listed"));
@@ -80,7 +80,7 @@ pub(super) fn copy(disk: &Disk) -> Disk {
     copy
 }
 
-pub(super) fn load(disk: &Disk) -> Result<(Model, Recovered), Error> {
+pub(crate) fn load(disk: &Disk) -> Result<(Model, Recovered), Error> {
     let mut found = Model::default();
     let recovered = recover(disk, u64::MAX, &mut found)?;
     Ok((found, recovered))
