@@ -8,6 +8,7 @@
 
 mod error;
 pub mod files;
+pub mod inspect;
 pub mod log;
 mod point;
 pub mod record;

@@ -24,13 +24,13 @@ pub(crate) struct Survey {
 /// Segments that follow each other.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    pub(crate) parts: Vec<Part>,
+    parts: Vec<Part>,
 }
 
 /// A segment of a log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
-    pub(crate) number: u64,
+    number: u64,
     length: u64,
     /// Where it ends, as the next one says. None for the last.
     until: Option<Link>,
@@ -133,6 +133,16 @@ impl Survey {
 }
 
 impl Log {
+    /// A segment by itself, whatever is before and behind.
+    pub(crate) fn of_one(number: u64) -> Log {
+        let part = Part {
+            number,
+            length: 0,
+            until: None,
+        };
+        Log { parts: vec![part] }
+    }
+
     /// Reads all that is there from `position` on, until `visit` returns `Ok(false)`. Returns where the log ends, or
     /// `None` where nothing is there or the end was not looked at.
     pub(crate) fn replay<'f, F: Files>(

@@ -16,8 +16,8 @@ use crate::files::Files;
 use crate::segment::{Before, Next, number_aside};
 use crate::snapshot::{self, About};
 
-pub(crate) use log::{End, Step, Survey};
-pub(crate) use plan::{Base, Choice, choose};
+pub(crate) use log::{End, Log, Step, Survey};
+pub(crate) use plan::{Base, Choice, check_reached, choose};
 
 /// Whoever takes what is recovered, in order.
 pub trait Target {
@@ -86,7 +86,7 @@ pub fn recover<F: Files>(
         counted.step(&step);
         Ok(true)
     })?;
-    plan::check_reached(files, &base, end.as_ref())?;
+    check_reached(files, &base, end.as_ref())?;
     counted.target.progress(counted.all, counted.all);
     let (next_tick, records) = (counted.next_tick, counted.records);
     let about = match &base {

@@ -53,12 +53,15 @@ pub(super) fn header(about: &About) -> [u8; HEADER_BYTES] {
 }
 
 /// Reads a header into what is not in the footer.
-pub(super) fn read_header(bytes: &[u8; HEADER_BYTES], about: &mut About) -> Result<(), String> {
+pub(super) fn read_header(
+    bytes: &[u8; HEADER_BYTES],
+    about: &mut About,
+) -> Result<(), &'static str> {
     if bytes[..8] != MAGIC {
-        return Err("the header is not one of a snapshot".to_owned());
+        return Err("the header is not one of a snapshot");
     }
     if !is_sealed(bytes) {
-        return Err("the checksum does not fit the header".to_owned());
+        return Err("the checksum does not fit the header");
     }
     about.node = bytes[16..32].try_into().expect("sixteen bytes");
     about.number = u64_at(bytes, 32);

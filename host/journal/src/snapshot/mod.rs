@@ -12,6 +12,7 @@
 
 mod format;
 mod reader;
+mod salvage;
 #[cfg(test)]
 pub(crate) mod tests;
 mod writer;

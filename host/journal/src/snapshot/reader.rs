@@ -21,9 +21,12 @@ pub struct SnapshotReader<'f, F: Files> {
     files: &'f F,
     file: F::File,
     name: String,
-    about: About,
-    chunks: Vec<Chunk>,
-    class_bytes_max: u64,
+    /// Length of the file.
+    pub(super) length: u64,
+    header_crc: u32,
+    pub(super) about: About,
+    pub(super) chunks: Vec<Chunk>,
+    pub(super) class_bytes_max: u64,
 }
 
 /// Where a change stands in what is read of its class.
@@ -40,49 +43,56 @@ impl<'f, F: Files> SnapshotReader<'f, F> {
     /// # Errors
     /// When the disk fails, or the file is damaged.
     pub fn open(files: &'f F, number: u64) -> Result<SnapshotReader<'f, F>, Error> {
+        let mut reader = SnapshotReader::open_header(files, number)?;
+        let ends = (HEADER_BYTES + FOOTER_BYTES) as u64;
+        if reader.length < ends {
+            return Err(reader.damaged(reader.length, "the file is cut short"));
+        }
+        let footer_at = reader.length - FOOTER_BYTES as u64;
+        let mut footer = [0; FOOTER_BYTES];
+        reader.read_exact(footer_at, &mut footer)?;
+        let footer = format::read_footer(&footer, &mut reader.about)
+            .map_err(|what| reader.damaged(footer_at, what))?;
+        if footer.header_crc != reader.header_crc {
+            return Err(reader.damaged(footer_at, "the footer is that of another snapshot"));
+        }
+        reader.read_index(&footer, footer_at)?;
+        Ok(reader)
+    }
+
+    /// Opens a snapshot and looks at the header only: there are no chunks yet.
+    pub(super) fn open_header(files: &'f F, number: u64) -> Result<SnapshotReader<'f, F>, Error> {
         let name = name(number);
         let opened = files.open(&name);
         let file = opened.map_err(Error::system(files, &name, "open"))?;
         let length = files.length(&file);
         let length = length.map_err(Error::system(files, &name, "read the length"))?;
-        let damaged = |at: u64, what: &str| Error::damaged(files, &name, at, what);
-        let ends = (HEADER_BYTES + FOOTER_BYTES) as u64;
-        let Some(footer_at) = length
-            .checked_sub(FOOTER_BYTES as u64)
-            .filter(|_| length >= ends)
-        else {
-            return Err(damaged(length, "the file is cut short"));
-        };
-        let (mut header, mut footer) = ([0; HEADER_BYTES], [0; FOOTER_BYTES]);
-        read_exact(files, &file, &name, 0, &mut header)?;
-        read_exact(files, &file, &name, footer_at, &mut footer)?;
-        if let Some(version) = format::newer_version(&header) {
-            return Err(Error::Version {
-                path: files.path(&name),
-                version,
-                known: VERSION,
-            });
-        }
-        let mut about = NOTHING;
-        format::read_header(&header, &mut about).map_err(|what| damaged(0, &what))?;
-        if about.number != number {
-            let what = format!("this is snapshot {}, under another name", about.number);
-            return Err(damaged(32, &what));
-        }
-        let footer =
-            format::read_footer(&footer, &mut about).map_err(|what| damaged(footer_at, what))?;
-        if footer.header_crc != crc32c::crc32c(&header) {
-            return Err(damaged(footer_at, "the footer is that of another snapshot"));
-        }
         let mut reader = SnapshotReader {
             files,
             file,
             name,
-            about,
+            length,
+            header_crc: 0,
+            about: NOTHING,
             chunks: Vec::new(),
             class_bytes_max: CLASS_BYTES_MAX,
         };
-        reader.read_index(&footer, footer_at)?;
+        let mut header = [0; HEADER_BYTES];
+        reader.read_exact(0, &mut header)?;
+        if let Some(version) = format::newer_version(&header) {
+            return Err(Error::Version {
+                path: files.path(&reader.name),
+                version,
+                known: VERSION,
+            });
+        }
+        format::read_header(&header, &mut reader.about).map_err(|what| reader.damaged(0, what))?;
+        if reader.about.number != number {
+            let written = reader.about.number;
+            let what = format!("this is snapshot {written}, under another name");
+            return Err(reader.damaged(32, &what));
+        }
+        reader.header_crc = crc32c::crc32c(&header);
         Ok(reader)
     }
 
@@ -119,60 +129,24 @@ impl<'f, F: Files> SnapshotReader<'f, F> {
         for chunk in &self.chunks {
             bytes.clear();
             self.read_chunk(chunk, &mut bytes)?;
-            self.places(chunk, &bytes, |_, _| {})?;
-        }
-        Ok(())
-    }
-
-    /// Hands out chunk by chunk, in the order of the file, with the class. What is damaged is handed to `damaged`.
-    pub(crate) fn salvage(
-        &self,
-        mut visit: impl FnMut(u8, u64, &Effect<'_>) -> Result<(), Error>,
-        mut damaged: impl FnMut(Error, u32),
-    ) -> Result<(), Error> {
-        let mut bytes = Vec::new();
-        for chunk in &self.chunks {
-            bytes.clear();
-            let mut all = Vec::new();
-            let read = self
-                .read_chunk(chunk, &mut bytes)
-                .and_then(|()| self.places(chunk, &bytes, |tick, effect| all.push((tick, effect))));
-            match read {
-                Ok(()) => all
-                    .iter()
-                    .try_for_each(|(tick, effect)| visit(chunk.class, *tick, effect))?,
-                Err(error @ Error::Damaged { .. }) => damaged(error, chunk.items),
-                Err(error) => return Err(error),
-            }
+            self.walk(chunk, &bytes, |_, _, _| {})?;
         }
         Ok(())
     }
 
     fn read_index(&mut self, footer: &Footer, footer_at: u64) -> Result<(), Error> {
-        let damaged = |what: &str| Error::damaged(self.files, &self.name, footer_at, what);
         let Some(bytes) = footer_at
             .checked_sub(footer.index_at)
             .filter(|bytes| bytes % ENTRY_BYTES as u64 == 0)
         else {
-            return Err(damaged("the index has no such place"));
+            return Err(self.damaged(footer_at, "the index has no such place"));
         };
         // No more than the file has.
         let mut index = vec![0; bytes as usize];
-        read_exact(
-            self.files,
-            &self.file,
-            &self.name,
-            footer.index_at,
-            &mut index,
-        )?;
+        self.read_exact(footer.index_at, &mut index)?;
         if crc32c::crc32c(&index) != footer.index_crc {
             let what = "the checksum does not fit the index";
-            return Err(Error::damaged(
-                self.files,
-                &self.name,
-                footer.index_at,
-                what,
-            ));
+            return Err(self.damaged(footer.index_at, what));
         }
         let mut at = HEADER_BYTES as u64;
         let (mut items, mut bytes) = (0, 0);
@@ -182,12 +156,12 @@ impl<'f, F: Files> SnapshotReader<'f, F> {
             items += u64::from(chunk.items);
             bytes += u64::from(chunk.length);
             if usize::from(chunk.class) >= CLASSES || at > footer.index_at {
-                return Err(damaged("the index does not fit the file"));
+                return Err(self.damaged(footer_at, "the index does not fit the file"));
             }
             self.chunks.push(chunk);
         }
         if (at, items, bytes) != (footer.index_at, self.about.items, self.about.bytes) {
-            return Err(damaged("the index does not fit the footer"));
+            return Err(self.damaged(footer_at, "the index does not fit the footer"));
         }
         Ok(())
     }
@@ -239,7 +213,7 @@ impl<'f, F: Files> SnapshotReader<'f, F> {
                 true => &bytes[place.at as usize..][..place.length as usize],
                 false => {
                     own.resize(place.length as usize, 0);
-                    read_exact(self.files, &self.file, &self.name, place.at, &mut own)?;
+                    self.read_exact(place.at, &mut own)?;
                     &own[..]
                 }
             };
@@ -252,32 +226,23 @@ impl<'f, F: Files> SnapshotReader<'f, F> {
     }
 
     /// Appends a chunk's changes to `bytes`. They are what was written.
-    fn read_chunk(&self, chunk: &Chunk, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    pub(super) fn read_chunk(&self, chunk: &Chunk, bytes: &mut Vec<u8>) -> Result<(), Error> {
         let mut head = [0; CHUNK_HEAD_BYTES];
-        read_exact(self.files, &self.file, &self.name, chunk.at, &mut head)?;
+        self.read_exact(chunk.at, &mut head)?;
         let start = bytes.len();
         // The index has been compared with the length of the file.
         bytes.resize(start + chunk.length as usize, 0);
         let changes = &mut bytes[start..];
         let at = chunk.at + CHUNK_HEAD_BYTES as u64;
-        read_exact(self.files, &self.file, &self.name, at, changes)?;
+        self.read_exact(at, changes)?;
         match chunk.head([changes, &[]]) == head {
             true => Ok(()),
             false => Err(self.damaged(chunk.at, "the checksum does not fit the chunk")),
         }
     }
 
-    fn places<'b>(
-        &self,
-        chunk: &Chunk,
-        changes: &'b [u8],
-        mut visit: impl FnMut(u64, Effect<'b>),
-    ) -> Result<(), Error> {
-        self.walk(chunk, changes, |tick, _, effect| visit(tick, effect))
-    }
-
     /// Goes through a chunk's changes, with the length of each.
-    fn walk<'b>(
+    pub(super) fn walk<'b>(
         &self,
         chunk: &Chunk,
         changes: &'b [u8],
@@ -297,32 +262,21 @@ impl<'f, F: Files> SnapshotReader<'f, F> {
         }
     }
 
-    fn damaged(&self, at: u64, what: &str) -> Error {
+    pub(super) fn read_exact(&self, at: u64, into: &mut [u8]) -> Result<(), Error> {
+        let read = self.files.read_at(&self.file, at, into);
+        match read.map_err(Error::system(self.files, &self.name, "read"))? {
+            all if all == into.len() => Ok(()),
+            some => Err(self.damaged(at + some as u64, "the file is cut short")),
+        }
+    }
+
+    pub(super) fn damaged(&self, at: u64, what: &str) -> Error {
         Error::damaged(self.files, &self.name, at, what)
     }
 }
 
 fn read_change<'b>(reader: &mut Reader<'b>) -> Option<(u64, Effect<'b>)> {
     Some((reader.u64()?, reader.change()?))
-}
-
-fn read_exact<F: Files>(
-    files: &F,
-    file: &F::File,
-    name: &str,
-    at: u64,
-    into: &mut [u8],
-) -> Result<(), Error> {
-    let read = files.read_at(file, at, into);
-    match read.map_err(Error::system(files, name, "read"))? {
-        all if all == into.len() => Ok(()),
-        some => Err(Error::damaged(
-            files,
-            name,
-            at + some as u64,
-            "the file is cut short",
-        )),
-    }
 }
 
 const NOTHING: About = About {

@@ -135,13 +135,14 @@ impl<F: Files> SnapshotWriter<F> {
         self.about.end = end;
         self.about.next_tick = next_tick;
         self.about.ended_unix_ms = unix_ms;
-        let finished = self.write_end();
-        let about = self.about;
-        if finished.is_err() {
-            // It may fail as well, or the file has its final name already.
-            let _ = self.abandon();
+        match self.write_end() {
+            Ok(()) => Ok(self.about),
+            Err(error) => {
+                // This may fail as well, or the file has its final name already.
+                let _ = self.abandon();
+                Err(error)
+            }
         }
-        finished.map(|()| about)
     }
 
     /// Removes what was written.

@@ -15,6 +15,14 @@ pub(crate) const PLAIN: Head = Head {
     object: false,
 };
 
+pub(crate) fn stored<'a>(key: &'a [u8], value: &'a [u8]) -> Effect<'a> {
+    Effect::Stored {
+        key,
+        head: PLAIN,
+        body: Body::Value(value),
+    }
+}
+
 /// What a store holds: by key what stands beside the content, the content, and the tick of the last change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model {
