@@ -1,6 +1,7 @@
 //! The `cacheismo` binary: options in, serve.
 
 use std::backtrace::Backtrace;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,7 +20,11 @@ fn main() -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return failed(EXIT_SYSTEM, &format!("cannot block signals: {error}")),
     };
-    match options::parse(std::env::args_os()) {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = server::run_tool(&arguments) {
+        return code;
+    }
+    match options::parse(arguments) {
         Err(error) => failed(EXIT_USAGE, &error.to_string()),
         Ok(Request::Print(text) | Request::Checked(text)) => {
             print!("{text}");
@@ -32,7 +37,7 @@ fn main() -> ExitCode {
             }));
             match server::run(&config, signals) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failed(EXIT_SYSTEM, &format!("{error:#}")),
+                Err(error) => failed(EXIT_SYSTEM, &server::sentence(&error)),
             }
         }
     }

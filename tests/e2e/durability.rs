@@ -1,6 +1,8 @@
 //! Items that are kept over a restart: what comes back, what does not, and what happens when the disk fails.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cacheismo_tests::client::Client;
@@ -350,4 +352,74 @@ fn memcacheds_option_keeps_items_over_a_planned_restart() {
     server.signal(Signal::USR1);
     assert!(server.wait().0.success());
     check(&Server::start(&options));
+}
+
+/// Runs `cacheismo` on a directory and gives its standard output.
+fn tool(arguments: &[&str], input: &str) -> (bool, String) {
+    let mut child = Command::new(tools::cacheismo())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary is there");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // A command that reads nothing may have ended.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8(output.stdout).expect("text");
+    (output.status.success(), text)
+}
+
+#[test]
+fn a_directory_is_looked_at_carried_elsewhere_and_repaired() {
+    let directory = directory("tool");
+    let mut server = start(&directory, &["--fsync", "always"]);
+    change(&server);
+    server.signal(Signal::KILL);
+    server.wait();
+    let from = text(&directory);
+    let (good, report) = tool(&["log", "verify", from], "");
+    assert!(
+        good && report.contains("A start recovers no snapshot"),
+        "{report}"
+    );
+    // What happened to a key, in order.
+    let (_, shown) = tool(&["log", "show", from, "--key", "counted", "--json"], "");
+    let values: Vec<&str> = shown
+        .lines()
+        .filter_map(|line| line.split_once("\"value\":\"")?.1.split('"').next())
+        .collect();
+    assert_eq!(values, ["99", "104"], "{shown}");
+    // Another directory, by lines that any machine reads.
+    let other = directory.with_file_name("other");
+    let (good, lines) = tool(&["export", from], "");
+    assert!(good && tool(&["import", text(&other)], &lines).0);
+    check(&start(&other, &[]));
+    // The moment before the first number was counted.
+    let tick = shown.lines().next().and_then(|line| {
+        let digits = line.strip_prefix("{\"tick\":")?.split(',').next()?;
+        digits.parse::<u64>().ok()
+    });
+    let until = tick.expect("a line has a tick").to_string();
+    let (good, then) = tool(&["log", "replay", from, "--until", &until], "");
+    assert!(
+        good && then.contains("\"value\":\"99\"") && !then.contains("104"),
+        "{then}"
+    );
+    // Damage in the middle: what was before it comes back.
+    let segment = directory.join("log-00000000000000000001.seg");
+    let mut bytes = std::fs::read(&segment).expect("it can be read");
+    bytes[400] ^= 1;
+    std::fs::write(&segment, bytes).expect("it can be written");
+    let (good, report) = tool(&["log", "verify", from], "");
+    assert!(!good && report.contains("DAMAGED"), "{report}");
+    let (good, done) = tool(&["log", "repair", from], "");
+    assert!(good, "{done}");
+    let server = start(&directory, &[]);
+    assert_eq!(
+        server.connect().ask("mg plain f v\r\n"),
+        "VA 5 f7\r\nvalue\r\n"
+    );
 }

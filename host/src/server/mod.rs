@@ -8,6 +8,7 @@
 //! - [`process`]: limits, user, background. [`Signals`]: what the system tells it.
 //! - [`registry()`] and [`load_scripts`]: modules and Lua scripts, as the options name them.
 //! - [`ServerHost`]: what the cache asks of the process.
+//! - [`run_tool`]: `cacheismo log` and its kin.
 //! - [`metric_groups`]: every metric there is.
 //! - [`Control`] and [`Surroundings`]: what the rooms behind may do to the server, and what they share with it.
 
@@ -38,6 +39,7 @@ mod signals;
 mod socket;
 mod start;
 mod tls;
+mod tools;
 mod turns;
 mod udp;
 mod worker;
@@ -57,3 +59,4 @@ pub use scripts::load_scripts;
 pub use service::{Application, Service};
 pub use signals::Signals;
 pub use start::run;
+pub use tools::{run as run_tool, sentence};

@@ -13,7 +13,7 @@ use crate::segment::{self, LogWriter, Next, Options};
 use crate::snapshot;
 
 /// The first line: what this is, and which version of it.
-const FIRST_LINE: &[u8] = br#"{"format":"cacheismo export","version":1}"#;
+pub(super) const FIRST_LINE: &[u8] = br#"{"format":"cacheismo export","version":1}"#;
 /// Longest line in bytes: the longest record with each byte spelled in six letters.
 const LINE_BYTES_MAX: u64 = 6 * record::LENGTH_MAX as u64;
 /// Bytes of records after which they are appended.

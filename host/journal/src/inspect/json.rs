@@ -246,3 +246,12 @@ impl<'a> Content<'a> {
 fn bytes(bytes: &[u8]) -> Bytes<'_> {
     Bytes(Cow::Borrowed(bytes))
 }
+
+/// Writes what an export begins with: lines of [`Line`] may follow.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_first_line(out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    out.write_all(super::export::FIRST_LINE)?;
+    out.write_all(b"\n")
+}

@@ -24,6 +24,7 @@ use crate::cache::Cache;
 use crate::stats::log;
 use saved::Saved;
 use snapshots::Snapshots;
+pub(super) use snapshots::{new_node, unix_ms};
 pub(super) use status::PERSISTENCE;
 
 /// The log and the snapshots of one server.

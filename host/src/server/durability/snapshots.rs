@@ -277,14 +277,16 @@ impl Since {
 
 /// Who writes: the node that wrote the snapshot, or a new one.
 pub(super) fn node(last: Option<&About>) -> NodeId {
-    last.map_or_else(
-        || std::array::from_fn(|_| fastrand::u8(..)),
-        |about| about.node,
-    )
+    last.map_or_else(new_node, |about| about.node)
+}
+
+/// The number of a node that was never there.
+pub(in crate::server) fn new_node() -> NodeId {
+    std::array::from_fn(|_| fastrand::u8(..))
 }
 
 /// Milliseconds since 1970.
-pub(super) fn unix_ms() -> u64 {
+pub(in crate::server) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

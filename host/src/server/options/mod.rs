@@ -10,7 +10,7 @@ mod extended;
 mod file;
 mod listen;
 mod resolve;
-mod values;
+pub(super) mod values;
 
 #[cfg(test)]
 mod tests;

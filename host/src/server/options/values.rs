@@ -8,7 +8,7 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Reads a size whose plain number means mebibytes, as memcached's `-m` does.
-pub(super) fn mebibytes(text: &str) -> Result<u64, String> {
+pub(in crate::server) fn mebibytes(text: &str) -> Result<u64, String> {
     sized(text, 1 << 20)
 }
 
