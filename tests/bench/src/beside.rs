@@ -86,9 +86,9 @@ impl Client {
 /// The first question to a new server, and its answer. Ours is a call of an object.
 fn first_question(system: System) -> (&'static str, &'static str) {
     match system {
-        System::Redis => ("PING\r\n", "+PONG\r\n"),
+        System::Redis | System::RedisLog(_) => ("PING\r\n", "+PONG\r\n"),
         System::Memcached => ("get a\r\n", "END\r\n"),
-        System::Cacheismo | System::CacheismoLua => (
+        System::Cacheismo | System::CacheismoLua | System::CacheismoLog(_) => (
             "get set:new:s\r\n",
             "VALUE set:new:s 0 7\r\nCREATED\r\nEND\r\n",
         ),

@@ -5,6 +5,7 @@
 //! On shared cores CPU time per request is the steadier figure: throughput follows the neighbours.
 
 mod beside;
+mod durable;
 mod histogram;
 mod load;
 mod memory;
@@ -39,7 +40,7 @@ struct Options {
 }
 
 const USAGE: &str = "options: --secs S (per round, 2) --rounds N (3) --connections N (50) \
-                     --only TEXT (workloads whose name contains it, memory or beside) \
+                     --only TEXT (workloads whose name contains it, memory, beside or durability) \
                      --system TEXT (systems whose name contains it) --json FILE (the record) \
                      --record (kept in tests/bench/record, and BENCHMARKS.md rendered) --page (rendered, nothing run)";
 
@@ -91,8 +92,15 @@ fn measure(options: &Options) -> anyhow::Result<Record> {
     }
     let wants_memory = memory::is_wanted(options.only.as_deref());
     let wants_beside = beside::is_wanted(options.only.as_deref());
+    let mut durability = Vec::new();
+    for workload in durable::all() {
+        if durable::is_wanted(options.only.as_deref()) {
+            eprintln!("{}", workload.name);
+            durability.extend(run(&workload, options).with_context(|| workload.name.clone())?);
+        }
+    }
     ensure!(
-        wants_memory || wants_beside || !rows.is_empty(),
+        wants_memory || wants_beside || !rows.is_empty() || !durability.is_empty(),
         "no workload is named like that"
     );
     Ok(Record {
@@ -105,6 +113,7 @@ fn measure(options: &Options) -> anyhow::Result<Record> {
             connections: options.connections,
         },
         workloads: rows,
+        durability,
         memory: wants_memory
             .then(memory::measure)
             .transpose()?

@@ -21,6 +21,9 @@ pub(crate) fn render(records: &[Record]) -> String {
         out += &glance(&record.workloads);
         out += &requests(&record.workloads);
     }
+    if let Some(record) = latest(&|record| !record.durability.is_empty()) {
+        out += &durability(record, &record.durability);
+    }
     if let Some(record) = latest(&|record| !record.memory.is_empty()) {
         out += &memory(record, &record.memory);
     }
@@ -160,6 +163,48 @@ fn requests(rows: &[Row]) -> String {
             format!("{:.0}", row.p99_us),
             row.p999_us
                 .map_or_else(|| "–".to_owned(), |us| format!("{us:.0}")),
+            format!("{:.2}", row.cpu_s_per_million),
+            format!("{:.2}", row.requests_per_s / base.requests_per_s),
+        ];
+        line(&mut out, cells.iter().map(String::as_str));
+    }
+    out
+}
+
+/// Each system with a log beside itself without.
+fn durability(record: &Record, rows: &[Row]) -> String {
+    let mut out = format!(
+        "\n## Keeping items\n\nThe same work with and without a log: `--fsync` here, `appendfsync` there. The last column is the \
+         throughput beside the same system without a log. `make bench ARGS=\"--only durability\"`, {} rounds of {} s with {} \
+         connections, {}.\n\n",
+        record.run.rounds, record.run.round_s, record.run.connections, record.date
+    );
+    header(
+        &mut out,
+        &[
+            "workload",
+            "system",
+            "requests/s",
+            "± %",
+            "p99 µs",
+            "CPU s/M",
+            "to the same without",
+        ],
+    );
+    let mut without: Option<&Row> = None;
+    for row in rows {
+        let name = without.filter(|base| base.workload == row.workload);
+        let base = name
+            .filter(|base| row.system.starts_with(&base.system))
+            .unwrap_or(row);
+        let workload = name.map_or(row.workload.as_str(), |_| "");
+        without = Some(base);
+        let cells = [
+            workload.to_owned(),
+            row.system.clone(),
+            thousands(row.requests_per_s),
+            format!("{:.1}", row.noise_percent),
+            format!("{:.0}", row.p99_us),
             format!("{:.2}", row.cpu_s_per_million),
             format!("{:.2}", row.requests_per_s / base.requests_per_s),
         ];

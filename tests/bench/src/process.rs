@@ -32,6 +32,10 @@ pub(crate) enum System {
     Memcached,
     /// Debian's redis.
     Redis,
+    /// The server of this repository with a log, synced as the word of `--fsync` says.
+    CacheismoLog(&'static str),
+    /// Debian's redis with a log, synced as the word of `appendfsync` says.
+    RedisLog(&'static str),
 }
 
 /// A started server.
@@ -61,7 +65,7 @@ impl Running {
         let mut pinned = Command::new(tools::program("taskset"));
         pinned.args(["-c", SERVER_CORE]);
         Ok(match system {
-            System::Cacheismo | System::CacheismoLua => {
+            System::Cacheismo | System::CacheismoLua | System::CacheismoLog(_) => {
                 let options = ["-p", "0", "-l", "127.0.0.1"];
                 pinned.arg(tools::cacheismo()).args(options).args(common);
                 if system == System::CacheismoLua {
@@ -70,13 +74,28 @@ impl Running {
                         pinned.arg(tools::repository().join(directory));
                     }
                 }
+                if let System::CacheismoLog(fsync) = system {
+                    let directory = tools::scratch("bench-log").join("data");
+                    pinned
+                        .arg("--data-dir")
+                        .arg(directory)
+                        .args(["--fsync", fsync]);
+                }
                 Self::Cacheismo(Server::spawn(&mut pinned))
             }
             System::Memcached => {
                 pinned.arg(tools::program("memcached"));
                 Self::Memcached(Memcached::spawn(&mut pinned, &common))
             }
-            System::Redis => Self::Redis(Redis::start(&mut pinned, memory_mb, connections_max)?),
+            System::Redis => {
+                Self::Redis(Redis::start(&mut pinned, memory_mb, connections_max, None)?)
+            }
+            System::RedisLog(fsync) => Self::Redis(Redis::start(
+                &mut pinned,
+                memory_mb,
+                connections_max,
+                Some(fsync),
+            )?),
         })
     }
 
@@ -135,14 +154,19 @@ impl Running {
     }
 }
 
-/// A redis that keeps nothing on disk.
+/// A redis, which keeps nothing on disk unless it is told when to sync its log.
 pub(crate) struct Redis {
     child: Child,
     address: SocketAddr,
 }
 
 impl Redis {
-    fn start(pinned: &mut Command, memory_mb: &str, connections_max: &str) -> anyhow::Result<Self> {
+    fn start(
+        pinned: &mut Command,
+        memory_mb: &str,
+        connections_max: &str,
+        fsync: Option<&str>,
+    ) -> anyhow::Result<Self> {
         // Redis can't choose a port itself; the one just given back is free for the moment it takes.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let child = pinned
@@ -151,7 +175,10 @@ impl Redis {
             .args(["--maxmemory", &format!("{memory_mb}mb")])
             .args(["--maxmemory-policy", "allkeys-lru"])
             .args(["--maxclients", connections_max])
-            .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+            .args(["--save", "", "--daemonize", "no"])
+            .args(["--appendonly", if fsync.is_some() { "yes" } else { "no" }])
+            .args(["--appendfsync", fsync.unwrap_or("everysec")])
+            .current_dir(tools::scratch("bench-redis"))
             .stdout(Stdio::null())
             .spawn()?;
         let up = wait_until(Duration::from_secs(30), || {

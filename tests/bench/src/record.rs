@@ -22,6 +22,9 @@ pub(crate) struct Record {
     pub(crate) run: Run,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) workloads: Vec<Row>,
+    /// The same work with and without a log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) durability: Vec<Row>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) memory: Vec<Filled>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

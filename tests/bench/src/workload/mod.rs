@@ -8,6 +8,8 @@ mod words;
 use crate::process::System;
 use crate::replies::Protocol;
 
+pub(crate) use plain::kept;
+
 /// A workload and who takes part in it; the first one is what the others are compared with.
 pub(crate) struct Workload {
     pub(crate) name: String,

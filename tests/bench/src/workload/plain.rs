@@ -23,6 +23,43 @@ pub(super) fn big() -> Workload {
     plain("get/set 90/10, 1 MB, depth 1", 1, 64, BIG)
 }
 
+/// Gets and sets, of ten requests so many sets, on systems that keep what they are told on disk or do not.
+pub(crate) fn kept(
+    name: &str,
+    depth: usize,
+    sets: u64,
+    systems: &[(System, &'static str)],
+) -> Workload {
+    let entry = |&(system, label): &(System, &str)| {
+        let redis = matches!(system, System::Redis | System::RedisLog(_));
+        let set = move |n: u64, out: &mut Vec<u8>| match redis {
+            true => resp(&["SET", &format!("key{n}"), &"v".repeat(SMALL)], out),
+            false => text_set(n, SMALL, out),
+        };
+        Entry {
+            system,
+            label: label.to_owned(),
+            protocol: if redis {
+                Protocol::Resp
+            } else {
+                Protocol::Text
+            },
+            prepared: KEYS,
+            prepare: Box::new(set),
+            request: Box::new(move |random, out| match random / 10 % KEYS {
+                key if random % 10 < sets => set(key, out),
+                key if redis => resp(&["GET", &format!("key{key}")], out),
+                key => line(out, format_args!("get key{key}")),
+            }),
+        }
+    };
+    Workload {
+        name: format!("{name}, depth {depth}"),
+        depth,
+        entries: systems.iter().map(entry).collect(),
+    }
+}
+
 fn plain(name: &str, depth: usize, keys: u64, size: usize) -> Workload {
     let text = |system, label| Entry {
         system,
