@@ -215,8 +215,8 @@ impl Writer {
     fn settle(&mut self, killed: Instant, loss_max: Duration) {
         for known in &mut self.known {
             let told = known.acknowledged.drain(..);
-            let safe = told.filter(|(at, _)| *at + loss_max <= killed || loss_max.is_zero());
-            known.least = safe.map(|(_, number)| number).last().unwrap_or(known.least);
+            let mut safe = told.filter(|(at, _)| *at + loss_max <= killed || loss_max.is_zero());
+            known.least = safe.next_back().map_or(known.least, |(_, number)| number);
         }
     }
 

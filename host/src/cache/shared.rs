@@ -96,12 +96,6 @@ impl Shared {
         }
     }
 
-    /// Whether a write had better be refused.
-    #[inline(always)]
-    pub(super) fn refuses_writes(&self) -> bool {
-        self.saves.get().is_some_and(|saves| saves.refuses_writes())
-    }
-
     /// What the answers to what this thread has done have to wait for, 0 for nothing.
     #[inline(always)]
     pub(super) fn take_unsaved(&self) -> u64 {

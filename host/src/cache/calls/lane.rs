@@ -9,6 +9,7 @@ use super::split;
 use super::transaction::Transaction;
 use crate::account::{Scarce, Share};
 use crate::cache::reply::CallResult;
+use crate::cache::saves::NotSaved;
 use crate::cache::shared::Shared;
 use crate::runtime::{Budget, FunctionRef, Instances, ReplyKind};
 use crate::store::Expiry;
@@ -91,6 +92,10 @@ impl LaneJob {
     /// Runs the call to its end; may block for its deadline and for locks and peers.
     pub fn run(self) -> LaneResult {
         let (mut instances, transaction) = self.lanes.take(&self.shared);
+        if self.writes && transaction.refuses_writes() {
+            self.lanes.give_back(instances, transaction);
+            return self.refuse(&NotSaved.to_string());
+        }
         let mut transaction = Some(transaction);
         if let Some(begun) = &mut transaction {
             let own = self.shared.store.key(&self.object);

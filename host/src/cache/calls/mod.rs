@@ -188,9 +188,6 @@ impl Calls {
         asked: &Asked<'_>,
     ) -> Result<Attempt, String> {
         let own = call.object.ok_or("object key is too long")?;
-        if call.writes && self.shared.refuses_writes() {
-            return Err(NotSaved.to_string());
-        }
         if call.script {
             self.told.set_for_call(&asked.request);
         }
@@ -202,6 +199,9 @@ impl Calls {
         self.turn.count();
         let key = own.of(&self.names);
         let transaction = there(&mut self.transaction);
+        if call.writes && transaction.refuses_writes() {
+            return Err(NotSaved.to_string());
+        }
         transaction.begin(now, key, call.writes, false);
         if call.alone {
             transaction.go_alone();

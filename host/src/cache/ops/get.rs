@@ -44,7 +44,7 @@ impl Ops {
                 show(info, value)
             },
         );
-        self.shared.has_read(key.hash);
+        self.has_read(key);
         self.count_get(key.bytes, found.is_some(), options.touch.is_some());
         match (found, object) {
             (None, _) => Lookup::Miss,
@@ -66,7 +66,7 @@ impl Ops {
             ..GetOptions::default()
         };
         let shown = self.shared.store.get(key, self.now, &options, show);
-        self.shared.has_read(key.hash);
+        self.has_read(key);
         shown
     }
 

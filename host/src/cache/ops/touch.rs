@@ -9,7 +9,7 @@ impl Ops {
         self.counters.cmd_touch.add_alone(1);
         self.watch_fetch(key);
         let found = self.shared.store.touch(key, self.now, expiry) == DeleteOutcome::Done;
-        self.shared.has_read(key.hash);
+        self.has_read(key);
         match found {
             true => &self.counters.touch_hits,
             false => &self.counters.touch_misses,

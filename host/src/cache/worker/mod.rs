@@ -61,8 +61,10 @@ impl Worker {
             Some(answers) => self.run_behind(connection, answers, input, out),
         };
         self.ops.shared.store.end_turn();
-        let unsaved = self.ops.shared.take_unsaved();
-        connection.unsaved = connection.unsaved.max(unsaved);
+        let unsaved = self.ops.take_unsaved();
+        if unsaved > 0 {
+            connection.unsaved = connection.unsaved.max(unsaved);
+        }
         step
     }
 

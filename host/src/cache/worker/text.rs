@@ -45,6 +45,7 @@ pub(super) fn execute(
         let needed = input.len() + 1;
         return Next::Read { needed }.after(at);
     }
+    let refuses_writes = x.ops.refuses_writes();
     loop {
         let mut batch = ArrayVec::<Ready<'_>, COMMAND_BATCH>::new();
         x.calls.forget_names();
@@ -74,7 +75,10 @@ pub(super) fn execute(
             }
             let raw = &input[at..ready.end];
             at = ready.end;
-            let flow = command(x, ready, raw, out);
+            let flow = match refuses_writes && commands::writes(&ready.command) {
+                true => not_saved(out),
+                false => command(x, ready, raw, out),
+            };
             if let Some(next) = connection.stop(flow, x, out) {
                 return next.after(at);
             }
@@ -94,16 +98,18 @@ pub(super) fn execute(
     }
 }
 
+#[cold]
+fn not_saved(out: &mut Vec<u8>) -> Flow {
+    out.extend_from_slice(reply::NOT_SAVED.as_bytes());
+    GO_ON
+}
+
 #[inline]
 fn command(x: &mut Executor<'_>, ready: &Ready<'_>, raw: &[u8], out: &mut Vec<u8>) -> Flow {
     if x.ops.shared.lua_main
         && let Some(flow) = scripted(x, &ready.command, raw, out)
     {
         return flow;
-    }
-    if x.ops.shared.refuses_writes() && commands::writes(&ready.command) {
-        out.extend_from_slice(reply::NOT_SAVED.as_bytes());
-        return GO_ON;
     }
     commands::execute(x, &ready.command, ready.aim.as_ref(), out)
 }

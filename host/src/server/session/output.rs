@@ -47,7 +47,7 @@ impl<S: Service, T: Socket> Session<S, T> {
 
     async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
         if S::is_unsaved(&self.state) {
-            self.saved().await?;
+            self.saved(out.capacity()).await?;
         }
         let result = self.write(out.as_slice(), out.capacity()).await;
         self.worker.return_output(out);
@@ -58,7 +58,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     pub(super) async fn flush_around(&mut self, at: usize, value: Box<dyn Buf>) -> io::Result<()> {
         let out = self.worker.take_output();
         if S::is_unsaved(&self.state) {
-            self.saved().await?;
+            self.saved(out.capacity()).await?;
         }
         let (before, after) = out.split_at(at);
         let bytes = before.chain(value).chain(after);
@@ -67,15 +67,36 @@ impl<S: Service, T: Socket> Session<S, T> {
         result
     }
 
-    /// Waits until what the answers tell is on disk. If it may never be, the client is told that instead.
+    /// Waits until what the answers tell, which keep `held` bytes of memory, is on disk. If it may never be, the client is told
+    /// that instead.
     #[cold]
-    async fn saved(&mut self) -> io::Result<()> {
-        self.link.entry.set_state(ConnectionState::Saving);
-        let saved = poll_fn(|context| {
-            let mut service = self.worker.service.borrow_mut();
-            service.poll_saved(&mut self.state, context)
-        });
-        let Err(error) = saved.await else {
+    async fn saved(&mut self, held: usize) -> io::Result<()> {
+        let Session {
+            worker,
+            link,
+            state,
+            ..
+        } = self;
+        link.entry.set_state(ConnectionState::Saving);
+        let saved: io::Result<_> = poll_fn(|context| {
+            let polled = worker.service.borrow_mut().poll_saved(state, context);
+            match polled {
+                Poll::Pending if matches!(link.wish(), Wish::Leave | Wish::GiveBack) => {
+                    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+                }
+                Poll::Pending if !worker.hold(link, &link.answers, held) => {
+                    Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()))
+                }
+                Poll::Pending => {
+                    link.sleeps(context);
+                    Poll::Pending
+                }
+                Poll::Ready(saved) => Poll::Ready(Ok(saved)),
+            }
+        })
+        .await;
+        worker.hold(link, &link.answers, 0);
+        let Err(error) = saved? else {
             return Ok(());
         };
         self.write(NOT_SAVED.as_bytes(), 0).await?;
