@@ -108,7 +108,7 @@ fn memory_and_output_end_a_call_and_nothing_else() {
 
 #[test]
 fn a_reply_may_be_as_long_as_a_value() {
-    let (server, _scripts) = start(&[]);
+    let (server, _scripts) = start(&["--deadline-ms", "5000"]);
     let mut client = server.connect();
     for bytes in [0, 1, 1024, 1025, 500_000, 1 << 20] {
         let value = client.call(&format!("worker:big:x:{bytes}"));

@@ -89,9 +89,31 @@ fn every_option_of_memcached_is_accepted() {
 
 #[test]
 fn options_without_effect_say_so_once() {
-    let config = config("-f 1.1 -n 10 -L -e /x -N 1 -o modern,slab_reassign -o ext_path=/y:5G");
-    assert_eq!(config.warnings.len(), 6, "{:?}", config.warnings);
-    assert!(config.warnings[5].contains("modern,slab_reassign,ext_path"));
+    let line = "-f 1.1 -n 10 -L -N 1 -o modern,slab_reassign -o ext_path=/y:5G --fsync always";
+    let warnings = config(line).warnings;
+    assert_eq!(warnings.len(), 6, "{warnings:?}");
+    for name in ["modern,slab_reassign,ext_path", "--fsync"] {
+        let naming = warnings.iter().filter(|warning| warning.contains(name));
+        assert_eq!(naming.count(), 1, "{name} in {warnings:?}");
+    }
+}
+
+#[test]
+fn items_are_kept_in_one_directory() {
+    let kept = |line: &str| config(line).persistence.expect("a directory is named");
+    assert_eq!(config("").persistence, None);
+    let defaults = kept("--data-dir d");
+    assert_eq!(defaults.fsync, FsyncMode::EverySecond);
+    assert_eq!(defaults.segment_bytes, 64 << 20);
+    assert_eq!(defaults.queue_bytes_max, 64 << 20);
+    let planned = kept("-e d");
+    assert_eq!(planned.fsync, FsyncMode::Off);
+    assert!(planned.snapshot_every.is_zero());
+    assert!(refusal("-e d --data-dir d").contains("both name a directory"));
+    for bytes in ["63k", "2g"] {
+        let refused = refusal(&format!("--data-dir d --log-segment {bytes}"));
+        assert!(refused.contains("64k to 1g"), "{refused}");
+    }
 }
 
 #[test]
@@ -334,6 +356,9 @@ fn each_option_changes_something_or_says_that_it_has_no_effect() {
             "max-item-size" => ("", "=2m"),
             "client-memory" => ("", "=64"),
             "peer" => ("", "=node:7"),
+            "fsync" => ("--data-dir d", "=always"),
+            "snapshot-seconds" | "snapshot-changes" | "log-queue" => ("--data-dir d", "=7"),
+            "log-segment" => ("--data-dir d", "=1m"),
             _ => match argument_takes_value(&command, name) {
                 true => ("", "=7"),
                 false => ("", ""),
