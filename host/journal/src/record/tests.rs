@@ -169,7 +169,9 @@ proptest! {
             let (some, damage) = read(&bytes[..cut]);
             let whole = ends.iter().filter(|end| **end <= cut).count();
             prop_assert_eq!(&some[..], &all[..whole]);
-            prop_assert_eq!(damage.is_some(), cut != 0 && !ends.contains(&cut));
+            // A few zeros of the next length are an end, too.
+            let last = ends.iter().rfind(|end| **end <= cut).copied().unwrap_or(0);
+            prop_assert_eq!(damage.is_some(), !is_zero(&bytes[last..cut]));
         }
     }
 

@@ -50,8 +50,10 @@ struct Segment<F: Files> {
     number: u64,
     /// Length of the file.
     bytes: u64,
-    /// Where the next record goes.
+    /// Where the next bytes go.
     end: u64,
+    /// Where the last record ends. Marks may follow, which nobody waits for.
+    records_end: u64,
     chain: u32,
     /// Where the bytes end that are known to be on disk.
     synced: u64,
@@ -100,11 +102,11 @@ impl<F: Files> LogWriter<F> {
         }
     }
 
-    /// Where the next record goes, or before.
+    /// Where the last record ends. After [`LogWriter::sync`] all before is on disk.
     pub fn position(&self) -> Position {
         Position {
             segment: self.segment.number,
-            offset: self.segment.end,
+            offset: self.segment.records_end,
         }
     }
 
@@ -148,6 +150,7 @@ impl<F: Files> LogWriter<F> {
             }
             let (records, rest) = sealed.split_at(fitting);
             self.write(records)?;
+            self.segment.records_end = self.segment.end;
             self.segment.dirty = true;
             sealed = rest;
         }
@@ -273,6 +276,7 @@ fn begin<F: Files>(
         number,
         bytes,
         end: HEADER_BYTES as u64,
+        records_end: HEADER_BYTES as u64,
         chain: Header::chain(&header),
         synced: HEADER_BYTES as u64,
         marked_ms: unix_ms,

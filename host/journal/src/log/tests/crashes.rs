@@ -80,7 +80,7 @@ impl Life {
             0..5 => self.write(),
             5..8 => drop(self.machine.step()),
             8 => {
-                let mut random = Random::new(self.random.next());
+                let mut random = Random::new(self.random.number());
                 let often = 1 + random.below(8);
                 self.disk
                     .fail_when(move |_| random.one_in(often).then_some(Errno::IO));
