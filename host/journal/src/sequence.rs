@@ -17,7 +17,7 @@
 mod tests;
 
 use crate::record::{u64_at, whole_bytes};
-use crate::tap::intake::{CAPACITY_KEPT, empty};
+use crate::tap::intake::empty;
 use crate::tap::slot::Queue;
 
 /// Where the tick stands in a record.
@@ -160,8 +160,6 @@ impl Run {
 
     fn take(&mut self, queue: &mut Queue) {
         if self.is_empty() {
-            self.at = 0;
-            self.records.clear();
             std::mem::swap(&mut self.records, &mut queue.records);
             self.front = tick_at(&self.records, 0);
         } else {
@@ -198,10 +196,7 @@ impl Run {
             return 0;
         }
         self.at = 0;
-        if self.records.capacity() > CAPACITY_KEPT {
-            self.records = Vec::new();
-        }
-        self.records.clear();
+        empty(&mut self.records);
         std::mem::take(&mut self.turns)
     }
 }

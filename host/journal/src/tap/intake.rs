@@ -23,8 +23,8 @@ use crate::point::point;
 
 /// Waiting bytes at which a thread that gathers is woken.
 const GATHER_BYTES: usize = 256 << 10;
-/// Capacity in bytes that an empty buffer may keep.
-pub(crate) const CAPACITY_KEPT: usize = 1 << 20;
+/// Capacity in bytes that an empty buffer may keep, however little of it is needed.
+const CAPACITY_KEPT: usize = 1 << 20;
 /// Records of so many bytes change hands without a copy, where that is possible.
 const SWAPPED_BYTES_MIN: usize = 16 << 10;
 
@@ -335,9 +335,9 @@ impl Intake {
     }
 }
 
-/// Empties a buffer; one that has grown large gives its memory back.
+/// Empties a buffer. A large one gives its memory back when little of it was needed.
 pub(crate) fn empty(buffer: &mut Vec<u8>) {
-    if buffer.capacity() > CAPACITY_KEPT {
+    if buffer.capacity() > CAPACITY_KEPT && buffer.len() < buffer.capacity() / 4 {
         *buffer = Vec::new();
     }
     buffer.clear();
