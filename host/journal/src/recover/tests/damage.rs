@@ -222,13 +222,32 @@ fn a_segment_that_is_missing_or_swapped_is_noticed() {
     damaged.put(&three, &disk.content(&two).expect("it is there"));
     let error = load(&damaged).expect_err("two are swapped");
     assert!(error.to_string().contains("under another name"), "{error}");
-    // One of another life of the directory, in good order by itself.
-    let other = Disk::new(3);
-    let mut older = open(&other, &mut { Next::FIRST });
-    older.append(&records(5..10)).expect("the disk works");
-    older.finish().expect("the disk works");
+    // Others of another life of the directory, in good order by themselves.
+    for numbers in [5..10, 0..1] {
+        let damaged = copy(&disk);
+        let other = Disk::new(3);
+        let mut older = open(&other, &mut { Next::FIRST });
+        older.append(&records(numbers)).expect("the disk works");
+        older.finish().expect("the disk works");
+        let first = segment::name(1);
+        damaged.put(&first, &other.content(&first).expect("it is there"));
+        let error = load(&damaged).expect_err("the first is another");
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    }
+    let damaged = copy(&disk);
     let first = segment::name(1);
-    disk.put(&first, &other.content(&first).expect("it is there"));
-    let error = load(&disk).expect_err("the first is another");
-    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    let mut content = damaged.content(&first).expect("it is there");
+    let at = content
+        .windows(5)
+        .position(|bytes| bytes == b"value")
+        .expect("a value");
+    content[at..at + 5].copy_from_slice(b"other");
+    // With the checksum that it should have.
+    record::seal(&mut content[segment::header::HEADER_BYTES..]);
+    damaged.put(&first, &content);
+    let error = load(&damaged).expect_err("the chain is another");
+    assert!(
+        error.to_string().contains("not the records that were"),
+        "{error}"
+    );
 }

@@ -4,7 +4,7 @@ use rustix::io::Errno;
 
 use super::life::Life;
 use crate::Error;
-use crate::files::sim::Random;
+use crate::files::sim::{Operation, Random};
 
 /// Seeds when nobody says how many.
 const SEEDS: u64 = 300;
@@ -18,7 +18,8 @@ fn seeds() -> u64 {
 fn start(life: &mut Life) {
     let mut attempts = 0;
     while let Err(error) = life.start() {
-        assert!(matches!(error, Error::System { .. }), "{error}");
+        let system = matches!(error, Error::System { .. });
+        assert!(system, "seed {}: {error}", life.seed);
         attempts += 1;
         if attempts > 3 {
             life.disk.mend();
@@ -27,21 +28,30 @@ fn start(life: &mut Life) {
     }
 }
 
+fn fail_sometimes(random: &mut Random, life: &Life) {
+    let one_in = 10 + random.below(100);
+    let mut dice = Random::new(random.number());
+    life.disk.fail_when(move |_| {
+        let errno = [Errno::IO, Errno::NOSPC][dice.below(2) as usize];
+        dice.one_in(one_in).then_some(errno)
+    });
+}
+
+/// From some operation on all fail: a crash in the midst of whatever goes on.
+fn die_at_some_operation(random: &mut Random, life: &Life) {
+    let last = life.disk.operations() + random.below(150);
+    let dies = move |operation: &Operation| (operation.number >= last).then_some(Errno::IO);
+    life.disk.fail_when(dies);
+}
+
 fn random_life(seed: u64) -> u64 {
     let mut random = Random::new(seed ^ 0x1234_5678);
     let mut life = Life::new(seed);
     for _ in 0..1 + random.below(5) {
-        if random.one_in(2) {
-            let one_in = 10 + random.below(100);
-            let mut dice = Random::new(random.number());
-            life.disk.fail_when(move |_| {
-                let errno = if dice.one_in(2) {
-                    Errno::IO
-                } else {
-                    Errno::NOSPC
-                };
-                dice.one_in(one_in).then_some(errno)
-            });
+        match random.below(3) {
+            0 => fail_sometimes(&mut random, &life),
+            1 => die_at_some_operation(&mut random, &life),
+            _ => {}
         }
         start(&mut life);
         for _ in 0..random.below(60) {
