@@ -9,7 +9,7 @@
 //! - `index`: where the item of a key is. `shard`: a part of the index and of the order under one lock.
 //! - `order`: which items were used when, and which leave.
 //! - `fields`: objects, small ones as one blob, large ones as trees. Knows nothing of the store.
-//! - `ops`: what callers ask for: read, write, count, commit, upload, expire, scan.
+//! - `ops`: what callers ask for: read, write, count, commit, upload, expire, scan, export, apply.
 //! - `journal`: what listeners are told. `effect`: the same as a value, for logs.
 //! - `store`: the store itself, which holds all of these.
 //!

@@ -8,12 +8,15 @@
 //! **Threads.** A shard's ticks rise, so effects of one shard come from one thread, in their order. Those of different
 //! shards may come in any order: each item has its own tick, and the oldest of all is the oldest of the tails.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use arrayvec::ArrayVec;
 
 use crate::fields::SmallRef;
 use crate::item::draft::Draft;
 use crate::item::{KEY_BYTES_MAX, flag};
 use crate::ops::read::seconds;
+use crate::shard::Leave;
 use crate::{Body, Effect, Expiry, Head, Key, Now, SMALL_BYTES_MAX, SetMode, Store, Write};
 
 mod item;
@@ -131,6 +134,11 @@ impl Store {
         let next = self.next_tick().max(next_tick.min(TICKS_END));
         self.publish(next + TICKS_LOST_MAX);
         self.note(now);
+        // The time may have been told already, before the plan.
+        let due = self.flush_at_s.load(Relaxed);
+        if due <= now.unix_s {
+            self.flush_now(Some(due));
+        }
     }
 
     /// A tick above all ticks and tokens that were given until now.
@@ -172,6 +180,15 @@ impl Store {
                 Applied::Done
             }
         })
+    }
+
+    /// Removes what the key holds; what it should hold instead has no room, or is not whole.
+    fn forget(&self, key: Key<'_>, now: Now) {
+        let mut locked = self.lock(key.hash);
+        match locked.find(key, now) {
+            Some(found) => locked.remove(key.hash, found, Leave::Deleted),
+            None => locked.tell_deleted(key.bytes),
+        }
     }
 
     #[inline]

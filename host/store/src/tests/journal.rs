@@ -1,8 +1,10 @@
 //! Whoever listens knows what the store holds: random lives of every operation, rebuilt from what was told.
 
+mod ends;
 mod life;
 mod mirror;
 mod restore;
+mod ticks;
 mod twin;
 
 use std::collections::{BTreeMap, HashMap};

@@ -7,7 +7,7 @@ use crate::index::bucket::NODE_PLAN;
 use crate::item::draft::Draft;
 use crate::item::flag;
 use crate::memory::nodes::Writer;
-use crate::shard::{Found, Leave, Room, Spare};
+use crate::shard::{Found, Room, Spare};
 use crate::{Applied, Body, Content, Key, Now, Store};
 
 impl Store {
@@ -79,18 +79,12 @@ impl Store {
         };
         let item = locked.apply_value(key.hash, drafted, found, Some(tree), spare, stamp);
         if self.listeners.want_changes() {
-            told(body, |content| locked.tell_stored(&item, Some(content)));
+            let anew = found.is_none_or(|found| !found.item.has(flag::OBJECT));
+            told(body, anew, |content| {
+                locked.tell_stored(&item, Some(content))
+            });
         }
         Ok(Applied::Done)
-    }
-
-    /// Removes what the key holds; what it should hold instead has no room, or is not whole.
-    pub(in crate::ops) fn forget(&self, key: Key<'_>, now: Now) {
-        let mut locked = self.lock(key.hash);
-        match locked.find(key, now) {
-            Some(found) => locked.remove(key.hash, found, Leave::Deleted),
-            None => locked.tell_deleted(key.bytes),
-        }
     }
 }
 
@@ -138,9 +132,9 @@ fn changed(body: &Body<'_>, found: Option<Found<'_>>, nodes: &mut Writer<'_, '_>
     }
 }
 
-/// Hands what is told of `body` to `tell`.
+/// Hands what is told of `body` to `tell`; `anew` where there was no object before.
 #[cold]
-fn told(body: &Body<'_>, mut tell: impl FnMut(Content<'_>)) {
+fn told(body: &Body<'_>, anew: bool, mut tell: impl FnMut(Content<'_>)) {
     match body {
         Body::Fields {
             fields,
@@ -156,7 +150,7 @@ fn told(body: &Body<'_>, mut tell: impl FnMut(Content<'_>)) {
             tell(Content::Fields {
                 fields: &fields,
                 clear: *clear,
-                fresh: *fresh,
+                fresh: *fresh || anew,
                 value: *value,
             });
         }

@@ -15,7 +15,7 @@ const ITEMS_MAX: u64 = 1 << 20;
 /// Items in a bucket, about.
 const ITEMS_PER_BUCKET: u64 = 10;
 /// Buckets looked at under one lock.
-const BUCKETS_PER_STEP: u32 = 64;
+const BUCKETS_PER_STEP: u32 = 16;
 
 /// Where classes end.
 #[derive(Debug)]
@@ -63,7 +63,10 @@ impl Classes {
         let end = bucket.saturating_add(self.stride.saturating_mul(BUCKETS_PER_STEP));
         let buckets = bucket..end.min(locked.shard.buckets);
         for bucket in buckets.step_by(self.stride as usize) {
-            locked.bucket_at(bucket).each(|_, _, addr| {
+            let bucket = locked.bucket_at(bucket);
+            // All of a bucket's items are waited for together.
+            bucket.each(|_, _, addr| store.arena.prefetch(store.arena.at(addr)));
+            bucket.each(|_, _, addr| {
                 let item = Item::at(&store.arena, addr);
                 self.add(locked.whole_tick(&item), item.footprint() as u64);
             });

@@ -16,7 +16,11 @@ use crate::{Body, Effect, Head, Now, Pinned, Store};
 /// Bytes of a piece of a value.
 const PIECE_BYTES: usize = 128 << 10;
 /// Bytes of names and values of a piece of an object, about.
-const FIELDS_BYTES: usize = 16 << 10;
+const FIELDS_BYTES: usize = if cfg!(any(test, fuzzing)) {
+    1 << 10
+} else {
+    16 << 10
+};
 
 /// An item that is visited in pieces.
 #[derive(Debug)]

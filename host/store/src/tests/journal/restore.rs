@@ -237,7 +237,12 @@ fn load_by_two(store: &Store, effects: &[Told]) {
 #[test]
 fn an_export_gives_the_order_back() {
     for seed in 0..6 {
-        let (store, _recorder) = store_with(Eviction::Lru, 1 << (seed % 4));
+        // Ticks run over 32 bits on the way.
+        let config = Config {
+            item_bytes_max: super::life::ITEM_BYTES_MAX,
+            ..config(super::LIMIT, 1 << (seed % 4))
+        };
+        let store = Arc::new(Store::starting_at(&config, (1 << 32) - 2000));
         let mut life = Life::new(Arc::clone(&store), seed, NOW.unix_s);
         (0..3000).for_each(|_| life.step());
         let now = life.now();
