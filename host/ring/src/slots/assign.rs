@@ -17,29 +17,28 @@ use super::race::{Finish, Race};
 /// points, and with 1000 up to 0.22, because old nodes then pass slots among themselves.
 pub const LOAD_BOUND_PER_MILLE: u128 = 1005;
 
+/// The slots that a node holds, the slowest on top: its time and its number.
+type Held = BinaryHeap<(u64, u32)>;
+
 /// Owners of all slots, and the nodes behind each owner.
 pub(super) fn assign(race: &Race, slots: usize) -> (Vec<u16>, Vec<[u16; AFTER]>) {
     let bounds = bounds(race, slots);
-    let mut held: Vec<BinaryHeap<(Finish, u32)>> =
-        bounds.iter().map(|_| BinaryHeap::new()).collect();
     let mut after = Vec::with_capacity(slots);
+    let mut held: Vec<_> = bounds
+        .iter()
+        .map(|bound| Vec::with_capacity(*bound))
+        .collect();
+    let mut times = Vec::with_capacity(race.nodes());
     for slot in 0..slots {
-        let fastest = fastest(race, slot);
+        race.times(slot, &mut times);
+        let fastest = fastest(race, slot, &times);
+        held[usize::from(fastest[0].node)].push((fastest[0].time, slot as u32));
         after.push(fastest.map(|finish| finish.node));
-        let mut asking = (fastest[0], slot as u32);
-        loop {
-            let node = usize::from(asking.0.node);
-            held[node].push(asking);
-            if held[node].len() <= bounds[node] {
-                break;
-            }
-            let (refused, slot) = held[node].pop().expect("one was pushed just now");
-            let next = race
-                .finishes(slot as usize)
-                .filter(|finish| *finish > refused)
-                .min()
-                .expect("the bounds add up to all slots or more, so a node has room");
-            asking = (next, slot);
+    }
+    let mut held: Vec<_> = held.into_iter().map(Held::from).collect();
+    for node in 0..held.len() {
+        while let Some(refused) = refuse(&mut held[node], bounds[node]) {
+            ask_others(race, &mut held, &bounds, refused, node);
         }
     }
     let mut owners = vec![0; slots];
@@ -56,6 +55,33 @@ pub(super) fn assign(race: &Race, slots: usize) -> (Vec<u16>, Vec<[u16; AFTER]>)
     (owners, after)
 }
 
+/// The slot that a node has over its bound, if it has one.
+fn refuse(held: &mut Held, bound: usize) -> Option<u32> {
+    if held.len() <= bound {
+        return None;
+    }
+    held.pop().map(|(_, slot)| slot)
+}
+
+/// Finds a place for a slot that a node has refused. Whoever takes it may refuse another, which then asks on.
+fn ask_others(race: &Race, held: &mut [Held], bounds: &[usize], mut slot: u32, mut node: usize) {
+    loop {
+        let refused = race.finish(slot as usize, node as u16);
+        let next = race
+            .finishes(slot as usize)
+            .filter(|finish| *finish > refused)
+            .min()
+            .expect("the bounds add up to all slots or more, so a node has room");
+        node = usize::from(next.node);
+        held[node].push((next.time, slot));
+        // Nodes that have not refused what they have too much of do so when their turn comes.
+        match held[node].len() == bounds[node] + 1 {
+            true => slot = refuse(&mut held[node], bounds[node]).expect("there is one too many"),
+            false => return,
+        }
+    }
+}
+
 /// Most slots of each node. They add up to `slots` at least, because no bound is below a share rounded up.
 pub(super) fn bounds(race: &Race, slots: usize) -> Vec<usize> {
     let (shares, whole) = race.shares(slots);
@@ -69,19 +95,20 @@ pub(super) fn bounds(race: &Race, slots: usize) -> Vec<usize> {
 }
 
 /// The fastest nodes of a slot in order. With fewer nodes than places the last places repeat the slowest.
-fn fastest(race: &Race, slot: usize) -> [Finish; AFTER + 1] {
-    let mut finishes = race.finishes(slot);
-    let first = finishes.next().expect("there is a node");
-    let mut best = [first; AFTER + 1];
+fn fastest(race: &Race, slot: usize, times: &[u64]) -> [Finish; AFTER + 1] {
+    let mut best = [race.finish(slot, 0); AFTER + 1];
     let mut filled = 1;
-    for finish in finishes {
-        if filled == best.len() && finish > best[AFTER] {
+    for (node, time) in (0..).zip(times).skip(1) {
+        if filled == best.len() && *time > best[AFTER].time {
             continue;
         }
+        let finish = race.finish(slot, node);
         let place = best[..filled].partition_point(|better| *better < finish);
-        best.copy_within(place..AFTER, place + 1);
-        best[place] = finish;
-        filled = (filled + 1).min(best.len());
+        if place < best.len() {
+            best.copy_within(place..AFTER, place + 1);
+            best[place] = finish;
+            filled = (filled + 1).min(best.len());
+        }
     }
     best
 }

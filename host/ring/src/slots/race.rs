@@ -34,6 +34,18 @@ struct Runner {
     weight: f64,
 }
 
+impl Runner {
+    /// The time where all weights are the same. The larger the random number, the faster.
+    fn equal_time(&self, slot: usize) -> u64 {
+        !mix(self.seed, slot as u64)
+    }
+
+    /// Positive floats are in the order of their bits.
+    fn weighted_time(&self, slot: usize) -> u64 {
+        (minus_ln(mix(self.seed, slot as u64)) / self.weight).to_bits()
+    }
+}
+
 impl Race {
     /// # Errors
     /// When two nodes have the same id.
@@ -64,17 +76,23 @@ impl Race {
     /// The time of one node for a slot.
     pub(super) fn finish(&self, slot: usize, node: u16) -> Finish {
         let runner = &self.runners[usize::from(node)];
-        let random = mix(runner.seed, slot as u64);
         let time = match self.equal {
-            // The larger the random number, the faster.
-            true => !random,
-            // Positive floats are in the order of their bits.
-            false => (minus_ln(random) / runner.weight).to_bits(),
+            true => runner.equal_time(slot),
+            false => runner.weighted_time(slot),
         };
         Finish {
             time,
             tie: runner.seed,
             node,
+        }
+    }
+
+    /// The times of all nodes for a slot, without more. This is where building a table spends its time.
+    pub(super) fn times(&self, slot: usize, times: &mut Vec<u64>) {
+        times.clear();
+        match self.equal {
+            true => times.extend(self.runners.iter().map(|runner| runner.equal_time(slot))),
+            false => times.extend(self.runners.iter().map(|runner| runner.weighted_time(slot))),
         }
     }
 
