@@ -93,7 +93,7 @@ struct Connection<'a> {
     written_bytes: u64,
     input: BytesMut,
     open: VecDeque<Open>,
-    /// When something came last, or when there was nothing to wait for.
+    /// When something came last, or when no answer was owed.
     heard_at: Instant,
     alarm: Pin<Box<Sleep>>,
 }
@@ -102,8 +102,9 @@ struct Connection<'a> {
 struct Open {
     replies: Vec<Reply>,
     commands: usize,
-    /// Where its bytes begin among all that were queued.
+    /// Where its bytes begin and end among all that were queued.
     starts_at: u64,
+    ends_at: u64,
     answer: oneshot::Sender<Answers>,
     _room: OwnedSemaphorePermit,
 }
@@ -197,17 +198,19 @@ impl<'a> Connection<'a> {
         if self.open.is_empty() {
             self.heard_at = Instant::now();
         }
-        self.open.push_back(Open {
-            replies: Vec::with_capacity(request.commands.len()),
-            commands: request.commands.len(),
-            starts_at: self.queued_bytes,
-            answer: request.answer,
-            _room: request.room,
-        });
+        let starts_at = self.queued_bytes;
         for command in &request.commands {
             self.output.extend_from_slice(command);
             self.queued_bytes += command.len() as u64;
         }
+        self.open.push_back(Open {
+            replies: Vec::with_capacity(request.commands.len()),
+            commands: request.commands.len(),
+            starts_at,
+            ends_at: self.queued_bytes,
+            answer: request.answer,
+            _room: request.room,
+        });
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
@@ -217,6 +220,11 @@ impl<'a> Connection<'a> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output));
         let written = written.map_err(broken)?;
         self.output.advance(written);
+        // A request that is not written yet is owed no answer: a long value may take its time.
+        let oldest = self.open.front();
+        if oldest.is_some_and(|open| open.ends_at > self.written_bytes) {
+            self.heard_at = Instant::now();
+        }
         self.written_bytes += written as u64;
         Poll::Ready(Ok(()))
     }

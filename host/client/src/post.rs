@@ -46,6 +46,9 @@ impl Client {
     /// # Errors
     /// When the request cannot be made or has no room in its node's buffer, or no node is up. Later failures are told by
     /// [`flush`](Self::flush).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn post_store(
         &self,
         key: impl AsRef<[u8]>,
@@ -61,6 +64,9 @@ impl Client {
     ///
     /// # Errors
     /// As [`post_store`](Self::post_store).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn post_delete(&self, key: impl AsRef<[u8]>) -> Result<(), Error> {
         let key = key.as_ref();
         self.post(key, command::delete(key, None)?)

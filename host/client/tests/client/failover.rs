@@ -247,3 +247,24 @@ async fn a_node_that_stays_silent_is_taken_out_again_by_its_probe() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_long_value_on_a_slow_way_is_no_silence() {
+    let server = Fake::start().await;
+    server.mood(Mood::Slow);
+    let options = Options {
+        dead_ms: 1_500,
+        value_bytes_max: 32 << 20,
+        buffer_bytes_max: 64 << 20,
+        ..patient()
+    };
+    let client = client([server.address], options);
+    // It takes twice as long, in which nothing comes back.
+    let value = vec![1; 32 << 20];
+    client
+        .set("k", &value, Ttl::Never)
+        .await
+        .expect("the server reads all the time");
+    let item = client.get("k").await.expect("it answers");
+    assert_eq!(item.expect("it was stored").value.len(), value.len());
+}

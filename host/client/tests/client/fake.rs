@@ -3,10 +3,16 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+/// What a slow server reads at once, and how long it rests then.
+const PIECE_BYTES: usize = 64 << 10;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How the server takes a command. The client's greeting is answered in every mood but [`Mood::Mute`].
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +25,8 @@ pub(crate) enum Mood {
     Mute,
     /// It carries the command out and closes the connection instead of answering.
     Closing,
+    /// It answers, but takes data blocks in small pieces with pauses.
+    Slow,
     /// It answers each command by this line.
     Saying(&'static str),
 }
@@ -48,7 +56,14 @@ impl Fake {
 
     /// A server on a given port, where another one was before.
     pub(crate) async fn start_at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).await.expect("the port is free");
+        let socket = TcpSocket::new_v4().expect("there are sockets");
+        socket.set_reuseaddr(true).expect("the option is there");
+        // So that little of a long value is on its way when a slow server has not read it.
+        socket
+            .set_recv_buffer_size(PIECE_BYTES as u32)
+            .expect("the option is there");
+        socket.bind(address).expect("the port is free");
+        let listener = socket.listen(128).expect("the socket is bound");
         let address = listener.local_addr().expect("the socket is bound");
         let state = Arc::new(Mutex::new(State {
             mood: Mood::Well,
@@ -126,7 +141,13 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         };
         if let Some(len) = len {
             data.resize(len + 2, 0);
-            stream.read_exact(&mut data).await?;
+            let is_slow = state.lock().expect("nobody panics").mood == Mood::Slow;
+            for piece in data.chunks_mut(PIECE_BYTES) {
+                stream.read_exact(piece).await?;
+                if is_slow {
+                    sleep(PAUSE).await;
+                }
+            }
             data.truncate(len);
         }
         let answer = {
