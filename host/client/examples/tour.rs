@@ -62,7 +62,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     match fruit.call("new", &NO_ARGUMENTS).await? {
         Some(answer) => {
             println!("set fruit: {}", String::from_utf8_lossy(&answer));
-            fruit.call("put", &["apple"]).await?;
+            fruit.call("put", &["red apple"]).await?;
+            // What has colons, or is too long for a key, goes as data.
+            fruit
+                .call_with_data("put", &NO_ARGUMENTS, b"fig: dried")
+                .await?;
             let count = fruit.reading().call("count", &NO_ARGUMENTS).await?;
             println!(
                 "members: {}",

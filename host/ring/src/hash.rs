@@ -68,6 +68,8 @@ impl KeyHash {
 
 #[cfg(test)]
 mod tests {
+    use cacheismo_store::{Config, Eviction, Store};
+
     use super::*;
 
     #[test]
@@ -75,6 +77,24 @@ mod tests {
         // RFC 1321, A.5: d41d8cd98f00b204e9800998ecf8427e is MD5 of nothing.
         let words = [0xd98c_1dd4, 0x04b2_008f, 0x9809_80e9, 0x7e42_f8ec];
         assert_eq!(md5_words(b""), words);
+    }
+
+    #[test]
+    fn a_store_with_the_same_seed_computes_the_same() {
+        for hash_seed in [0, 1, u64::MAX] {
+            let store = Store::new(&Config {
+                memory_bytes_max: 8 << 20,
+                item_bytes_max: 1 << 20,
+                shards: 4,
+                eviction: Eviction::Lru,
+                hash_seed,
+            });
+            let hash = KeyHash::new(hash_seed);
+            for len in 0..=250 {
+                let key: Vec<u8> = (0..len).collect();
+                assert_eq!(hash.of(&key), store.hash(&key));
+            }
+        }
     }
 
     #[test]
