@@ -1,9 +1,9 @@
 //! A chunk: up to [`SLOTS`] neighbours of a list in one field, so that a small element costs a byte and not a field.
 //!
 //! ```text
-//!  ┌──────────────┬───────┐
-//!  │ length 0..64 │ bytes │  a short element
-//!  └──────────────┴───────┘
+//!  ┌───────────────┬───────┐
+//!  │ length 0..254 │ bytes │  a short element
+//!  └───────────────┴───────┘
 //!  ┌──────┐
 //!  │ 0xff │                  a long element, which has a field of its own
 //!  └──────┘
@@ -14,7 +14,7 @@ use crate::End;
 /// Positions that a chunk covers.
 pub(crate) const SLOTS: u64 = 16;
 /// A longer element has a field of its own, so that a chunk stays small whatever is in the list.
-pub(crate) const SHORT_BYTES_MAX: usize = 64;
+pub(crate) const SHORT_BYTES_MAX: usize = 254;
 /// In place of the length of an element that is elsewhere.
 const LONG: u8 = 0xff;
 /// All slots full.
@@ -70,15 +70,16 @@ impl<'c> Slot<'c> {
 
 /// The slots of a chunk that are in use.
 pub(crate) struct Chunk {
-    buffer: [u8; BYTES_MAX],
+    /// On the heap: a chunk is moved, and mostly has little in it.
+    buffer: Vec<u8>,
     start: usize,
     end: usize,
 }
 
 impl Chunk {
-    pub(crate) const fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
-            buffer: [0; BYTES_MAX],
+            buffer: vec![0; BYTES_MAX],
             start: 0,
             end: 0,
         }

@@ -1,7 +1,7 @@
 //! Members in order, and where in that order one is.
 //!
 //! The store finds a name in its order, but does not know how many names are before it. So some members are *posts*:
-//! one in 64 stands on level 1 as well, one in 64 of those on level 2, and so on, and each post knows how many members
+//! one in 32 stands on level 1 as well, one in 32 of those on level 2, and so on, and each post knows how many members
 //! there are from itself to the next post of its level. A rank is then the sum of what few posts say, some of each level;
 //! to add a member is to change one number on each level. A member's hash decides whether it is a post, so nothing ever
 //! has to be balanced, and the hash begins with a random number of the object's own, so that nobody can choose
@@ -9,30 +9,31 @@
 //!
 //! | where | what |
 //! | --- | --- |
-//! | opaque value | random number (u64), members (u32), highest level (u8), little endian |
+//! | opaque value | random number (u64), members (u32), highest level (u8, 255 when there is no order), little endian |
 //! | field `m`, member | the score, sortable |
 //! | field `0`, score, member | nothing |
-//! | field `1` to `5`, score, member | members from this post to the next (u32, little endian) |
-//! | field `1` to `5` alone | members before the first post |
+//! | field `1` to `6`, score, member | members from this post to the next (u32, little endian) |
+//! | field `1` to `6` alone | members before the first post |
 //!
-//! A zset always has a member: the object goes with the last one.
+//! A small zset has its `m` fields only, see `flat`. A zset always has a member: the object goes with the last one.
 
 use std::ops::Range;
 
 use cacheismo_sdk::{Object, Scan, Stop, random};
 
+use crate::flat;
 use crate::score::{SCORE_BYTES, Sortable};
 
 /// The refusal when the state is not what this module writes.
 pub(crate) const DAMAGED: &str = "the state of this zset is damaged; delete it";
 
-const MEMBER: u8 = b'm';
+pub(crate) const MEMBER: u8 = b'm';
 /// Name of the level on which all members are.
 const GROUND: u8 = b'0';
 /// As many levels as four billion members need.
-const LEVELS_MAX: u8 = 5;
+const LEVELS_MAX: u8 = 6;
 /// One in two to this power stands a level higher.
-const POST_BITS: u32 = 6;
+const POST_BITS: u32 = 5;
 
 /// A score and a member, as a name has them.
 pub(crate) type Key = Vec<u8>;
@@ -70,8 +71,12 @@ pub(crate) fn score(o: &Object, member: &[u8]) -> Result<Option<Sortable>, Stop>
 pub(crate) struct Head {
     seed: u64,
     pub(crate) members: u32,
-    top: u8,
+    /// The highest level; `None` as long as the zset is so small that there is no order.
+    top: Option<u8>,
 }
+
+/// The highest level as it is stored when there is none.
+const FLAT: u8 = 0xff;
 
 impl Head {
     const BYTES: usize = 13;
@@ -81,7 +86,7 @@ impl Head {
         Self {
             seed: random(),
             members: 0,
-            top: 0,
+            top: None,
         }
     }
 
@@ -94,9 +99,10 @@ impl Head {
         let head = Self {
             seed: u64::from_le_bytes(std::array::from_fn(|i| bytes[i])),
             members: u32::from_le_bytes(std::array::from_fn(|i| bytes[8 + i])),
-            top: bytes[12],
+            top: Some(bytes[12]).filter(|top| *top != FLAT),
         };
-        let sound = length == Self::BYTES && head.members > 0 && head.top <= LEVELS_MAX;
+        let levels = head.top.is_none_or(|top| top <= LEVELS_MAX);
+        let sound = length == Self::BYTES && head.members > 0 && levels;
         sound.then_some(Some(head)).ok_or(DAMAGED.into())
     }
 
@@ -109,7 +115,7 @@ impl Head {
         let mut bytes = [0; Self::BYTES];
         bytes[..8].copy_from_slice(&self.seed.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.members.to_le_bytes());
-        bytes[12] = self.top;
+        bytes[12] = self.top.unwrap_or(FLAT);
         o.set_value(&bytes);
     }
 
@@ -131,11 +137,40 @@ impl Head {
         if old == Some(new) {
             return Ok(());
         }
+        let fits = member.len() <= flat::MEMBER_BYTES_MAX
+            && (old.is_some() || self.members < flat::MEMBERS_MAX);
+        if self.top.is_none() && !fits {
+            self.order(o)?;
+        }
         if let Some(old) = old {
             self.take_out(o, &key(old, member))?;
         }
         o.put(&member_name(member), &new.to_bytes());
         self.put_in(o, &key(new, member))
+    }
+
+    /// Gives a zset that becomes large its order.
+    fn order(&mut self, o: &mut Object) -> Result<(), Stop> {
+        let keys = flat::keys(o)?;
+        let mut stands = Vec::new();
+        for key in &keys {
+            o.put(&name(0, key), b"");
+            stands.push(self.level(split(key)?.1));
+        }
+        let top = stands.iter().copied().max().unwrap_or(0);
+        for level in 1..=top {
+            let (mut post, mut count) = (&b""[..], 0);
+            for (key, stands) in keys.iter().zip(&stands) {
+                if *stands >= level {
+                    store(o, level, post, count);
+                    (post, count) = (key, 0);
+                }
+                count += 1;
+            }
+            store(o, level, post, count);
+        }
+        self.top = Some(top);
+        Ok(())
     }
 
     /// Removes a member. The head is to be stored.
@@ -148,18 +183,22 @@ impl Head {
     }
 
     fn put_in(&mut self, o: &mut Object, key: &[u8]) -> Result<(), Stop> {
-        let (_, member) = split(key)?;
-        let stands = self.level(member);
-        let members = self
-            .members
+        let before = self.members;
+        self.members = before
             .checked_add(1)
             .ok_or("a zset of that many members does not fit")?;
-        for level in self.top + 1..=stands {
-            store(o, level, b"", self.members);
+        let Some(top) = self.top else {
+            return Ok(());
+        };
+        let (_, member) = split(key)?;
+        let stands = self.level(member);
+        for level in top + 1..=stands {
+            store(o, level, b"", before);
         }
-        self.top = self.top.max(stands);
+        let top = top.max(stands);
+        self.top = Some(top);
         o.put(&name(0, key), b"");
-        for level in 1..=self.top {
+        for level in 1..=top {
             let (post, count) = post(o, level, key)?;
             let count = count.checked_add(1).ok_or(DAMAGED)?;
             if level <= stands {
@@ -170,17 +209,20 @@ impl Head {
                 store(o, level, &post, count);
             }
         }
-        self.members = members;
         Ok(())
     }
 
     fn take_out(&mut self, o: &mut Object, key: &[u8]) -> Result<(), Stop> {
+        self.members = self.members.checked_sub(1).ok_or(DAMAGED)?;
+        let Some(top) = self.top else {
+            return Ok(());
+        };
         let (_, member) = split(key)?;
         let stands = self.level(member);
         if !o.remove(&name(0, key)) {
             return Err(DAMAGED.into());
         }
-        for level in 1..=self.top {
+        for level in 1..=top {
             let own = if level <= stands {
                 leave(o, level, key)?
             } else {
@@ -193,15 +235,17 @@ impl Head {
                 .and_then(|count| u32::try_from(count).ok());
             store(o, level, &post, count.ok_or(DAMAGED)?);
         }
-        self.members = self.members.checked_sub(1).ok_or(DAMAGED)?;
         Ok(())
     }
 
     /// How many members are before a key, which need not be there.
     #[inline(never)]
     pub(crate) fn rank(self, o: &Object, key: &[u8]) -> Result<u64, Stop> {
+        let Some(top) = self.top else {
+            return flat::rank(o, key);
+        };
         let (mut rank, mut low) = (0, Key::new());
-        for level in (1..=self.top).rev() {
+        for level in (1..=top).rev() {
             let mut posts = posts(o, level, &low).until(&name(level, key));
             let mut last = 0;
             while let Some((post, count)) = posts.next_entry() {
@@ -218,7 +262,7 @@ impl Head {
     #[inline(never)]
     fn select(self, o: &Object, rank: u64) -> Result<Key, Stop> {
         let (mut left, mut low) = (rank, Key::new());
-        for level in (1..=self.top).rev() {
+        for level in (1..=self.top.unwrap_or(0)).rev() {
             let mut posts = posts(o, level, &low);
             loop {
                 let (post, count) = posts.next_entry().ok_or(DAMAGED)?;
@@ -244,10 +288,34 @@ fn posts<'o>(o: &'o Object, level: u8, from: &[u8]) -> Scan<'o> {
     o.scan().prefix(&[GROUND + level]).at(&name(level, from))
 }
 
+/// Lends the keys of some ranks, in order or from the last one down.
+#[inline(never)]
+pub(crate) fn each(
+    o: &Object,
+    head: Head,
+    ranks: &Range<u64>,
+    down: bool,
+    look: &mut dyn FnMut(&[u8]) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    if head.top.is_some() {
+        let mut members = members(o, head, ranks, down)?;
+        for _ in ranks.clone() {
+            look(&members.next_key().ok_or(DAMAGED)?[1..])?;
+        }
+        return Ok(());
+    }
+    let keys = flat::keys(o)?;
+    let range = ranks.start as usize..ranks.end as usize;
+    let mut keys = keys.get(range).ok_or(DAMAGED)?.iter();
+    while let Some(key) = if down { keys.next_back() } else { keys.next() } {
+        look(key)?;
+    }
+    Ok(())
+}
+
 /// The members of some ranks, as fields of the ground level, and perhaps more behind them. The ends of a zset are found
 /// without counting.
-#[inline(never)]
-pub(crate) fn members<'o>(
+fn members<'o>(
     o: &'o Object,
     head: Head,
     ranks: &Range<u64>,
@@ -258,9 +326,10 @@ pub(crate) fn members<'o>(
             0 => Key::new(),
             start => head.select(o, start)?,
         };
-        return Ok(posts(o, 0, &from));
+        return Ok(posts(o, 0, &from).limit(ranks.end - ranks.start));
     }
     let all = o.scan().reverse().prefix(&[GROUND]);
+    let all = all.limit(ranks.end - ranks.start);
     if ranks.end == u64::from(head.members) {
         return Ok(all);
     }

@@ -1,9 +1,10 @@
 //! The `zset` object: members in order of their scores, members of one score in byte order.
 //!
-//! A member is found by itself, by its score and by its rank, each in O(log n): `levels` tells how. `score` has the
-//! numbers.
+//! A member is found by itself, by its score and by its rank, each in O(log n): `levels` tells how, and `flat` why a small
+//! zset needs none of it. `score` has the numbers.
 #![forbid(unsafe_code)]
 
+mod flat;
 mod levels;
 mod score;
 
@@ -295,15 +296,14 @@ fn list(
     if ranks.is_empty() {
         return Ok(());
     }
-    let mut members = levels::members(o, head, &ranks, down)?;
-    for _ in ranks {
-        let (score, member) = split(&members.next_key().ok_or(DAMAGED)?[1..])?;
+    levels::each(o, head, &ranks, down, &mut |key| {
+        let (score, member) = split(key)?;
         if scored {
             write!(out, "{} ", score.score()).expect("a reply takes everything");
         }
         out.line(member);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Removes the members of some ranks.
@@ -312,11 +312,15 @@ fn remove(o: &mut Object, mut head: Head, mut ranks: Range<u64>) -> Result<(), S
     let down = ranks.end == u64::from(head.members);
     while !ranks.is_empty() {
         let some = (ranks.end - ranks.start).min(REMOVED_AT_ONCE);
+        let piece = match down {
+            true => ranks.end - some..ranks.end,
+            false => ranks.start..ranks.start + some,
+        };
         let mut keys = Vec::new();
-        let mut members = levels::members(o, head, &ranks, down)?;
-        for _ in 0..some {
-            keys.push(members.next_key().ok_or(DAMAGED)?[1..].to_vec());
-        }
+        levels::each(o, head, &piece, down, &mut |key| {
+            keys.push(key.to_vec());
+            Ok(())
+        })?;
         for key in &keys {
             head.remove(o, key)?;
         }
