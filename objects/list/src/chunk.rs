@@ -19,6 +19,8 @@ pub(crate) const SHORT_BYTES_MAX: usize = 254;
 const LONG: u8 = 0xff;
 /// All slots full.
 const BYTES_MAX: usize = SLOTS as usize * (1 + SHORT_BYTES_MAX);
+/// Room to read a chunk into: most are shorter, and a longer one is read again.
+const READ_BYTES: usize = 512;
 
 /// A slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl<'c> Slot<'c> {
 
 /// The slots of a chunk that are in use.
 pub(crate) struct Chunk {
-    /// On the heap: a chunk is moved, and mostly has little in it.
+    /// At least as long as what is in it.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -79,7 +81,7 @@ pub(crate) struct Chunk {
 impl Chunk {
     pub(crate) fn empty() -> Self {
         Self {
-            buffer: vec![0; BYTES_MAX],
+            buffer: Vec::new(),
             start: 0,
             end: 0,
         }
@@ -87,9 +89,17 @@ impl Chunk {
 
     /// Reads a chunk of so many slots with `get`, which copies what fits and returns the full length. `None` when
     /// there is none, or not one of so many slots.
-    pub(crate) fn read(slots: usize, get: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<Self> {
+    pub(crate) fn read(slots: usize, get: impl Fn(&mut [u8]) -> Option<usize>) -> Option<Self> {
         let mut chunk = Self::empty();
+        chunk.buffer.resize(READ_BYTES, 0);
         chunk.end = get(&mut chunk.buffer)?;
+        if chunk.end > BYTES_MAX {
+            return None;
+        }
+        if chunk.end > READ_BYTES {
+            chunk.buffer.resize(chunk.end, 0);
+            get(&mut chunk.buffer)?;
+        }
         let sum = |(count, used), slot: Slot<'_>| (count + 1, used + slot.bytes());
         (chunk.slots().fold((0, 0), sum) == (slots, chunk.end)).then_some(chunk)
     }
@@ -144,10 +154,10 @@ impl Chunk {
 
     /// Puts a slot in place of the `old` bytes at `at`, counted from the first slot.
     fn replace(&mut self, at: usize, old: usize, slot: Slot<'_>) {
-        // All slots together are never longer than the buffer, so they fit from its beginning.
-        self.buffer.copy_within(self.start..self.end, 0);
         let used = self.end - self.start;
         let new = slot.bytes();
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.buffer.resize(self.buffer.len().max(used + new), 0);
         self.buffer.copy_within(at + old..used, at + new);
         slot.write(&mut self.buffer[at..at + new]);
         (self.start, self.end) = (0, used - old + new);

@@ -235,7 +235,7 @@ impl Twin {
 
 proptest! {
     #[test]
-    fn it_answers_as_a_deque_does(operations in prop::collection::vec(operation(), 1..200)) {
+    fn it_answers_as_a_deque_does(operations in prop::collection::vec(operation(), 1..120)) {
         let mut t = Harness::new::<List>();
         let mut twin = Twin::default();
         for (function, args) in operations {

@@ -4,7 +4,7 @@
 use cacheismo_sdk::{Object, Scan, Stop};
 
 use crate::levels::{DAMAGED, Key, MEMBER, key};
-use crate::score::{SCORE_BYTES, Sortable};
+use crate::score::{Compact, SCORE_BYTES, Sortable};
 
 /// A zset of more members is kept in order.
 pub(crate) const MEMBERS_MAX: u32 = 128;
@@ -17,10 +17,7 @@ fn members<'o>(o: &'o Object) -> Scan<'o> {
 
 /// Score and member of a field.
 fn read<'f>(name: &'f [u8], score: &[u8]) -> Result<(Sortable, &'f [u8]), Stop> {
-    let whole = score.len() == SCORE_BYTES;
-    let score = Sortable::from_bytes(score)
-        .filter(|_| whole)
-        .ok_or(DAMAGED)?;
+    let score = Compact::read(score).ok_or(DAMAGED)?;
     Ok((score, name.get(1..).ok_or(DAMAGED)?))
 }
 

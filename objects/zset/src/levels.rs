@@ -10,7 +10,7 @@
 //! | where | what |
 //! | --- | --- |
 //! | opaque value | random number (u64), members (u32), highest level (u8, 255 when there is no order), little endian |
-//! | field `m`, member | the score, sortable |
+//! | field `m`, member | the score, compact |
 //! | field `0`, score, member | nothing |
 //! | field `1` to `6`, score, member | members from this post to the next (u32, little endian) |
 //! | field `1` to `6` alone | members before the first post |
@@ -22,7 +22,7 @@ use std::ops::Range;
 use cacheismo_sdk::{Object, Scan, Stop, random};
 
 use crate::flat;
-use crate::score::{SCORE_BYTES, Sortable};
+use crate::score::{Compact, SCORE_BYTES, Sortable};
 
 /// The refusal when the state is not what this module writes.
 pub(crate) const DAMAGED: &str = "the state of this zset is damaged; delete it";
@@ -59,11 +59,11 @@ fn member_name(member: &[u8]) -> Vec<u8> {
 /// A member's score.
 pub(crate) fn score(o: &Object, member: &[u8]) -> Result<Option<Sortable>, Stop> {
     let mut bytes = [0; SCORE_BYTES];
-    match o.get_into(&member_name(member), &mut bytes) {
-        None => Ok(None),
-        Some(SCORE_BYTES) => Ok(Some(Sortable::from_bytes(&bytes).ok_or(DAMAGED)?)),
-        Some(_) => Err(DAMAGED.into()),
-    }
+    let Some(length) = o.get_into(&member_name(member), &mut bytes) else {
+        return Ok(None);
+    };
+    let score = bytes.get(..length).and_then(Compact::read);
+    Ok(Some(score.ok_or(DAMAGED)?))
 }
 
 /// What the opaque value says.
@@ -145,7 +145,7 @@ impl Head {
         if let Some(old) = old {
             self.take_out(o, &key(old, member))?;
         }
-        o.put(&member_name(member), &new.to_bytes());
+        o.put(&member_name(member), Compact::of(new).bytes());
         self.put_in(o, &key(new, member))
     }
 

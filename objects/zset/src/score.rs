@@ -50,6 +50,50 @@ impl Sortable {
     }
 }
 
+/// Up to here every whole number is a double, and takes at most seven bytes with its sign.
+const WHOLE_MAX: u64 = 1 << 53;
+
+/// A score as a member's field has it: a whole number in as few bytes as hold it and its sign, little endian, none for
+/// 0; any other number in eight bytes, sortable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compact {
+    bytes: [u8; SCORE_BYTES],
+    used: usize,
+}
+
+impl Compact {
+    pub(crate) fn of(score: Sortable) -> Self {
+        let whole = score.score() as i64;
+        if whole as f64 != score.score() || whole.unsigned_abs() > WHOLE_MAX {
+            return Self {
+                bytes: score.to_bytes(),
+                used: SCORE_BYTES,
+            };
+        }
+        let sign_bits = whole.leading_zeros().max(whole.leading_ones());
+        let used_bits = if whole == 0 { 0 } else { 64 - sign_bits + 1 };
+        Self {
+            bytes: whole.to_le_bytes(),
+            used: used_bits.div_ceil(8) as usize,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+
+    /// Reads one; `None` when the bytes are no score.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Sortable> {
+        if bytes.len() >= SCORE_BYTES {
+            return Sortable::from_bytes(bytes).filter(|_| bytes.len() == SCORE_BYTES);
+        }
+        let negative = bytes.last().is_some_and(|last| *last >= 0x80);
+        let mut whole = [if negative { 0xff } else { 0 }; SCORE_BYTES];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        Some(Sortable::of(i64::from_le_bytes(whole) as f64))
+    }
+}
+
 /// Reads a score.
 pub(crate) fn parse(text: &[u8]) -> Result<f64, Error> {
     f64::from_arg(text).map_err(|_| "score is not a finite number".into())
@@ -103,7 +147,21 @@ mod tests {
         }
 
         #[test]
+        fn a_compact_score_reads_back(float: f64, whole: i64, shift in 0..64) {
+            prop_assume!(float.is_finite());
+            for score in [float, (whole >> shift) as f64, 0.0] {
+                let score = Sortable::of(score);
+                prop_assert_eq!(Compact::read(Compact::of(score).bytes()), Some(score));
+            }
+            let small = whole >> 57;
+            prop_assert!(Compact::of(Sortable::of(small as f64)).bytes().len() <= 1);
+        }
+
+        #[test]
         fn bytes_are_a_score_or_refused(bytes: Vec<u8>) {
+            let compact = Compact::read(&bytes);
+            prop_assert!(compact.is_some() || bytes.len() >= 8);
+            prop_assert!(compact.is_none_or(|sortable| sortable.score().is_finite()));
             if let Some(sortable) = Sortable::from_bytes(&bytes) {
                 prop_assert_eq!(&sortable.to_bytes()[..], &bytes[..8]);
             }

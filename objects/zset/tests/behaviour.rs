@@ -390,7 +390,7 @@ proptest! {
     fn it_answers_as_a_sorted_list_does(
         seed: u64,
         many in prop::sample::select(vec![0, 120, 400]),
-        operations in prop::collection::vec(operation(), 1..250),
+        operations in prop::collection::vec(operation(), 1..160),
     ) {
         let mut t = Harness::new::<Zset>();
         t.set_seed(seed);
