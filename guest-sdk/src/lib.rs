@@ -64,6 +64,7 @@ mod error;
 mod object;
 mod reply;
 mod scan;
+mod stop;
 #[cfg(target_arch = "wasm32")]
 pub mod sys;
 mod value;
@@ -78,6 +79,7 @@ pub use error::Error;
 pub use object::{Object, ObjectRef, Ttl};
 pub use reply::{IntoReply, Reply, Word};
 pub use scan::Scan;
+pub use stop::Stop;
 pub use value::Value;
 pub use world::{Level, log, now_ms, random, utc_offset_s};
 

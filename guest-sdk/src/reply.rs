@@ -214,7 +214,7 @@ pub struct Word(pub &'static str);
 
 /// A type an answer can have: bytes, text, integers, floats (the shortest decimal that reads back
 /// the same), `bool` as `1` or `0`, `()` for the empty answer, and a [`Result`] of one of these and
-/// [`Error`] or [`Word`].
+/// [`Error`], [`Word`] or, for functions that end in both ways, [`Stop`](crate::Stop).
 pub trait IntoReply {
     /// Writes the answer.
     ///

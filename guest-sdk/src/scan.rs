@@ -7,9 +7,12 @@ use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_KEYS, SCAN_REVERSE};
 
 use crate::sys;
 
-/// Room for the first batch: who looks for the next field or two does not pay for more.
-const FIRST_BATCH_BYTES: usize = 512;
-/// Room for every further batch. One host call then brings some hundred small fields.
+/// Room for an entry in the first batch: who looks for the next field or two does not pay for more.
+const ENTRY_BYTES: u64 = 64;
+/// Most room for the first batch.
+const FIRST_BATCH_BYTES: u64 = 512;
+/// Most room for a further batch, each of which has twice the room of the one before. One host call then brings some
+/// hundred small fields.
 const BATCH_BYTES: usize = 8 * 1024;
 
 /// The fields of an object in byte order of their names, from a cursor, within bounds.
@@ -175,9 +178,10 @@ impl Scan<'_> {
             return false;
         }
         let room = if self.batch.is_empty() {
-            FIRST_BATCH_BYTES
+            let bytes = self.limit.saturating_mul(ENTRY_BYTES);
+            bytes.min(FIRST_BATCH_BYTES) as usize
         } else {
-            BATCH_BYTES
+            (2 * self.batch.len()).min(BATCH_BYTES)
         };
         self.batch.resize(room.max(self.batch.len()), 0);
         let mut filled = sys::field_scan(self.handle, &self.from, self.flags, &mut self.batch);

@@ -1,7 +1,7 @@
 //! Calls through the macro's code and the harness: arguments, answers, metadata, failures.
 
 use cacheismo_sdk::testing::{Failure, Harness, Limits};
-use cacheismo_sdk::{Error, Level, Object, Reply, Rest, Ttl, Word};
+use cacheismo_sdk::{Error, Level, Object, Reply, Rest, Stop, Ttl, Word};
 
 struct Probe;
 
@@ -47,6 +47,15 @@ impl Probe {
 
     fn word(_o: &Object, found: bool) -> Result<u8, Word> {
         if found { Ok(7) } else { Err(Word("NOT_FOUND")) }
+    }
+
+    /// Writes, then ends with a word or with a refusal.
+    fn stop(o: &mut Object, word: bool) -> Result<u8, Stop> {
+        o.put(b"field", b"new");
+        if word {
+            return Err(Word("NOT_FOUND").into());
+        }
+        Err("as told")?
     }
 
     fn r#move(_o: &Object) -> &'static str {
@@ -173,6 +182,16 @@ fn only_what_exists_is_updated() {
 
 fn refused(text: &str) -> Result<&str, Failure> {
     Err(Failure::Refused(text.to_owned()))
+}
+
+#[test]
+fn a_stop_is_a_word_that_keeps_or_a_refusal_that_drops() {
+    let mut t = Harness::new::<Probe>();
+    assert_eq!(t.call("stop", &["k", "0"]), refused("as told"));
+    assert_eq!(t.field("k", "field"), None);
+    assert_eq!(t.call("stop", &["k", "1"]), Ok("NOT_FOUND"));
+    assert!(t.refused());
+    assert_eq!(t.field("k", "field"), Some(&b"new"[..]));
 }
 
 #[test]

@@ -28,10 +28,26 @@ fn shipped_objects_explain_themselves() {
     let server = Server::start(&[]);
     let mut client = server.connect();
     let types = client.call("help:objects");
-    for name in ["set", "map", "quota", "counter", "swcounter", "consistent"] {
+    for (name, function) in [
+        ("set", "new"),
+        ("map", "new"),
+        ("quota", "new"),
+        ("counter", "new"),
+        ("swcounter", "new"),
+        ("consistent", "new"),
+        ("list", "rpush"),
+        ("dict", "gets"),
+        ("zset", "rangebyscore"),
+        ("queue", "ack"),
+        ("lock", "acquire"),
+        ("bucket", "limit"),
+        ("hll", "merge"),
+        ("bloom", "exist"),
+        ("topk", "least"),
+    ] {
         assert!(types.contains(name), "{name} isn't in {types}");
         let help = client.call(&format!("help:{name}"));
-        assert!(help.contains("new"), "{help}");
+        assert!(help.contains(&format!("{name}:{function}:")), "{help}");
     }
     assert!(client.call("help:set").contains("intersection"));
 }

@@ -310,6 +310,14 @@ impl Harness {
         ))
     }
 
+    /// An object, to be changed behind its functions: what they do with damaged state is for a test, too.
+    pub fn object_mut(&mut self, key: &str) -> Option<&mut Stored> {
+        let type_name = self.types[0].name.as_bytes().to_vec();
+        self.host
+            .state
+            .get_mut(&(type_name, key.as_bytes().to_vec()))
+    }
+
     /// A field of an object.
     pub fn field(&self, key: &str, field: impl AsRef<[u8]>) -> Option<&[u8]> {
         self.object(key)?

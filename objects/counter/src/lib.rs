@@ -44,6 +44,28 @@ impl Counter {
         Ok(sum)
     }
 
+    /// Adds an amount if the sum is from least to most, and answers the sum; else LIMITED, and the number stays. A counter
+    /// that does not exist is made, starting at 0; only then the seconds count, after which it ends.
+    fn addwithin(
+        o: &mut Object,
+        amount: i64,
+        least: i64,
+        most: i64,
+        seconds: Option<u64>,
+    ) -> Result<i64, Word> {
+        let old = read(o);
+        let sum = old
+            .unwrap_or(0)
+            .checked_add(amount)
+            .filter(|sum| (least..=most).contains(sum))
+            .ok_or(Word("LIMITED"))?;
+        match old {
+            Some(_) => o.set_value(&sum.to_le_bytes()),
+            None => make(o, sum, seconds),
+        }
+        Ok(sum)
+    }
+
     /// The number; ERROR_CACHE_MISS when there is no counter.
     fn get(o: &Object) -> Result<i64, Word> {
         read(o).ok_or(ABSENT)

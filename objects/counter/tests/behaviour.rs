@@ -57,10 +57,33 @@ fn it_ends_so_long_after_it_was_made_however_often_it_is_added_to() {
 }
 
 #[test]
+fn a_sum_beyond_its_bounds_is_not_made() {
+    let mut t = Harness::new::<Counter>();
+    t.assert_session(&[
+        ("counter:addwithin:c:5:6:9", "LIMITED"),
+        ("counter:get:c", "ERROR_CACHE_MISS"),
+        ("counter:addwithin:c:5:0:9:60", "5"),
+        ("counter:addwithin:c:5:0:9", "LIMITED"),
+        ("counter:addwithin:c:4:0:9", "9"),
+        ("counter:addwithin:c:-9:0:9", "0"),
+        ("counter:addwithin:c:-1:0:9", "LIMITED"),
+        ("counter:get:c", "0"),
+        (
+            "counter:addwithin:c:9223372036854775807:0:9223372036854775807",
+            "9223372036854775807",
+        ),
+        ("counter:addwithin:c:1:0:9223372036854775807", "LIMITED"),
+    ]);
+    t.advance(Duration::from_secs(60));
+    t.assert_session(&[("counter:get:c", "ERROR_CACHE_MISS")]);
+}
+
+#[test]
 fn a_call_that_fails_anywhere_changes_nothing() {
     let mut t = Harness::new::<Counter>();
     t.assert_all_or_nothing("add", &["c", "2", "60"]);
     t.assert_all_or_nothing("add", &["c", "2"]);
+    t.assert_all_or_nothing("addwithin", &["c", "2", "0", "9"]);
     t.assert_all_or_nothing("new", &["c", "5", "60"]);
     t.assert_all_or_nothing("reset", &["c"]);
 }
