@@ -9,6 +9,15 @@ pub struct Now {
     pub millis: u16,
 }
 
+impl Now {
+    /// Before all times. Effects that are replayed are applied now, since later ones may give an item more time, and
+    /// whether its time is over is seen when all were applied.
+    pub const BEFORE_ALL: Now = Now {
+        unix_s: 0,
+        millis: 0,
+    };
+}
+
 /// When an item stops existing: milliseconds since 1970, or never. (Stored at the resolution the layout chooses; at
 /// least seconds.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

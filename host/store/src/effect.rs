@@ -34,6 +34,16 @@ pub enum Effect<'a> {
     },
 }
 
+impl<'a> Effect<'a> {
+    /// The key that changes; `None` when all do.
+    pub fn key(&self) -> Option<&'a [u8]> {
+        match *self {
+            Effect::Stored { key, .. } | Effect::Deleted { key } => Some(key),
+            Effect::Flushed | Effect::FlushPlanned { .. } => None,
+        }
+    }
+}
+
 /// What an item has beside its key and its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {

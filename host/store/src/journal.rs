@@ -83,11 +83,12 @@ pub trait Journal: Debug + Send + Sync {
 pub enum Content<'a> {
     /// The item's value is this.
     Value(ValueRef<'a>),
-    /// The item's former value, with `bytes` put in at an offset, the former length.
-    Inserted {
-        /// Bytes of the former value that stand before.
+    /// The item's former value, with `bytes` behind it. What is put before a value is told as the whole value: put in
+    /// twice it would be there twice.
+    Appended {
+        /// Length of the former value in bytes.
         at: u32,
-        /// The bytes that were put in.
+        /// The bytes that were put behind it.
         bytes: &'a [u8],
     },
     /// The item's former content; flags, expiry, CAS or marks changed.
@@ -177,7 +178,7 @@ impl Store {
 }
 
 impl Locked<'_> {
-    /// Tells that a key holds this item now; for plain values `content` need not be given.
+    /// Tells that a key holds this item now; for plain values and small objects `content` need not be given.
     #[inline(always)]
     pub(super) fn tell_stored(&mut self, item: &Item<'_>, content: Option<Content<'_>>) {
         if self.store.listeners.want_changes() {
@@ -193,7 +194,14 @@ impl Locked<'_> {
         let tick = self.take_tick();
         let item = Item::at(&self.store.arena, addr);
         let info = self.info(&item);
-        let content = content.unwrap_or(Content::Value(ValueRef::of(&item)));
+        let mut state = Vec::new();
+        let content = content.unwrap_or_else(|| match info.object {
+            true => {
+                ValueRef::of(&item).append_to(&mut state);
+                Content::State(&state)
+            }
+            false => Content::Value(ValueRef::of(&item)),
+        });
         let key = &mut [0; KEY_BYTES_MAX];
         let key = item.key(key);
         let listeners = &self.store.listeners;

@@ -9,7 +9,7 @@
 //! - `index`: where the item of a key is. `shard`: a part of the index and of the order under one lock.
 //! - `order`: which items were used when, and which leave.
 //! - `fields`: objects, small ones as one blob, large ones as trees. Knows nothing of the store.
-//! - `ops`: what callers ask for: read, write, count, commit, upload, expire, scan.
+//! - `ops`: what callers ask for: read, write, count, commit, upload, expire, scan, export, apply.
 //! - `journal`: what listeners are told. `effect`: the same as a value, for logs.
 //! - `store`: the store itself, which holds all of these.
 //!
@@ -35,6 +35,8 @@ pub use effect::{Body, Effect, Head};
 pub use journal::{Cause, Content, Journal};
 pub use memory::os::prefetch_for_writing;
 pub use memory::pins::{PINNED_BYTES_MIN, Pinned};
+pub use ops::apply::{Applied, Part, Tally};
+pub use ops::export::Export;
 pub use ops::scan::Cursor;
 pub use ops::upload::{Announced, NoUpload, Taken, Upload};
 pub use shard::ValueRef;

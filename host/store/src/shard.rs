@@ -159,7 +159,7 @@ impl<'a> Locked<'a> {
     /// The item under `key`, dead or alive.
     // Always inlined: the result is too large for registers, and passing it through memory took a third of a get.
     #[inline(always)]
-    fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
+    pub(super) fn find_any(&self, key: Key<'_>) -> Option<Found<'a>> {
         let arena = &self.store.arena;
         self.bucket(key.hash)
             .find(tag_of(key.hash), |addr| {

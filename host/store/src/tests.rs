@@ -1,5 +1,6 @@
 //! The store against naive twins.
 
+mod apply;
 mod audit;
 mod basics;
 mod concurrent;

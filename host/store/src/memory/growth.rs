@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::Store;
 use crate::index::bucket::{Bucket, NODE_PLAN, Slot};
 use crate::index::bucket_of;
 use crate::item::Item;
@@ -12,6 +13,37 @@ use crate::shard::Locked;
 const LOAD_MAX_TENTHS: u64 = 105;
 /// Items per bucket, in tenths, below which two buckets are joined.
 const LOAD_MIN_TENTHS: u64 = 80;
+
+/// Bytes that an item takes at least, with its share of the index.
+const ITEM_BYTES_MIN: u64 = 32;
+
+impl Store {
+    /// Makes the index as large as so many items need, though at most as many as there is memory for. An index that
+    /// grows while it is filled looks at each item again several times. If the items do not come, maintenance takes the
+    /// memory back.
+    pub fn expect_items(&self, items: u64) {
+        let items = items.min(self.limit.load(Relaxed) / ITEM_BYTES_MIN);
+        let buckets = items * 10 / LOAD_MAX_TENTHS / self.shards.len() as u64;
+        let buckets = buckets.min(1 << 30) as u32;
+        while self.index.rows() < buckets && self.add_index_region() {}
+        for id in 0..self.shards.len() {
+            let mut locked = self.lock_shard(id);
+            while locked.shard.buckets < buckets.min(self.index.rows()) {
+                let last = locked.shard.buckets;
+                locked.split(last & !(1 << last.ilog2()), last);
+            }
+        }
+    }
+
+    /// Gives the index one more region if there is an idle one.
+    fn add_index_region(&self) -> bool {
+        let _mover = self.regions.lock();
+        let taken = self.alloc.lock().take_index_region(&self.arena);
+        taken
+            .map(|region| self.index.push(&self.arena, region))
+            .is_some()
+    }
+}
 
 impl Locked<'_> {
     /// Splits a bucket when the shard is full enough.

@@ -146,12 +146,22 @@ impl Store {
     /// appended to `lead`, because they share their word with fields that may change; the result has the others. `None`
     /// when so much is pinned that this value is to be copied.
     pub fn pin(self: &Arc<Store>, value: &ValueRef<'_>, lead: &mut Vec<u8>) -> Option<Pinned> {
+        let bytes_max = self.limit.load(Relaxed) as usize / PINNED_SHARE;
+        self.pin_within(value, lead, bytes_max)
+    }
+
+    /// As `pin`, up to so many bytes of pinned values.
+    pub(crate) fn pin_within(
+        self: &Arc<Store>,
+        value: &ValueRef<'_>,
+        lead: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Option<Pinned> {
         let item = value.item;
         // Words hold their bytes in the order of a little-endian machine.
         let can_be = cfg!(target_endian = "little")
             && item.is_big()
             && std::ptr::eq(item.arena, &raw const self.arena);
-        let bytes_max = self.limit.load(Relaxed) as usize / PINNED_SHARE;
         if !can_be || !self.pins.add(&item, bytes_max) {
             return None;
         }

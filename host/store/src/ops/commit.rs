@@ -21,6 +21,7 @@ use crate::{
     Change, Commit, CommitError, Content, Expiry, Key, Now, Place, SMALL_BYTES_MAX, Store, Version,
 };
 
+mod restored;
 mod trees;
 
 /// A tree whose encoded contents are below this becomes a small object again; far enough below
@@ -141,6 +142,9 @@ impl Store {
         let told = commits.len() > 1 && self.listeners.want_changes();
         let _told = told.then(|| self.turn_to_tell());
         if told {
+            // A log keeps the commit as one record, which has one place among the others: behind all that was told in
+            // its shards before, and in front of all that comes.
+            level_ticks(&mut locked);
             let changes = commits.len();
             self.listeners
                 .tell(|journal| journal.commit_begins(changes));
@@ -152,6 +156,7 @@ impl Store {
             locked.apply(commit, drafted.as_ref(), found, tree, &mut spares[i]);
         }
         if told {
+            level_ticks(&mut locked);
             self.listeners.tell(|journal| journal.commit_ends());
         }
         Ok(())
@@ -196,12 +201,38 @@ impl Store {
     }
 }
 
+/// Has all of these shards count on from the highest tick of them.
+fn level_ticks(locked: &mut [Locked<'_>]) {
+    let ticks = locked.iter().map(|locked| locked.shard.next_tick);
+    let next = ticks.max().unwrap_or(0);
+    for locked in locked {
+        locked.shard.next_tick = next;
+    }
+}
+
 /// The item a commit stores.
 struct Drafted<'c> {
     draft: Draft<'c>,
     plan: Plan,
     /// The item's value; empty for a tree, whose root is made last.
     value: &'c [u8],
+}
+
+/// Which version a stored object gets, and which place in the order.
+#[derive(Clone, Copy)]
+struct Stamp {
+    /// The version; `None` for a new one.
+    cas: Option<u64>,
+    /// Whether the object stays where it was in the order.
+    in_place: bool,
+}
+
+impl Stamp {
+    /// A new version of what is now the newest of all.
+    const ANEW: Stamp = Stamp {
+        cas: None,
+        in_place: false,
+    };
 }
 
 /// True when the state after the change is a tree.
@@ -316,16 +347,27 @@ impl<'a> Locked<'a> {
             }
             _ => return Ok(()),
         };
-        let fits = found
-            .is_some_and(|found| found.item.holds(&plan) && !self.store.is_pinned(&found.item));
+        self.prepare_item(&plan, found, spare)
+    }
+
+    /// Finds the memory for an item, into `spare`: extents if it does not fit where `found` is, and a node of the index
+    /// for a new one.
+    fn prepare_item(
+        &mut self,
+        plan: &Plan,
+        found: Option<Found<'a>>,
+        spare: &mut Spare,
+    ) -> Result<(), Room> {
+        let fits =
+            found.is_some_and(|found| found.item.holds(plan) && !self.store.is_pinned(&found.item));
         if !fits
             && spare
                 .item
                 .as_ref()
-                .is_none_or(|(planned, _)| *planned != plan)
+                .is_none_or(|(planned, _)| planned != plan)
         {
-            let chain = self.allocate(&plan, spare)?;
-            spare.item = Some((plan, chain));
+            let chain = self.allocate(plan, spare)?;
+            spare.item = Some((*plan, chain));
         }
         if found.is_none() && spare.node.is_none() {
             // A node of its own, since another commit may fill the slot that is free now.
@@ -346,7 +388,7 @@ impl<'a> Locked<'a> {
     ) {
         if let Some(drafted) = drafted {
             let content = content_of(&commit.change, found);
-            let item = self.apply_value(commit.key.hash, drafted, found, tree, spare);
+            let item = self.apply_value(commit.key.hash, drafted, found, tree, spare, Stamp::ANEW);
             self.tell_stored(&item, content);
             return;
         }
@@ -364,6 +406,8 @@ impl<'a> Locked<'a> {
     }
 
     /// Puts the item in its place, and returns it.
+    // Always inlined: for a commit the stamp is a constant.
+    #[inline(always)]
     fn apply_value(
         &mut self,
         hash: u64,
@@ -371,6 +415,7 @@ impl<'a> Locked<'a> {
         found: Option<Found<'a>>,
         tree: Option<Tree>,
         spare: &mut Spare,
+        stamp: Stamp,
     ) -> Item<'a> {
         let (mut draft, mut value) = (drafted.draft, drafted.value);
         let root = tree.map(|tree| tree.to_bytes());
@@ -413,17 +458,19 @@ impl<'a> Locked<'a> {
                 draft.refill(&self.store.arena, &item).write(value);
                 self.shard.counters.payload += item.payload_len() as u64;
                 self.shard.counters.payload -= old_payload.unwrap_or(0);
-                self.renew_cas(&item, None);
+                self.renew_cas(&item, stamp.cas);
                 self.note_expiry(&item);
-                self.bump(&item);
+                if !stamp.in_place {
+                    self.bump(&item);
+                }
                 item
             }
             (found, Some(chain)) => {
                 let (item, mut stream) = draft.write(&self.store.arena, chain);
                 stream.write(value);
-                self.renew_cas(&item, None);
+                self.renew_cas(&item, stamp.cas);
                 if let Some(found) = found {
-                    self.replace(found, &item, false);
+                    self.replace(found, &item, stamp.in_place);
                 } else {
                     let slot = self.vacancy(hash, spare);
                     let slot = slot.unwrap_or_else(|_| unreachable!("prepared"));

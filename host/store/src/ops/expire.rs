@@ -113,14 +113,19 @@ impl Store {
         if at <= now {
             return self.flush_now(None);
         }
+        self.plan_flush(at.unix_s);
+    }
+
+    /// Plans a flush for a second, and none before it.
+    pub(crate) fn plan_flush(&self, at_s: u32) {
         // Under this lock, flushes are planned in the order in which listeners are told of them.
         let _turn = self.commit.lock();
-        self.flush_at_s.store(at.unix_s, Relaxed);
+        self.flush_at_s.store(at_s, Relaxed);
         if self.listeners.want_changes() {
             let _told = self.turn_to_tell();
             let tick = self.take_tick_of_all();
             self.listeners
-                .tell(|journal| journal.flush_planned(tick, at.unix_s));
+                .tell(|journal| journal.flush_planned(tick, at_s));
         }
     }
 

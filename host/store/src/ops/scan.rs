@@ -1,12 +1,12 @@
 //! Visiting all items, a bucket at a time.
 
 use crate::item::{Item, KEY_BYTES_MAX};
-use crate::shard::ValueRef;
+use crate::shard::{Locked, ValueRef};
 use crate::{ItemInfo, Now, Store};
 
-/// Items after which a call of `scan` ends at the next bucket.
+/// Items after which a call of `scan` ends, at the next bucket.
 const ITEMS_PER_CALL: usize = 64;
-/// Buckets after which a call of `scan` ends, found items or not.
+/// Buckets after which a call of `scan` or `walk` ends, found items or not.
 const BUCKETS_PER_CALL: usize = 256;
 
 /// How far a scan has come. `Default` is its beginning.
@@ -45,29 +45,41 @@ impl Store {
         visit: &mut dyn FnMut(&[u8], &ItemInfo, ValueRef<'_>),
     ) -> Option<Cursor> {
         self.note(now);
+        self.walk(cursor, ITEMS_PER_CALL, &mut |locked, item| {
+            if locked.is_dead(item, now.unix_s) {
+                return 0;
+            }
+            let info = ItemInfo {
+                idle_s: locked.idle_s(item),
+                ..locked.info(item)
+            };
+            visit(item.key(&mut [0; KEY_BYTES_MAX]), &info, ValueRef::of(item));
+            1
+        })
+    }
+
+    /// Visits items, dead ones too, bucket by bucket, until `visit` has said that it cost so much.
+    pub(super) fn walk(
+        &self,
+        cursor: Cursor,
+        cost_max: usize,
+        visit: &mut dyn FnMut(&Locked<'_>, &Item<'_>) -> usize,
+    ) -> Option<Cursor> {
         let mut cursor = cursor;
-        let (mut items, mut buckets) = (0, 0);
+        let (mut cost, mut buckets) = (0, 0);
         while cursor.shard < self.shards.len() {
             let locked = self.lock_shard(cursor.shard);
             let all = locked.shard.buckets;
             cursor.bucket = cursor.bucket_of(all);
             cursor.buckets = all;
             while cursor.bucket < all {
-                if items >= ITEMS_PER_CALL || buckets >= BUCKETS_PER_CALL {
+                if cost >= cost_max || buckets >= BUCKETS_PER_CALL {
                     return Some(cursor);
                 }
-                locked.bucket_at(cursor.bucket).each(|_, _, addr| {
-                    let item = Item::at(&self.arena, addr);
-                    if !locked.is_dead(&item, now.unix_s) {
-                        let value = ValueRef::of(&item);
-                        let info = ItemInfo {
-                            idle_s: locked.idle_s(&item),
-                            ..locked.info(&item)
-                        };
-                        visit(item.key(&mut [0; KEY_BYTES_MAX]), &info, value);
-                        items += 1;
-                    }
-                });
+                let bucket = locked.bucket_at(cursor.bucket);
+                // All of a bucket's items are waited for together.
+                bucket.each(|_, _, addr| self.arena.prefetch(self.arena.at(addr)));
+                bucket.each(|_, _, addr| cost += visit(&locked, &Item::at(&self.arena, addr)));
                 cursor.bucket += 1;
                 buckets += 1;
             }

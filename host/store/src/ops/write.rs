@@ -152,7 +152,7 @@ impl<'a> Locked<'a> {
         }
     }
 
-    fn store_new(
+    pub(super) fn store_new(
         &mut self,
         key: Key<'_>,
         draft: &Draft<'_>,
@@ -164,7 +164,7 @@ impl<'a> Locked<'a> {
         Ok(self.stored(&item, write.cas_override))
     }
 
-    fn overwrite(
+    pub(super) fn overwrite(
         &mut self,
         key: Key<'_>,
         found: Found<'a>,
@@ -272,7 +272,7 @@ impl<'a> Locked<'a> {
     fn extended(&mut self, item: &Item<'_>, write: &Write<'_>, old_len: usize) -> SetOutcome {
         let cas = self.renew_cas(item, write.cas_override);
         // What is put before a value is told with the whole of it: put in again it would be there twice.
-        let appended = (write.mode == SetMode::Append).then_some(Content::Inserted {
+        let appended = (write.mode == SetMode::Append).then_some(Content::Appended {
             at: old_len as u32,
             bytes: write.value,
         });

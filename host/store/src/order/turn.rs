@@ -87,13 +87,39 @@ impl Store {
         TURN.with(|turn| {
             if turn.store.get() == self.address() {
                 turn.store.set(0);
-                // First, so that a listener which looks at the clock when the turn has ended finds it above the turn.
+                // First, as the end of the turn wakes whoever writes a log, up to the clock. If the clock were still below
+                // the turn then, its records would wait until somebody else publishes, perhaps for ever.
                 self.publish(turn.next.get());
                 if self.listeners.want_changes() {
                     self.listeners.tell(|journal| journal.turn_ends());
                 }
             }
         });
+    }
+
+    /// Has this thread count from `tick` on while it does `work`, outside of turns below the published clock, too, which
+    /// stays as it is. In a turn, ticks rise all the same.
+    pub(crate) fn at_tick<R>(&self, tick: u64, work: impl FnOnce() -> R) -> R {
+        TURN.with(|turn| {
+            let outer = (turn.store.replace(self.address()), turn.next.get());
+            let before = if outer.0 == self.address() {
+                outer.1
+            } else {
+                0
+            };
+            turn.next.set(tick.max(before));
+            let done = work();
+            turn.store.set(outer.0);
+            if outer.0 != self.address() {
+                turn.next.set(outer.1);
+            }
+            done
+        })
+    }
+
+    /// True while this thread is in a turn.
+    pub(crate) fn is_in_turn(&self) -> bool {
+        TURN.with(|turn| turn.store.get() == self.address())
     }
 
     /// A turn for what journals are told until the guard drops: the thread's own, or else a new one.

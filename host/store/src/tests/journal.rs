@@ -1,6 +1,10 @@
 //! Whoever listens knows what the store holds: random lives of every operation, rebuilt from what was told.
 
+mod ends;
 mod life;
+mod mirror;
+mod restore;
+mod ticks;
 mod twin;
 
 use std::collections::{BTreeMap, HashMap};
@@ -253,7 +257,7 @@ fn a_planned_flush_is_told_when_it_is_planned_and_when_it_comes() {
     let told = recorder.take();
     let second = NOW.unix_s + 5;
     assert!(
-        matches!(told[..], [Told::TurnBegins(_), Told::FlushPlanned(at), Told::TurnEnds] if at == second),
+        matches!(told[..], [Told::TurnBegins(_), Told::FlushPlanned { at_s, .. }, Told::TurnEnds] if at_s == second),
         "{told:?}"
     );
     store.look(b"k", at(5), &GetOptions::default());
@@ -278,7 +282,7 @@ fn check_turns_and_commits(threads: &[Vec<Told>]) {
                 Told::TurnEnds => assert!(turn.take().is_some() && commit.is_none()),
                 Told::CommitBegins(changes) => assert_eq!(commit.replace(*changes), None),
                 Told::CommitEnds => assert!(commit.take().is_some()),
-                Told::FlushPlanned(_) => assert!(turn.is_some()),
+                Told::FlushPlanned { .. } => assert!(turn.is_some()),
                 Told::Left { .. } => assert!(commit.is_none()),
                 keyed => {
                     let turn = turn.expect("every change is told in a turn");

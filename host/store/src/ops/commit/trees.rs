@@ -101,12 +101,7 @@ fn changed_tree(
         let Change::Small(state) = change else {
             return None;
         };
-        let tree = Tree::from_small(nodes, SmallRef::trusted(state)).ok()?;
-        // The state before is replaced as a whole.
-        if let Some(item) = item.filter(Item::is_tree) {
-            nodes.store.retire(item.tree());
-        }
-        return Some(tree);
+        return tree_of(item, state, nodes);
     };
     let fields: Vec<_> = fields
         .iter()
@@ -122,6 +117,28 @@ fn changed_tree(
         clear: *clear || *fresh,
         value,
     };
+    edited_tree(item, &batch, nodes)
+}
+
+/// A tree of an object's whole state, which replaces that in `item`.
+pub(super) fn tree_of(
+    item: Option<Item<'_>>,
+    state: &[u8],
+    nodes: &mut Writer<'_, '_>,
+) -> Option<Tree> {
+    let tree = Tree::from_small(nodes, SmallRef::trusted(state)).ok()?;
+    if let Some(item) = item.filter(Item::is_tree) {
+        nodes.store.retire(item.tree());
+    }
+    Some(tree)
+}
+
+/// The tree of the object in `item` after a batch; that of an empty one where there is no object.
+pub(super) fn edited_tree(
+    item: Option<Item<'_>>,
+    batch: &Batch<'_>,
+    nodes: &mut Writer<'_, '_>,
+) -> Option<Tree> {
     let was_tree = item.is_some_and(|item| item.is_tree());
     let mut tree = match item {
         Some(item) if item.is_tree() => item.tree(),
@@ -134,7 +151,7 @@ fn changed_tree(
         _ => Tree::default(),
     };
     let mut retired = Retired::default();
-    let done = tree.apply(nodes, &batch, &mut retired);
+    let done = tree.apply(nodes, batch, &mut retired);
     nodes.store.retire_all(retired);
     if done.is_err() {
         if !was_tree {

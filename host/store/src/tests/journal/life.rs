@@ -45,6 +45,8 @@ impl Life {
     fn plain_name(&mut self) -> Vec<u8> {
         match self.chance(20) {
             true => self.object_name(),
+            // Some are as long as can be.
+            false if self.chance(20) => vec![b'n'; 254 + self.random.below(2) as usize],
             false => format!("plain {}", self.random.below(PLAIN_NAMES)).into_bytes(),
         }
     }
@@ -56,6 +58,8 @@ impl Life {
     fn bytes(&mut self) -> Vec<u8> {
         let len_max = match self.random.below(40) {
             0 => ITEM_BYTES_MAX + 1000,
+            30 => return Vec::new(),
+            31 => return vec![7; ITEM_BYTES_MAX],
             1..5 => 6000,
             _ => 120,
         };
@@ -65,7 +69,8 @@ impl Life {
 
     fn expiry(&mut self) -> Expiry {
         let seconds = self.random.below(30);
-        Expiry((seconds > 10).then(|| (u64::from(self.now_s) + seconds - 11) * 1000))
+        // Some are over already.
+        Expiry((seconds > 10).then(|| (u64::from(self.now_s) + seconds - 12) * 1000))
     }
 
     /// A token that is the item's, or nearly.

@@ -14,7 +14,10 @@ pub(super) enum Told {
     TurnEnds,
     CommitBegins(usize),
     CommitEnds,
-    FlushPlanned(u32),
+    FlushPlanned {
+        tick: u64,
+        at_s: u32,
+    },
     Stored {
         tick: u64,
         key: Vec<u8>,
@@ -44,6 +47,7 @@ impl Told {
             Told::Stored { tick, .. }
             | Told::Deleted { tick, .. }
             | Told::Left { tick, .. }
+            | Told::FlushPlanned { tick, .. }
             | Told::Flushed(tick) => *tick,
             other => panic!("{other:?} has no tick"),
         }
@@ -68,7 +72,7 @@ impl Told {
 #[derive(Clone, Debug)]
 pub(super) enum Owned {
     Value(Vec<u8>),
-    Inserted(usize, Vec<u8>),
+    Appended(usize, Vec<u8>),
     Same,
     State(Vec<u8>),
     Fields {
@@ -87,7 +91,7 @@ impl Owned {
                 value.append_to(&mut bytes);
                 Owned::Value(bytes)
             }
-            Content::Inserted { at, bytes } => Owned::Inserted(at as usize, bytes.to_vec()),
+            Content::Appended { at, bytes } => Owned::Appended(at as usize, bytes.to_vec()),
             Content::Same => Owned::Same,
             Content::State(state) => Owned::State(state.to_vec()),
             Content::Fields {
@@ -131,11 +135,11 @@ impl Body {
 /// An item as a client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    flags: u32,
-    expiry: Expiry,
-    cas: u64,
-    stale: bool,
-    token_sent: bool,
+    pub(super) flags: u32,
+    pub(super) expiry: Expiry,
+    pub(super) cas: u64,
+    pub(super) stale: bool,
+    pub(super) token_sent: bool,
     pub(super) object: bool,
     pub(super) body: Body,
 }
@@ -202,12 +206,13 @@ fn changed(old: Option<Body>, content: &Owned) -> Body {
         Owned::Value(value) => Body::Plain(value.clone()),
         Owned::State(state) => Body::small(state),
         Owned::Same => old.expect("something was there"),
-        Owned::Inserted(at, bytes) => match old {
+        Owned::Appended(at, bytes) => match old {
             Some(Body::Plain(mut value)) => {
-                value.splice(at..at, bytes.iter().copied());
+                assert_eq!(value.len(), *at, "what was there before");
+                value.extend_from_slice(bytes);
                 Body::Plain(value)
             }
-            other => panic!("bytes put into {other:?}"),
+            other => panic!("bytes put behind {other:?}"),
         },
         Owned::Fields {
             fields: changes,
@@ -304,8 +309,8 @@ impl Journal for Recorder {
         self.push(Told::Flushed(tick));
     }
 
-    fn flush_planned(&self, _: u64, at_s: u32) {
-        self.push(Told::FlushPlanned(at_s));
+    fn flush_planned(&self, tick: u64, at_s: u32) {
+        self.push(Told::FlushPlanned { tick, at_s });
     }
 
     fn left(&self, tick: u64, key: &[u8], _: &ItemInfo, _: Cause, _: u32) {
