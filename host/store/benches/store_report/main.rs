@@ -1,7 +1,8 @@
 //! What the store holds and how steadily it works: bytes per item, stalls, pauses, threads, hit ratios, lifetimes.
 //!
-//! `cargo bench -p cacheismo-store --bench store_report [memory|stalls|pauses|moves|threads|hits|lifetimes]`
+//! `cargo bench -p cacheismo-store --bench store_report [memory|stalls|pauses|moves|threads|restore|hits|lifetimes]`
 
+mod restore;
 mod traces;
 
 use std::cell::Cell;
@@ -24,12 +25,13 @@ fn main() {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
-    let all: [(&str, fn()); 7] = [
+    let all: [(&str, fn()); 8] = [
         ("memory", memory),
         ("stalls", stalls),
         ("pauses", pauses),
         ("moves", moves),
         ("threads", threads),
+        ("restore", restore::restore),
         ("hits", traces::hits),
         ("lifetimes", traces::lifetimes),
     ];
