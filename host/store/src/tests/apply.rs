@@ -336,8 +336,11 @@ fn a_planned_flush_comes_when_it_is_due_although_nobody_was_there() {
     }
 }
 
-/// Items of a few sizes, exported, with the class of each.
-fn many(items: u32) -> (Arc<Store>, Vec<(u8, u64, Vec<u8>, usize)>) {
+/// Class, tick, key and about the bytes of an item.
+type Exported = (u8, u64, Vec<u8>, usize);
+
+/// Items of a few sizes, exported.
+fn many(items: u32) -> (Arc<Store>, Vec<Exported>) {
     let store = Arc::new(Store::new(&config(32 << 20, 16)));
     let mut random = model::Random(3);
     for number in 0..items {
