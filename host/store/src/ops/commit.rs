@@ -352,6 +352,7 @@ impl<'a> Locked<'a> {
 
     /// Finds the memory for an item, into `spare`: extents if it does not fit where `found` is, and a node of the index
     /// for a new one.
+    #[inline(always)]
     fn prepare_item(
         &mut self,
         plan: &Plan,

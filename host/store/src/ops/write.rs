@@ -152,6 +152,8 @@ impl<'a> Locked<'a> {
         }
     }
 
+    // Inlined, as a set costs little more than the call.
+    #[inline(always)]
     pub(super) fn store_new(
         &mut self,
         key: Key<'_>,
@@ -164,6 +166,7 @@ impl<'a> Locked<'a> {
         Ok(self.stored(&item, write.cas_override))
     }
 
+    #[inline(always)]
     pub(super) fn overwrite(
         &mut self,
         key: Key<'_>,
