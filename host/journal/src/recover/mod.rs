@@ -21,6 +21,8 @@ pub(crate) use plan::{Base, Choice, check_reached, choose};
 
 /// Whoever takes what is recovered, in order.
 pub trait Target {
+    /// A snapshot is read, before its items.
+    fn snapshot(&mut self, _about: &About) {}
     /// An item of the snapshot, or that there is none of that key. Longest unused first. `tick` says when it was used last.
     fn item(&mut self, tick: u64, effect: &Effect<'_>);
 
@@ -80,6 +82,7 @@ pub fn recover<F: Files>(
     };
     if let Base::Snapshot(reader) = &base {
         counted.next_tick = reader.about().next_tick;
+        counted.target.snapshot(reader.about());
         reader.read(bytes_max, |tick, effect| counted.item(tick, effect))?;
     }
     let mut end = survey.log.replay(files, base.position(), &mut |step| {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use cacheismo_journal::files::Directory;
 use cacheismo_journal::recover::{self, Recovered, Target};
+use cacheismo_journal::snapshot::About;
 
 use crate::cache::Cache;
 use crate::stats::log;
@@ -126,6 +127,10 @@ impl Loader<'_, '_> {
 }
 
 impl Target for Loader<'_, '_> {
+    fn snapshot(&mut self, about: &About) {
+        self.store.expect_items(about.items);
+    }
+
     fn item(&mut self, tick: u64, effect: &Effect<'_>) {
         self.add(tick, effect);
     }
