@@ -4,10 +4,10 @@ use super::damage::{copy, load, log, open, records, write_snapshot};
 use super::life::OPTIONS;
 use super::model::{Model, stored};
 use crate::Error;
-use crate::files::Files;
 use crate::files::sim::Disk;
+use crate::files::{Directory, Files};
 use crate::recover::recover;
-use crate::segment::{self, Before, LogWriter, Next, Position};
+use crate::segment::{self, Before, LogWriter, Next, Options, Position};
 use crate::snapshot::{self, SnapshotReader, SnapshotStart, SnapshotWriter};
 
 #[test]
@@ -220,4 +220,29 @@ fn a_small_memory_takes_the_items_used_last() {
     recover(&disk, u64::MAX, &mut found).expect("the log begins at the snapshot");
     assert_eq!(found.items.len(), 6403);
     assert!(disk.list().expect("works").len() == 2);
+}
+
+#[test]
+fn a_real_directory_with_segments_of_full_length_is_recovered() {
+    let path = std::env::temp_dir().join(format!("cacheismo-recover-{}", std::process::id()));
+    let options = Options {
+        segment_bytes: Options::SEGMENT_BYTES,
+        ..OPTIONS
+    };
+    for part in 0..3 {
+        let directory = Directory::open(&path).expect("nobody has it");
+        let mut found = Model::default();
+        let recovered = recover(&directory, u64::MAX, &mut found).expect("nothing is damaged");
+        assert_eq!((found.items.len(), recovered.notes), (part * 10, vec![]));
+        let opened = LogWriter::open_new(directory.clone(), options, &mut { recovered.next });
+        let mut log = opened.expect("the disk works");
+        let first = part as u64 * 10;
+        log.append(&records(first..first + 10))
+            .expect("the disk works");
+        log.sync().expect("the disk works");
+        if part == 1 {
+            log.finish().expect("the disk works");
+        }
+    }
+    std::fs::remove_dir_all(&path).expect("it is there");
 }
