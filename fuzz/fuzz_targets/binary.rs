@@ -3,6 +3,8 @@
 
 #![no_main]
 
+mod cuts;
+
 use cacheismo_protocol::Limits;
 use cacheismo_protocol::binary::{HEADER_BYTES, Parsed, Refusal, Status, parse};
 use libfuzzer_sys::fuzz_target;
@@ -15,7 +17,7 @@ fuzz_target!(|input: &[u8]| {
         ..Limits::default()
     };
     let whole = parse(input, &limits);
-    for end in 0..input.len().min(400) {
+    for end in cuts::ends(input) {
         match (parse(&input[..end], &limits), whole) {
             (Parsed::Incomplete { needed }, _) => assert!(needed > end),
             (

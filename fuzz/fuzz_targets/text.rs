@@ -3,6 +3,8 @@
 
 #![no_main]
 
+mod cuts;
+
 use cacheismo_protocol::{Command, KeyBuffer, Limits, Meta, Parsed, Refusal, parse_text};
 use libfuzzer_sys::fuzz_target;
 
@@ -46,7 +48,7 @@ fuzz_target!(|input: &[u8]| {
 fn check_cuts(input: &[u8]) {
     let whole = parse_text(input, &LIMITS);
     let closes = |parsed| matches!(parsed, Parsed::Error(Refusal { close: true, .. }));
-    for end in 0..input.len().min(400) {
+    for end in cuts::ends(input) {
         match parse_text(&input[..end], &LIMITS) {
             Parsed::Incomplete { needed } => assert!(needed > end),
             early => assert!(early == whole || closes(early) && closes(whole)),

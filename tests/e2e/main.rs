@@ -1,6 +1,7 @@
 //! End-to-end tests: the built server as its users meet it.
 
 mod addresses;
+mod attack;
 mod clients;
 mod conversations;
 mod counters;

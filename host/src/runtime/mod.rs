@@ -49,4 +49,4 @@ pub use state::{Log, NoLog};
 pub use tally::{TIMED_EVERY, TIMED_FIRST, TypeStats};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

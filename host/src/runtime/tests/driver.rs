@@ -19,7 +19,7 @@ const BUFFER: usize = 1024;
 const BUFFER_BYTES: usize = 4096;
 const RESERVED: usize = 65536;
 /// Where the guest leaves the results of its steps, eight bytes each.
-const RESULTS: usize = 8192;
+pub(super) const RESULTS: usize = 8192;
 const STEPS_MAX: usize = 64;
 /// Where [`Param::Out`] points.
 pub(super) const OUT: usize = RESULTS + 8 * STEPS_MAX;
@@ -219,9 +219,27 @@ impl Driver {
     }
 
     pub(super) fn call(&mut self, function: &str, steps: &[Step]) -> Result<Output, CallError> {
+        let reply = self.attempt(function, &arguments(steps))?;
+        let (streamed, reply) = reply.split_at(reply.len() - 8 * STEPS_MAX - OUT_BYTES);
+        let (results, out) = reply.split_at(8 * STEPS_MAX);
+        let results = results.chunks(8).take(steps.len());
+        Ok(Output {
+            results: results
+                .map(|r| i64::from_le_bytes(r.try_into().unwrap()))
+                .collect(),
+            streamed: streamed.to_vec(),
+            out: out.to_vec(),
+        })
+    }
+
+    /// Calls the function; commits when it succeeds, and gives its reply.
+    pub(super) fn attempt(
+        &mut self,
+        function: &str,
+        args: &[Vec<u8>],
+    ) -> Result<Vec<u8>, CallError> {
         let before = b"before".to_vec();
         let mut reply = before.clone();
-        let args = arguments(steps);
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         let function = self.function(function);
         let mut host = Some(Box::new(self.host.clone()));
@@ -238,22 +256,12 @@ impl Driver {
             handles: vec!["self".to_owned()],
             ..*host
         };
-        let (streamed, reply) =
-            reply[before.len()..].split_at(reply.len() - before.len() - 8 * STEPS_MAX - OUT_BYTES);
-        let (results, out) = reply.split_at(8 * STEPS_MAX);
-        let results = results.chunks(8).take(steps.len());
-        Ok(Output {
-            results: results
-                .map(|r| i64::from_le_bytes(r.try_into().unwrap()))
-                .collect(),
-            streamed: streamed.to_vec(),
-            out: out.to_vec(),
-        })
+        Ok(reply.split_off(before.len()))
     }
 }
 
 /// The arguments of a call, laid out for where they will lie.
-fn arguments(steps: &[Step]) -> Vec<Vec<u8>> {
+pub(super) fn arguments(steps: &[Step]) -> Vec<Vec<u8>> {
     assert!(steps.len() <= STEPS_MAX);
     let lay_out = |base: usize| {
         let mut address = base + 4 + 4 * (steps.len() + 1);

@@ -2,6 +2,7 @@
 
 use crate::runtime as api;
 
+pub(crate) mod arguments;
 mod compile_cost;
 mod driver;
 mod generated;
@@ -10,6 +11,7 @@ mod imports;
 mod interpreter;
 mod lifecycle;
 mod loading;
+mod lua_source;
 mod plain_host;
 mod reach;
 mod shipped;

@@ -10,15 +10,21 @@ use crate::cache::{Cache, Config, Standalone};
 use crate::runtime::{Engine, EngineOptions, LimitsTable, NoLog, ObjectHost, Registry, Scan};
 use cacheismo_abi::{SCAN_AFTER, SCAN_ENTRY_HEAD, SCAN_REVERSE, TTL_ABSENT, TTL_NEVER};
 
+mod attack;
+
 const NOW: Now = Now {
     unix_s: 1_000_000,
     millis: 0,
 };
 
 pub(in crate::cache) fn cache() -> Cache {
-    let config = Config::small();
     let engine = Engine::new(&EngineOptions::default()).unwrap();
-    let registry = Arc::new(Registry::new(engine, LimitsTable::default()));
+    cache_of(Registry::new(engine, LimitsTable::default()))
+}
+
+fn cache_of(registry: Registry) -> Cache {
+    let config = Config::small();
+    let registry = Arc::new(registry);
     Cache::new(&config, registry, Arc::new(Standalone), Arc::new(NoLog))
 }
 
