@@ -109,8 +109,8 @@ fn arguments(more: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// An interpreter that starts with what those scripts leave, or with none.
-fn interpreter(setup: Option<Vec<Vec<u8>>>) -> Registry {
+/// An interpreter that starts with what those scripts leave. Without arguments it takes scripts by a call.
+fn interpreter(arguments: Vec<Vec<u8>>) -> Registry {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../objects/prebuilt/lua.wasm");
     let functions = ["attack:run", "witness:check"].into_iter();
     let scripted: Vec<_> = functions
@@ -124,10 +124,8 @@ fn interpreter(setup: Option<Vec<Vec<u8>>>) -> Registry {
     let mut limits = LimitsTable::default();
     limits.set(DEADLINE_OF_OTHERS).expect("a limit");
     let registry = Registry::new(engine(), limits);
-    let mut source = Source::file(&path).expect("the committed module");
-    if let Some(arguments) = setup {
-        source = source.with_setup(arguments, scripted.into());
-    }
+    let source = Source::file(&path).expect("the committed module");
+    let source = source.with_setup(arguments, scripted.into());
     let refused = registry.load(&[source]);
     assert!(refused.is_empty(), "{refused:?}");
     registry
@@ -235,7 +233,7 @@ fn hostile_scripts_end_in_time_and_break_no_other() {
         number.parse().expect("a number of scripts")
     });
     let seeds: Vec<String> = SHIPPED.iter().map(|name| shipped(name)).collect();
-    let mut thread = Thread::new(interpreter(Some(arguments(""))));
+    let mut thread = Thread::new(interpreter(arguments("")));
     let right = thread.answers();
     assert!(
         right.iter().all(|answer| answer.starts_with(b"V")),
@@ -334,7 +332,7 @@ fn run(thread: &mut Thread, number: u64, script: &[u8], tally: &mut Tally) {
 /// Loads a script as a file beside the others.
 fn load(script: &str, right: &[Vec<u8>], tally: &mut Tally) {
     let arguments = arguments(script);
-    let mut tried = Thread::new(interpreter(None));
+    let mut tried = Thread::new(interpreter(Vec::new()));
     let load = tried.registry.types().interpreter(b"lua", SETUP.as_bytes());
     let args: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
     let mut reply = Vec::new();
@@ -348,7 +346,7 @@ fn load(script: &str, right: &[Vec<u8>], tally: &mut Tally) {
         return;
     }
     tally.loaded += 1;
-    let mut thread = Thread::new(interpreter(Some(arguments)));
+    let mut thread = Thread::new(interpreter(arguments));
     let answer = thread.call("witness:check:w", None, Budget::Full);
     assert_eq!(answer.as_ref(), Ok(&right[0]), "{script}");
 }

@@ -272,7 +272,7 @@ impl ObjectHost for PlainHost {
         Ok(self.items.remove(key).is_some())
     }
     fn item_delete_lru(&mut self, bytes: u64) -> Result<(), Stop> {
-        self.lru_bytes += bytes;
+        self.lru_bytes = self.lru_bytes.saturating_add(bytes);
         Ok(())
     }
     fn item_keys(&mut self, prefix: &[u8], out: &mut Vec<u8>) -> Result<(), Stop> {

@@ -204,8 +204,8 @@ pub(super) fn script(random: &mut Rng) -> String {
     }
     let mut text = String::from("local a, b, i = {}, 'b', 1\n");
     for _ in 0..random.usize(1..=STATEMENTS_MAX) {
-        text += &statement(random, 0);
-        text.push('\n');
+        // Each is tried, whatever becomes of those before.
+        text += &format!("pcall(function(...) {} end)\n", statement(random, 0));
     }
     text
 }
@@ -236,7 +236,7 @@ fn statement(random: &mut Rng, depth: usize) -> String {
             "while {first} do {body} {} end",
             one_of(&["break", "", "i = i + 1"], random)
         ),
-        8 => format!("coroutine.wrap(function() {body} end)()"),
+        8 => format!("coroutine.wrap(function(...) {body} end)()"),
         9 => format!("do local b = {first} {body} end"),
         10 => (*one_of(MISDEEDS, random)).to_owned(),
         11 => format!(
