@@ -91,6 +91,10 @@ impl Durability {
     /// Ends the log: all that was told is on disk. With `snapshot`, all items are written down before, so that the next start
     /// has no log to replay. The workers have stopped.
     pub(super) fn finish(&self, snapshot: bool) {
+        if snapshot {
+            // So that the snapshot begins behind all records. If the disk fails, it begins where it can.
+            let _flushed = self.log.flush();
+        }
         self.snapshots.stop(snapshot);
         self.log.stop();
     }
