@@ -125,7 +125,7 @@ fn interpreter(arguments: Vec<Vec<u8>>) -> Registry {
     limits.set(DEADLINE_OF_OTHERS).expect("a limit");
     let registry = Registry::new(engine(), limits);
     let source = Source::file(&path).expect("the committed module");
-    let source = source.with_setup(arguments, scripted.into());
+    let source = source.with_setup(arguments, scripted);
     let refused = registry.load(&[source]);
     assert!(refused.is_empty(), "{refused:?}");
     registry
