@@ -161,7 +161,10 @@ fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Reads changes up to the end of `bytes`.
-pub(crate) fn read_all(bytes: &[u8]) -> Result<Vec<Effect<'_>>, Damage> {
+///
+/// # Errors
+/// When the bytes are no changes.
+pub fn read_all(bytes: &[u8]) -> Result<Vec<Effect<'_>>, Damage> {
     let mut reader = Reader(bytes);
     let mut changes = Vec::with_capacity(1);
     while !reader.0.is_empty() {

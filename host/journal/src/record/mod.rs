@@ -20,6 +20,7 @@ use cacheismo_store::{Effect, Head, ValueRef};
 
 use crate::CHECKSUMS;
 use change::KEY_BYTES_MAX;
+pub use change::read_all as read_changes;
 
 /// Bytes before the tick: length and checksum.
 pub(crate) const HEAD_BYTES: usize = 8;
@@ -51,6 +52,11 @@ pub fn begin(out: &mut Vec<u8>, tick: u64) -> Open {
 /// Adds a change to the record.
 pub fn add(out: &mut Vec<u8>, open: &mut Open, effect: &Effect<'_>) {
     open.refused |= refuses(effect);
+    write_change(out, effect);
+}
+
+/// Appends a change by itself, as records and snapshots hold it: for whoever carries changes from thread to thread.
+pub fn write_change(out: &mut Vec<u8>, effect: &Effect<'_>) {
     let rest = change::write_head(out, effect);
     out.extend_from_slice(rest);
 }

@@ -1,7 +1,7 @@
 //! The store filled with what a directory holds.
 //!
-//! One thread reads and decodes; others, each with a part of the shards, apply what it hands them in batches. What a batch
-//! cannot hold, a flush or the fields of a large object, is applied when all batches before it are.
+//! One thread reads; others, each with a part of the shards, apply what it hands them in batches. What concerns all shards,
+//! a flush, is applied when all batches before it are.
 
 use std::io::{IsTerminal, Write as _};
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use cacheismo_journal::files::Directory;
+use cacheismo_journal::record;
 use cacheismo_journal::recover::{self, Recovered, Target};
 use cacheismo_journal::snapshot::About;
 
 use crate::cache::Cache;
 use crate::stats::log;
-use crate::store::{Body, Effect, Head, Now, Part, Store, Tally};
+use crate::store::{Effect, Now, Part, Store, Tally};
 
-/// Bytes of keys and values after which a batch is handed on.
+/// Bytes of changes after which a batch is handed on.
 const BATCH_BYTES: usize = 256 << 10;
 /// Batches that wait for a thread, at most.
 const BATCHES_MAX: usize = 4;
@@ -57,24 +58,14 @@ pub(super) fn load(
             progress,
             ..
         } = loader;
-        let tally = parts
-            .into_iter()
-            .map(Applier::finish)
-            .fold(Tally::default(), add);
+        let mut tally = Tally::default();
+        for part in parts {
+            tally += part.finish();
+        }
         store.resume_at(cache.now(), recovered.next_tick);
         progress.end(items, &recovered, &tally);
         Ok(recovered)
     })
-}
-
-fn add(all: Tally, one: Tally) -> Tally {
-    Tally {
-        done: all.done + one.done,
-        expired: all.expired + one.expired,
-        missing: all.missing + one.missing,
-        no_room: all.no_room + one.no_room,
-        malformed: all.malformed + one.malformed,
-    }
 }
 
 struct Loader<'s, 'scope> {
@@ -89,14 +80,15 @@ struct Loader<'s, 'scope> {
 impl Loader<'_, '_> {
     fn add(&mut self, tick: u64, effect: &Effect<'_>) {
         self.items += 1;
-        if self.batch.add(tick, effect) {
-            if self.batch.bytes.len() >= BATCH_BYTES {
-                self.hand_on();
-            }
+        if effect.key().is_none() {
+            self.settle();
+            self.store.apply(Now::BEFORE_ALL, tick, effect);
             return;
         }
-        self.settle();
-        self.store.apply(Now::BEFORE_ALL, tick, effect);
+        self.batch.add(tick, effect);
+        if self.batch.changes.len() >= BATCH_BYTES {
+            self.hand_on();
+        }
     }
 
     fn hand_on(&mut self) {
@@ -108,7 +100,7 @@ impl Loader<'_, '_> {
 
     /// Returns when all that was added is applied.
     fn settle(&mut self) {
-        if !self.batch.items.is_empty() {
+        if !self.batch.ticks.is_empty() {
             self.hand_on();
         }
         let done: Vec<_> = self
@@ -174,7 +166,7 @@ impl<'scope> Applier<'scope> {
                 match message {
                     Message::Apply(batch) => {
                         let effects = batch.effects();
-                        tally = add(tally, store.apply_all(Now::BEFORE_ALL, part, &effects));
+                        tally += store.apply_all(Now::BEFORE_ALL, part, &effects);
                     }
                     // Whoever asked waits for it.
                     Message::Settle(done) => drop(done.send(())),
@@ -199,74 +191,20 @@ impl<'scope> Applier<'scope> {
 /// Copies of effects.
 #[derive(Default)]
 struct Batch {
-    /// Keys and values, one behind the other.
-    bytes: Vec<u8>,
-    items: Vec<Copied>,
-}
-
-struct Copied {
-    tick: u64,
-    key_len: usize,
-    what: What,
-}
-
-/// What an effect says, its bytes behind the key's.
-enum What {
-    Deleted,
-    Value(Head, usize),
-    State(Head, usize),
-    Appended(Head, u32, usize),
-    Same(Head),
+    ticks: Vec<u64>,
+    /// The effects, one behind the other, as the log holds them.
+    changes: Vec<u8>,
 }
 
 impl Batch {
-    /// Copies an effect; false when it must be applied by itself.
-    fn add(&mut self, tick: u64, effect: &Effect<'_>) -> bool {
-        let (key, bytes, what) = match effect {
-            Effect::Stored { key, head, body } => match body {
-                Body::Value(value) => (*key, *value, What::Value(*head, value.len())),
-                Body::State(state) => (*key, *state, What::State(*head, state.len())),
-                Body::Appended { at, bytes } => {
-                    (*key, *bytes, What::Appended(*head, *at, bytes.len()))
-                }
-                Body::Same => (*key, &[][..], What::Same(*head)),
-                Body::Fields { .. } => return false,
-            },
-            Effect::Deleted { key } => (*key, &[][..], What::Deleted),
-            Effect::Flushed | Effect::FlushPlanned { .. } => return false,
-        };
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(bytes);
-        self.items.push(Copied {
-            tick,
-            key_len: key.len(),
-            what,
-        });
-        true
+    fn add(&mut self, tick: u64, effect: &Effect<'_>) {
+        self.ticks.push(tick);
+        record::write_change(&mut self.changes, effect);
     }
 
     fn effects(&self) -> Vec<(u64, Effect<'_>)> {
-        let mut rest = &self.bytes[..];
-        let mut take = move |len: usize| {
-            let (taken, left) = rest.split_at(len);
-            rest = left;
-            taken
-        };
-        let effects = self.items.iter().map(|copied| {
-            let key = take(copied.key_len);
-            let (head, body) = match copied.what {
-                What::Deleted => return (copied.tick, Effect::Deleted { key }),
-                What::Value(head, len) => (head, Body::Value(take(len))),
-                What::State(head, len) => (head, Body::State(take(len))),
-                What::Appended(head, at, len) => {
-                    let bytes = take(len);
-                    (head, Body::Appended { at, bytes })
-                }
-                What::Same(head) => (head, Body::Same),
-            };
-            (copied.tick, Effect::Stored { key, head, body })
-        });
-        effects.collect()
+        let effects = record::read_changes(&self.changes).expect("they were written here");
+        self.ticks.iter().copied().zip(effects).collect()
     }
 }
 

@@ -8,6 +8,7 @@
 //! **Threads.** A shard's ticks rise, so effects of one shard come from one thread, in their order. Those of different
 //! shards may come in any order: each item has its own tick, and the oldest of all is the oldest of the tails.
 
+use std::ops::AddAssign;
 use std::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
@@ -59,6 +60,16 @@ pub struct Tally {
     pub no_room: u64,
     /// [`Applied::Malformed`].
     pub malformed: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.done += other.done;
+        self.expired += other.expired;
+        self.missing += other.missing;
+        self.no_room += other.no_room;
+        self.malformed += other.malformed;
+    }
 }
 
 impl Tally {
