@@ -1,8 +1,8 @@
 //! Objects as a log has them: a large state, or changes of fields, with the version they had.
 
-use super::trees::{edited_tree, tree_of};
+use super::trees::{tree_of, tree_of_fields};
 use super::{Drafted, Stamp};
-use crate::fields::{Batch, FieldChange, Tree};
+use crate::fields::{FieldChange, Tree};
 use crate::index::bucket::NODE_PLAN;
 use crate::item::draft::Draft;
 use crate::item::flag;
@@ -115,17 +115,7 @@ fn changed(body: &Body<'_>, found: Option<Found<'_>>, nodes: &mut Writer<'_, '_>
         } => {
             let fields: Vec<FieldChange<'_>> =
                 fields.iter().map(|(name, value)| (*name, *value)).collect();
-            let value = if *fresh {
-                Some(*value)
-            } else {
-                value.map(Some)
-            };
-            let batch = Batch {
-                fields: &fields,
-                clear: *clear || *fresh,
-                value,
-            };
-            edited_tree(item, &batch, nodes)
+            tree_of_fields(item, &fields, (*clear, *fresh), *value, nodes)
         }
         Body::State(state) => tree_of(item, state, nodes),
         _ => None,

@@ -1,7 +1,7 @@
 //! Step two of a commit: trees, which take memory as they are changed.
 
 use super::{Halt, needs_tree};
-use crate::fields::{Batch, Retired, SmallRef, Tree};
+use crate::fields::{Batch, FieldChange, Retired, SmallRef, Tree};
 use crate::item::{Item, flag};
 use crate::memory::nodes::Writer;
 use crate::shard::{Leave, Locked};
@@ -107,15 +107,21 @@ fn changed_tree(
         .iter()
         .map(|(name, value)| (name.as_slice(), value.as_deref()))
         .collect();
-    let value = if *fresh {
-        Some(*value)
-    } else {
-        value.map(Some)
-    };
+    tree_of_fields(item, &fields, (*clear, *fresh), *value, nodes)
+}
+
+/// The tree after changes of fields and of the opaque value; what `clear` and `fresh` mean says [`Change::Fields`].
+pub(super) fn tree_of_fields(
+    item: Option<Item<'_>>,
+    fields: &[FieldChange<'_>],
+    (clear, fresh): (bool, bool),
+    value: Option<&[u8]>,
+    nodes: &mut Writer<'_, '_>,
+) -> Option<Tree> {
     let batch = Batch {
-        fields: &fields,
-        clear: *clear || *fresh,
-        value,
+        fields,
+        clear: clear || fresh,
+        value: if fresh { Some(value) } else { value.map(Some) },
     };
     edited_tree(item, &batch, nodes)
 }
@@ -134,7 +140,7 @@ pub(super) fn tree_of(
 }
 
 /// The tree of the object in `item` after a batch; that of an empty one where there is no object.
-pub(super) fn edited_tree(
+fn edited_tree(
     item: Option<Item<'_>>,
     batch: &Batch<'_>,
     nodes: &mut Writer<'_, '_>,
