@@ -48,10 +48,25 @@ impl Durability {
     ) -> anyhow::Result<Durability> {
         let directory =
             Directory::open(&options.directory).context("the data directory cannot be used")?;
-        let (recovered, segments) = recover_and_begin(options, &directory, cache, memory_bytes)?;
+        let recovered = load::load(&directory, cache, memory_bytes)
+            .with_context(|| format!("{} cannot be recovered", options.directory.display()))?;
+        for note in &recovered.notes {
+            log::warn(format_args!("{note}"));
+        }
+        // Who writes: the node that wrote the snapshot, or a new one.
+        let snapshot = recovered.snapshot.as_ref();
+        let node = snapshot.map_or_else(new_node, |about| about.node);
+        let segment_options = segment::Options {
+            node,
+            segment_bytes: options.segment_bytes,
+            now_ms: unix_ms,
+        };
+        let segments = Segments::open(directory.clone(), segment_options, recovered.next)
+            .context("the log cannot go on")?;
         let snapshots = Arc::new(Snapshots::new(
             directory,
-            Arc::clone(cache.store()),
+            cache.clone(),
+            node,
             options,
             memory_bytes,
             &recovered,
@@ -98,26 +113,4 @@ impl Durability {
         self.snapshots.stop(snapshot);
         self.log.stop();
     }
-}
-
-/// Recovers, and begins the segment in which the log goes on.
-fn recover_and_begin(
-    options: &PersistenceOptions,
-    directory: &Directory,
-    cache: &Cache,
-    memory_bytes: u64,
-) -> anyhow::Result<(cacheismo_journal::recover::Recovered, Segments<Directory>)> {
-    let recovered = load::load(directory, cache, memory_bytes)
-        .with_context(|| format!("{} cannot be recovered", options.directory.display()))?;
-    for note in &recovered.notes {
-        log::warn(format_args!("{note}"));
-    }
-    let segment_options = segment::Options {
-        node: snapshots::node(recovered.snapshot.as_ref()),
-        segment_bytes: options.segment_bytes,
-        now_ms: snapshots::unix_ms,
-    };
-    let segments = Segments::open(directory.clone(), segment_options, recovered.next)
-        .context("the log cannot go on")?;
-    Ok((recovered, segments))
 }

@@ -12,9 +12,9 @@ use cacheismo_journal::segment::NodeId;
 use cacheismo_journal::snapshot::{self, About, SnapshotStart, SnapshotWriter};
 use parking_lot::{Condvar, Mutex};
 
+use crate::cache::Cache;
 use crate::server::options::PersistenceOptions;
 use crate::stats::log;
-use crate::store::{Now, Store};
 
 /// How often it is looked at whether a snapshot is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ const LOG_BYTES_MIN: u64 = 256 << 20;
 #[derive(Debug)]
 pub(super) struct Snapshots {
     directory: Directory,
-    store: Arc<Store>,
+    cache: Cache,
     node: NodeId,
     every: Duration,
     changes_min: u64,
@@ -83,15 +83,16 @@ enum Unfinished {
 impl Snapshots {
     pub(super) fn new(
         directory: Directory,
-        store: Arc<Store>,
+        cache: Cache,
+        node: NodeId,
         options: &PersistenceOptions,
         memory_bytes: u64,
         recovered: &Recovered,
     ) -> Snapshots {
         Snapshots {
             directory,
-            store,
-            node: node(recovered.snapshot.as_ref()),
+            cache,
+            node,
             every: options.snapshot_every,
             changes_min: options.snapshot_changes,
             log_bytes_max: (memory_bytes * LOG_PER_MEMORY).max(LOG_BYTES_MIN),
@@ -219,30 +220,27 @@ impl Snapshots {
             unix_ms: unix_ms(),
         };
         let mut writer = SnapshotWriter::begin(self.directory.clone(), &begin)?;
-        if let Err(error) = self.export(&mut writer) {
-            // The unfinished file is removed at the next start, if not now.
-            let _removed = writer.abandon();
-            return Err(error);
-        }
-        let end = match log.flush() {
+        let exported = self.export(&mut writer);
+        let end = match exported.and_then(|()| Ok(log.flush()?)) {
             Ok(end) => end,
             Err(error) => {
+                // The unfinished file is removed at the next start, if not now.
                 let _removed = writer.abandon();
-                return Err(error.into());
+                return Err(error);
             }
         };
-        let about = writer.finish(end, self.store.next_tick(), unix_ms())?;
+        let about = writer.finish(end, self.cache.store().next_tick(), unix_ms())?;
         log.snapshot_is_durable(start);
         snapshot::remove_superseded(&self.directory, number, start.position)?;
         Ok(about)
     }
 
     fn export(&self, writer: &mut SnapshotWriter<Directory>) -> Result<(), Unfinished> {
-        let mut export = self.store.export(now());
+        let mut export = self.cache.store().export(self.cache.now());
         let mut written = Ok(());
         let mut more = true;
         while more {
-            more = export.step(now(), &mut |class, tick, effect| {
+            more = export.step(self.cache.now(), &mut |class, tick, effect| {
                 if written.is_ok() {
                     written = writer.add(class, tick, effect);
                 }
@@ -275,11 +273,6 @@ impl Since {
     }
 }
 
-/// Who writes: the node that wrote the snapshot, or a new one.
-pub(super) fn node(last: Option<&About>) -> NodeId {
-    last.map_or_else(new_node, |about| about.node)
-}
-
 /// The number of a node that was never there.
 pub(in crate::server) fn new_node() -> NodeId {
     std::array::from_fn(|_| fastrand::u8(..))
@@ -291,12 +284,4 @@ pub(in crate::server) fn unix_ms() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
-}
-
-fn now() -> Now {
-    let ms = unix_ms();
-    Now {
-        unix_s: u32::try_from(ms / 1000).unwrap_or(u32::MAX),
-        millis: (ms % 1000) as u16,
-    }
 }
