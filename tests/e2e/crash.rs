@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cacheismo_tests::client::Client;
+use cacheismo_tests::differential::Rng;
 use cacheismo_tests::server::Server;
 use cacheismo_tests::tools;
 use rustix::process::Signal;
@@ -52,7 +53,7 @@ struct Story {
     fsync: &'static str,
     loss_max: Duration,
     writers: Vec<Writer>,
-    random: Random,
+    random: Rng,
 }
 
 impl Story {
@@ -69,7 +70,7 @@ impl Story {
             writers: (0..CLIENTS)
                 .map(|number| Writer::new(number, seed))
                 .collect(),
-            random: Random(seed | 1),
+            random: Rng::new(seed),
         }
     }
 
@@ -158,7 +159,7 @@ struct Known {
 
 struct Writer {
     known: Vec<Known>,
-    random: Random,
+    random: Rng,
 }
 
 impl Writer {
@@ -174,7 +175,7 @@ impl Writer {
                     least: 0,
                 })
                 .collect(),
-            random: Random(seed.wrapping_mul(number as u64 + 3) | 1),
+            random: Rng::new(seed.wrapping_add(number as u64 + 1)),
         }
     }
 
@@ -318,16 +319,4 @@ fn value(answer: &str) -> Option<&str> {
 fn number(value: Option<&str>) -> u64 {
     let digits = value.and_then(|value| value.split(' ').next());
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
-}
-
-/// Random numbers that a seed repeats.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound.max(1)
-    }
 }

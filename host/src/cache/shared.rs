@@ -11,7 +11,7 @@ use super::detail::Detail;
 use super::locks::ObjectLocks;
 use super::object_name;
 use super::peers::Peers;
-use super::saves::Saves;
+use super::saves::{Disk, Saves};
 use super::scripts::Scripts;
 use crate::account::Account;
 use crate::metrics::{CommandCounters, PerThread};
@@ -88,17 +88,8 @@ impl Shared {
                 .is_some_and(|scripts| scripts.types.contains_key(name))
     }
 
-    /// Notes that this thread has read a key.
-    #[inline(always)]
-    pub(super) fn has_read(&self, hash: u64) {
-        if let Some(saves) = self.saves.get() {
-            saves.has_read(hash);
-        }
-    }
-
-    /// What the answers to what this thread has done have to wait for, 0 for nothing.
-    #[inline(always)]
-    pub(super) fn take_unsaved(&self) -> u64 {
-        self.saves.get().map_or(0, |saves| saves.take_unsaved())
+    /// The disk, if answers wait for one.
+    pub(super) fn disk(&self) -> Disk {
+        Disk::new(self.saves.get())
     }
 }

@@ -92,7 +92,7 @@ impl LaneJob {
     /// Runs the call to its end; may block for its deadline and for locks and peers.
     pub fn run(self) -> LaneResult {
         let (mut instances, transaction) = self.lanes.take(&self.shared);
-        if self.writes && transaction.refuses_writes() {
+        if self.writes && transaction.disk().refuses_writes() {
             self.lanes.give_back(instances, transaction);
             return self.refuse(&NotSaved.to_string());
         }
@@ -128,7 +128,7 @@ impl LaneJob {
             ticket: self.ticket,
             tagged: self.tagged,
             result,
-            unsaved: self.shared.take_unsaved(),
+            unsaved: self.shared.disk().take_unsaved(),
             _share: self.share,
         }
     }

@@ -199,7 +199,7 @@ impl Calls {
         self.turn.count();
         let key = own.of(&self.names);
         let transaction = there(&mut self.transaction);
-        if call.writes && transaction.refuses_writes() {
+        if call.writes && transaction.disk().refuses_writes() {
             return Err(NotSaved.to_string());
         }
         transaction.begin(now, key, call.writes, false);

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::object::Object;
 use crate::cache::locks::LockSet;
 use crate::cache::object_name;
-use crate::cache::saves::Saves;
+use crate::cache::saves::Disk;
 use crate::cache::shared::Shared;
 use crate::runtime::{Deadline, Handle, Stop};
 use crate::store::{Change, Commit, CommitError, Expiry, Key, Now};
@@ -49,15 +49,14 @@ pub struct Transaction {
     evict_bytes: u64,
     random: fastrand::Rng,
     scratch: Vec<u8>,
-    /// The disk, where answers wait for it.
-    saves: Option<Arc<dyn Saves>>,
+    disk: Disk,
 }
 
 impl Transaction {
     /// A transaction without a call. Boxed, since it goes into an instance for every call and comes back.
     pub(in crate::cache) fn new(shared: Arc<Shared>) -> Box<Transaction> {
         Box::new(Transaction {
-            saves: shared.saves.get().cloned(),
+            disk: shared.disk(),
             shared,
             now: Now {
                 unix_s: 0,
@@ -137,20 +136,16 @@ impl Transaction {
         self.forget_items();
     }
 
-    /// Whether writes had better be refused, as they cannot be kept on disk.
-    #[inline]
-    pub(in crate::cache) fn refuses_writes(&self) -> bool {
-        self.saves
-            .as_ref()
-            .is_some_and(|saves| saves.refuses_writes())
+    /// The disk, if answers wait for one.
+    pub(in crate::cache) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     /// Notes the objects the run has read, for answers that wait for the disk.
     #[inline]
     pub(in crate::cache) fn has_read(&self) {
-        if let Some(saves) = &self.saves {
-            let read = self.objects[..self.used].iter();
-            read.for_each(|object| saves.has_read(object.hash));
+        for object in &self.objects[..self.used] {
+            self.disk.has_read(object.hash);
         }
     }
 

@@ -15,7 +15,7 @@ impl Ops {
         }
         self.watch_fetch(key);
         let outcome = self.shared.store.arith(key, self.now, arith);
-        self.has_read(key);
+        self.disk.has_read(key.hash);
         if matches!(outcome, ArithOutcome::NotFound) && is_object() {
             return ArithOutcome::IsObject;
         }

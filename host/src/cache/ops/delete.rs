@@ -27,7 +27,7 @@ impl Ops {
         self.watch_fetch(key);
         let len = self.before_delete(key).filter(|_| removes);
         let outcome = self.shared.store.delete(key, self.now, options);
-        self.has_read(key);
+        self.disk.has_read(key.hash);
         match outcome {
             DeleteOutcome::Done if removes => {
                 self.counters.delete_hits.add_alone(1);

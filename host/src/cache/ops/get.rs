@@ -44,7 +44,7 @@ impl Ops {
                 show(info, value)
             },
         );
-        self.has_read(key);
+        self.disk.has_read(key.hash);
         self.count_get(key.bytes, found.is_some(), options.touch.is_some());
         match (found, object) {
             (None, _) => Lookup::Miss,
@@ -66,7 +66,7 @@ impl Ops {
             ..GetOptions::default()
         };
         let shown = self.shared.store.get(key, self.now, &options, show);
-        self.has_read(key);
+        self.disk.has_read(key.hash);
         shown
     }
 

@@ -15,7 +15,7 @@ mod watch;
 use std::sync::Arc;
 
 use super::clock;
-use super::saves::Saves;
+use super::saves::Disk;
 use super::shared::Shared;
 use crate::metrics::CommandCounters;
 use crate::stats::Watched;
@@ -36,8 +36,7 @@ pub(super) struct Ops {
     watched: Watched,
     /// Number of the connection that asks, as log lines show it.
     client: u64,
-    /// The disk, where answers wait for it.
-    saves: Option<Arc<dyn Saves>>,
+    pub(super) disk: Disk,
 }
 
 impl Ops {
@@ -47,7 +46,7 @@ impl Ops {
             now: shared.clock.now(),
             watched: Watched::default(),
             client: 0,
-            saves: shared.saves.get().cloned(),
+            disk: shared.disk(),
             shared,
         }
     }
@@ -58,28 +57,6 @@ impl Ops {
         self.now = self.shared.clock.now();
         self.watched = self.shared.hub.watched();
         self.client = client;
-    }
-
-    /// Notes that this thread has read a key.
-    #[inline(always)]
-    pub(super) fn has_read(&self, key: Key<'_>) {
-        if let Some(saves) = &self.saves {
-            saves.has_read(key.hash);
-        }
-    }
-
-    /// Whether writes had better be refused.
-    #[inline]
-    pub(super) fn refuses_writes(&self) -> bool {
-        self.saves
-            .as_ref()
-            .is_some_and(|saves| saves.refuses_writes())
-    }
-
-    /// What the answers to what this thread has done have to wait for, 0 for nothing.
-    #[inline]
-    pub(super) fn take_unsaved(&self) -> u64 {
-        self.saves.as_ref().map_or(0, |saves| saves.take_unsaved())
     }
 
     /// Number of the connection that asks.

@@ -74,7 +74,7 @@ impl Ops {
         }
         self.watch_fetch(key);
         let outcome = write();
-        self.has_read(key);
+        self.disk.has_read(key.hash);
         self.watch_store(key.bytes, told.command, outcome, (told.expiry, told.len));
         if told.counts_cas {
             self.count_cas(outcome);

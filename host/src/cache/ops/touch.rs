@@ -9,7 +9,7 @@ impl Ops {
         self.counters.cmd_touch.add_alone(1);
         self.watch_fetch(key);
         let found = self.shared.store.touch(key, self.now, expiry) == DeleteOutcome::Done;
-        self.has_read(key);
+        self.disk.has_read(key.hash);
         match found {
             true => &self.counters.touch_hits,
             false => &self.counters.touch_misses,

@@ -40,7 +40,7 @@ pub(in crate::cache) fn request(
     out: &mut Vec<u8>,
 ) -> Flow {
     let Request { echo, quiet, .. } = *request;
-    if x.ops.refuses_writes() && writes(&request.command) {
+    if x.ops.disk.refuses_writes() && writes(&request.command) {
         echo.error(out, Status::NotSaved);
         return GO_ON;
     }

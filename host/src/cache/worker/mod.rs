@@ -61,7 +61,7 @@ impl Worker {
             Some(answers) => self.run_behind(connection, answers, input, out),
         };
         self.ops.shared.store.end_turn();
-        let unsaved = self.ops.take_unsaved();
+        let unsaved = self.ops.disk.take_unsaved();
         if unsaved > 0 {
             connection.unsaved = connection.unsaved.max(unsaved);
         }
@@ -97,16 +97,7 @@ impl Worker {
         connection: &mut Connection,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), NotSaved>> {
-        let Some(saves) = self
-            .ops
-            .shared
-            .saves
-            .get()
-            .filter(|_| connection.unsaved > 0)
-        else {
-            return Poll::Ready(Ok(()));
-        };
-        let polled = saves.poll_saved(connection.unsaved, context);
+        let polled = self.ops.disk.poll_saved(connection.unsaved, context);
         if polled.is_ready() {
             connection.unsaved = 0;
         }

@@ -45,7 +45,7 @@ pub(super) fn execute(
         let needed = input.len() + 1;
         return Next::Read { needed }.after(at);
     }
-    let refuses_writes = x.ops.refuses_writes();
+    let refuses_writes = x.ops.disk.refuses_writes();
     loop {
         let mut batch = ArrayVec::<Ready<'_>, COMMAND_BATCH>::new();
         x.calls.forget_names();

@@ -169,7 +169,7 @@ fn begin(
     let Target::Item(key) = x.calls.target(key) else {
         return false;
     };
-    if x.ops.refuses_writes() {
+    if x.ops.disk.refuses_writes() {
         return false;
     }
     let value = match x.ops.shared.store.upload(key, announced) {

@@ -46,10 +46,7 @@ impl<S: Service, T: Socket> Session<S, T> {
     }
 
     async fn write_buffer(&mut self, out: Vec<u8>) -> io::Result<()> {
-        if S::is_unsaved(&self.state) {
-            self.saved(out.capacity()).await?;
-        }
-        let result = self.write(out.as_slice(), out.capacity()).await;
+        let result = self.write_saved(out.as_slice(), out.capacity()).await;
         self.worker.return_output(out);
         result
     }
@@ -57,14 +54,19 @@ impl<S: Service, T: Socket> Session<S, T> {
     /// Writes the worker's output buffer with a value after its first `at` bytes.
     pub(super) async fn flush_around(&mut self, at: usize, value: Box<dyn Buf>) -> io::Result<()> {
         let out = self.worker.take_output();
-        if S::is_unsaved(&self.state) {
-            self.saved(out.capacity()).await?;
-        }
         let (before, after) = out.split_at(at);
         let bytes = before.chain(value).chain(after);
-        let result = self.write(bytes, out.capacity()).await;
+        let result = self.write_saved(bytes, out.capacity()).await;
         self.worker.return_output(out);
         result
+    }
+
+    /// As [`Session::write`], once what the answers tell is on disk.
+    async fn write_saved(&mut self, bytes: impl Buf, held: usize) -> io::Result<()> {
+        if S::is_unsaved(&self.state) {
+            self.saved(held).await?;
+        }
+        self.write(bytes, held).await
     }
 
     /// Waits until what the answers tell, which keep `held` bytes of memory, is on disk. If it may never be, the client is told

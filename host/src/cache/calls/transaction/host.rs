@@ -165,7 +165,7 @@ impl ObjectHost for Transaction {
                 value.append_to(out);
                 true
             });
-        self.shared.has_read(key.hash);
+        self.disk.has_read(key.hash);
         Ok(found == Some(true))
     }
 
